@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * One generic call to the daemon, for the evloop command: it manages other people's timers, which the library
+ * has no nouns for.  Not installed.
+ */
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "client/evloop.h"
+#include "proto/evloop.pb-c.h"
+
+/*
+ * Send `request` as that method and wait for the answer.  The reply belongs to the caller: free it with
+ * protobuf_c_message_free_unpacked(reply, NULL).
+ * Return: 0, or −errno as every call of the library; then evl_call_error() has the whole of it.
+ */
+int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply);
+
+/* The daemon's last refusal on this connection, with limit and existing definition; NULL: none.  Borrowed until the next call. */
+const Evloop__Error *evl_call_error(struct evl *evl);
+
+/* What the daemon said in its hello: pid, uid, whether it runs commands.  Borrowed. */
+const Evloop__HelloReply *evl_call_hello(struct evl *evl);
+
+/* A handle that no source of this connection has, for requests of one's own; events for it go to `callback` until the handle is
+ * dropped, with the event as it came. */
+typedef void (*evl_call_event)(struct evl *evl, const Evloop__Event *event, void *userdata);
+int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callback, void *userdata);
+void evl_call_drop(struct evl *evl, uint64_t handle);
+
+/*
+ * Which socket `path` (NULL: none given) means, by the rule of libevloop(3).  *ret_path is allocated; *ret_private: it is the
+ * private daemon's, which may be started.  Return: 0, −ENOMEM, −ENAMETOOLONG.
+ */
+int evl_locate(const char *path, char **ret_path, bool *ret_private);

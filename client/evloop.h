@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef EVLOOP_H
+#define EVLOOP_H
+/*
+ * libevloop: callbacks from the event loop that the machine shares.  See libevloop(3).
+ *
+ *     Return values   0 or more: fine.  Less than 0: −errno; evl_error_message() has the daemon's words.
+ *     Times           signed 64-bit nanoseconds; the name of each says so.
+ *     Threads         a struct evl and its sources belong to one thread; only evl_call_soon_threadsafe() may
+ *                     be called from others.
+ *     fork            in the child every call returns −ECHILD, and evl_close() only frees.
+ *     Callbacks       run in evl_dispatch() and evl_run() and nowhere else.  Any call is legal in a callback,
+ *                     but those two: −EBUSY.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EVL_USEC(n) ((int64_t)(n)*INT64_C(1000))
+#define EVL_MSEC(n) ((int64_t)(n)*INT64_C(1000000))
+#define EVL_SEC(n) ((int64_t)(n)*INT64_C(1000000000))
+
+struct evl; /* a connection to a daemon */
+struct evl_source; /* something that calls back: a timer, an attachment, a posted function */
+
+/* ---- connecting ------------------------------------------------------------------------------------------ */
+
+/* The socket of the system's instance, for evl_connect(). */
+#define EVL_SYSTEM "/run/evloopd/socket"
+
+enum evl_connect_flags {
+	EVL_CONNECT_AUTOSTART = 1, /* where the user has no daemon, start a private one */
+};
+
+/*
+ * Connect and say hello.  `path` is a socket, or EVL_SYSTEM, or NULL: $EVLOOP_SOCKET, else the user's own daemon
+ * (a live private one at /tmp/evloopd-UID/socket, else /run/user/UID/evloopd/socket).
+ * Waits for the daemon's answer, at most 5 s.
+ * Errors: −ENOTCONN (nobody there), −EACCES, −EPROTO (no common version), −EDQUOT, −ETIMEDOUT, −ENAMETOOLONG.
+ */
+int evl_connect(struct evl **ret, const char *path);
+
+/* The same with flags of enum evl_connect_flags. */
+int evl_connect_with(struct evl **ret, const char *path, unsigned flags);
+
+/* Disconnect and free; NULL is fine.  Sources that are still referenced survive, inert.  Returns NULL. */
+struct evl *evl_close(struct evl *evl);
+
+/* Connect again after a loss, to the same socket.  Timers that were armed with `rearm` are armed again, with what is left of
+ * their time; all other sources are over.  Errors: as evl_connect(); −EISCONN. */
+int evl_reconnect(struct evl *evl);
+
+const char *evl_socket_path(struct evl *evl); /* of the daemon's socket; borrowed */
+const char *evl_daemon_version(struct evl *evl); /* e.g. "0.1"; borrowed */
+const char *evl_version(void); /* of this library */
+
+/* How long calls that wait may wait; 5 s at first, −1: for ever.  Errors: −EINVAL. */
+int evl_set_timeout(struct evl *evl, int64_t timeout_ns);
+
+/* ---- the loop -------------------------------------------------------------------------------------------- */
+
+/*
+ * A descriptor for poll(2), always for POLLIN and nothing else.  It is readable when evl_dispatch() has something to do,
+ * be it to receive, to send, or work that was posted.  It stays the library's and the same until evl_close().
+ */
+int evl_fd(struct evl *evl);
+
+/* Send what has gathered, as far as the socket takes it.  evl_dispatch() does it too.  Errors: −ECONNRESET. */
+int evl_flush(struct evl *evl);
+
+/*
+ * Run the callbacks of what is ready; wait for the first at most `timeout_ns` (0: not at all; −1: for ever).
+ * Return: how many callbacks ran, 0 after the timeout; a refusal that no error handler took; −EBUSY from within a callback;
+ * −ECONNRESET once the connection is lost, −ENOTCONN afterwards.
+ */
+int evl_dispatch(struct evl *evl, int64_t timeout_ns);
+
+/* Dispatch until evl_stop(), or until no source is left.  Return: 0, or the error that ended it. */
+int evl_run(struct evl *evl);
+void evl_stop(struct evl *evl);
+
+/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last roundtrip. */
+int evl_roundtrip(struct evl *evl);
+
+/* CLOCK_BOOTTIME, or −ECHILD after fork. */
+int64_t evl_time(struct evl *evl);
+
+/* What the daemon said about the last error that a call on this connection returned; "" where it said nothing.  Borrowed until the next call. */
+const char *evl_error_message(struct evl *evl);
+
+/* Refusals of calls that did not wait, and the loss of the connection.  `source` is the one concerned or NULL; it is over. */
+typedef void (*evl_error_callback)(struct evl *evl, struct evl_source *source, int error, const char *message,
+				   void *userdata);
+void evl_set_error_handler(struct evl *evl, evl_error_callback callback, void *userdata);
+
+/* Where the library's own messages go (EVLOOP_DEBUG, slow callbacks); NULL: standard error if EVLOOP_DEBUG is set, else nowhere. */
+typedef void (*evl_log_callback)(const char *line, void *userdata);
+void evl_set_log(struct evl *evl, evl_log_callback callback, void *userdata);
+
+/* ---- events ---------------------------------------------------------------------------------------------- */
+
+enum evl_event_type {
+	EVL_EVENT_SOON, /* evl_call_soon */
+	EVL_EVENT_FIRED, /* a timer fired */
+	EVL_EVENT_OUTPUT, /* attached: its job has written; evl_event::output_end */
+	EVL_EVENT_EXITED, /* attached: a run of its job ended; evl_event::status */
+	EVL_EVENT_ENDED, /* attached: the timer is over; evl_event::end.  The last event of its source */
+};
+
+enum evl_end {
+	EVL_END_NONE,
+	EVL_END_DONE,
+	EVL_END_CANCELLED,
+	EVL_END_REPLACED,
+};
+
+/* What happened.  Belongs to the library, valid during the callback; later versions append fields. */
+struct evl_event {
+	uint32_t size; /* of the structure that the library filled */
+	enum evl_event_type type;
+	uint64_t id; /* of the timer, for people and other processes */
+	uint64_t fire_seq; /* FIRED: number of the last nominal fire in this event, 1 at first */
+	uint64_t fires; /* FIRED: nominal fires in this event */
+	uint64_t missed; /* FIRED: those of them that were superseded before they could be dispatched */
+	int64_t first_scheduled_ns; /* FIRED: first nominal time in this event, on the timer's clock */
+	int64_t scheduled_ns; /* FIRED: last nominal time in this event */
+	int64_t fired_ns; /* FIRED: when the daemon dispatched it */
+	int64_t lateness_ns; /* FIRED: fired_ns − scheduled_ns; never negative */
+	uint32_t revents; /* of watches; 0 */
+	int32_t status; /* EXITED, ENDED of a job: 0 to 255, 128 + n for signal n; −1: never ran */
+	const void *grant; /* of limiters; NULL */
+	const void *data; /* of topics; NULL */
+	size_t len;
+	const char *name; /* of the timer; NULL: none */
+	uint64_t generation; /* of the definition that fired; rises with every update */
+	uint64_t run; /* EXITED: number of the run */
+	uint64_t output_end; /* OUTPUT: bytes written so far */
+	enum evl_end end; /* ENDED */
+};
+
+typedef void (*evl_callback)(struct evl_source *source, const struct evl_event *event, void *userdata);
+
+/* ---- calling back ---------------------------------------------------------------------------------------- */
+
+/*
+ * Of all calls below: `ret` receives a reference of the caller's; dropping it cancels the source.  With `ret` NULL
+ * the source floats: it lives until it is over or the connection is closed.  None of them blocks.
+ * Errors: −EINVAL, −ERANGE (a time out of range), −ENOMEM, −ENOTCONN.
+ */
+
+/* Call back in the next round of evl_dispatch(), in the order of posting.  Nothing is sent. */
+int evl_call_soon(struct evl *evl, struct evl_source **ret, evl_callback callback, void *userdata);
+
+/* The same from any thread; wakes a waiting evl_dispatch().  `source` of the callback is NULL. */
+int evl_call_soon_threadsafe(struct evl *evl, evl_callback callback, void *userdata);
+
+/* Call back once, `delay_ns` >= 0 from now. */
+int evl_call_later(struct evl *evl, struct evl_source **ret, int64_t delay_ns, evl_callback callback, void *userdata);
+
+/* Call back once, at that time of CLOCK_BOOTTIME, CLOCK_MONOTONIC or CLOCK_REALTIME; a time gone by fires at once. */
+int evl_call_at(struct evl *evl, struct evl_source **ret, clockid_t clock, int64_t deadline_ns, evl_callback callback,
+		void *userdata);
+
+/* Call back every `period_ns` > 0, for the first time one period from now.  Does not drift; fires that come faster than they are
+ * taken are merged, evl_event::fires counts them. */
+int evl_call_every(struct evl *evl, struct evl_source **ret, int64_t period_ns, evl_callback callback, void *userdata);
+
+enum evl_name_mode {
+	EVL_NAME_CREATE, /* a name that exists is refused: −EEXIST */
+	EVL_NAME_REPLACE, /* the present holder is cancelled */
+	EVL_NAME_ENSURE, /* the present holder is kept if it is defined alike, else updated */
+};
+
+enum evl_overlap {
+	EVL_OVERLAP_SKIP,
+	EVL_OVERLAP_QUEUE,
+	EVL_OVERLAP_RESTART,
+	EVL_OVERLAP_ALLOW,
+};
+
+/* Everything that a timer can be.  Start from EVL_TIMER_INIT; what is zero is off. */
+struct evl_timer {
+	uint32_t size; /* sizeof(struct evl_timer) */
+	clockid_t clock; /* CLOCK_BOOTTIME, CLOCK_MONOTONIC or CLOCK_REALTIME */
+	bool absolute; /* `deadline_ns` is a time; else a delay from now */
+	bool refuse_past; /* a time gone by is −ERANGE; else it fires at once */
+	bool detached; /* belongs to the uid and outlives the connection */
+	bool rearm; /* evl_reconnect() arms it again */
+	int64_t deadline_ns; /* when, for the first time */
+	int64_t period_ns; /* > 0: repeat */
+	uint64_t count; /* repeat at most this often; 0: no end */
+	int64_t until_ns; /* repeat until this time of `clock`; 0: no end */
+	int64_t slack_ns; /* may fire this much later, to share a wake-up */
+	const char *name; /* NULL: none.  [A-Za-z_][A-Za-z0-9._:@/-]{0,127} */
+	enum evl_name_mode name_mode;
+	enum evl_overlap overlap; /* of the command */
+	const char *const
+		*argv; /* NULL: none.  A command that the daemon runs when the timer fires; implies `detached` */
+	const char *const *environment; /* of the command; NULL: this process's */
+	const char *directory; /* of the command; NULL: this process's */
+	int64_t timeout_ns; /* of the command: end it after this time; 0: none */
+};
+
+#define EVL_TIMER_INIT                                                                                                 \
+	{ .size = sizeof(struct evl_timer), .clock = CLOCK_BOOTTIME }
+
+/* Arm a timer.  `callback` may be NULL for a detached one: then nothing is reported.
+ * Refused by the daemon, later: −EEXIST, −EDQUOT, −EOPNOTSUPP (no commands there). */
+int evl_timer_add(struct evl *evl, struct evl_source **ret, const struct evl_timer *timer, evl_callback callback,
+		  void *userdata);
+
+/* Follow a named timer of this uid, or one by its id in decimal digits; see EVL_EVENT_EXITED, EVL_EVENT_ENDED.
+ * Cancelling the source ends the following, not the timer.  Refused by the daemon, later: −ENOENT. */
+int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_callback callback, void *userdata);
+
+/* ---- sources --------------------------------------------------------------------------------------------- */
+
+enum evl_outcome {
+	EVL_OUTCOME_CANCELLED, /* it had not fired */
+	EVL_OUTCOME_WITHDRAWN, /* it had fired, the event was taken back on its way */
+	EVL_OUTCOME_TOO_LATE, /* its event had left when the cancel arrived; the callback does not run all the same */
+	EVL_OUTCOME_DONE, /* it was over before */
+};
+
+/* No callback after this.  Nothing is waited for.  Return: 1, or 0 if it was over before. */
+int evl_cancel(struct evl_source *source);
+
+/* The same, and wait for how it ended: enum evl_outcome.  `ret_outcome` may be NULL. */
+int evl_cancel_sync(struct evl_source *source, int *ret_outcome);
+
+/* Has it been cancelled? */
+bool evl_cancelled(const struct evl_source *source);
+
+/* Give a timer a new deadline, `delay_ns` from now; one that is over is armed anew.  −EINVAL: not a timer. */
+int evl_source_restart(struct evl_source *source, int64_t delay_ns);
+
+/* The daemon's id, for people and other processes.  −EAGAIN until the daemon has told it. */
+int evl_source_id(struct evl_source *source, uint64_t *ret);
+
+struct evl_source *evl_source_ref(struct evl_source *source);
+/* Returns NULL; NULL is fine.  The last reference of the caller's cancels. */
+struct evl_source *evl_source_unref(struct evl_source *source);
+
+struct evl *evl_source_evl(struct evl_source *source); /* NULL after evl_close() */
+void *evl_source_userdata(struct evl_source *source);
+
+/* Called exactly once with the userdata, when no callback can come any more: after the last event, or in evl_cancel(), or in evl_close(). */
+void evl_source_set_destroy(struct evl_source *source, void (*destroy)(void *userdata));
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

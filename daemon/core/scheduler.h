@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The scheduler: all tenants, all timers, and what is due.  It is told the time and never reads it, so
+ * that ten years pass in a test in a minute.  core/loop.h connects it to real clocks.
+ */
+
+#include "daemon/core/clock.h"
+#include "daemon/core/source.h"
+
+struct scheduler;
+struct starter; /* core/job.h: who starts commands; NULL: nobody, timers with commands must not be armed */
+
+int scheduler_new(struct scheduler **ret, const struct instant *now, struct starter *starter);
+struct scheduler *scheduler_free(struct scheduler *scheduler);
+
+/* The first id to be given; ids rise from there. */
+void scheduler_set_first_id(struct scheduler *scheduler, uint64_t id);
+
+/* Get the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a reference
+ * is held.  Return: 0, -ENOMEM. */
+int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret);
+struct tenant *tenant_ref(struct tenant *tenant);
+struct tenant *tenant_unref(struct tenant *tenant);
+
+/* It is now `now`.  A step of the realtime clock is told by `stepped`: realtime timers are then re-timed from their definition. */
+void scheduler_advance(struct scheduler *scheduler, const struct instant *now, bool stepped);
+const struct instant *scheduler_now(const struct scheduler *scheduler);
+
+/*
+ * Run what was posted before this call, then dispatch timers due now: per tenant in (deadline, arming) order, at most
+ * TIMERS_PER_TURN of each, round robin.  Return: true: more is due or posted.
+ */
+bool scheduler_dispatch(struct scheduler *scheduler);
+
+/* The earliest deadline on that clock; INT64_MAX: none.  Kill delays and job timeouts are on boottime and count. */
+int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock);
+
+/* Would anything be forgotten if the daemon left now?  Armed or running timers; results that are kept and were not asked for. */
+bool scheduler_idle(const struct scheduler *scheduler);
+
+struct scheduler_stats {
+	size_t timers, tenants, finished, jobs;
+	uint64_t fires;
+};
+void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret);

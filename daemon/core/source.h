@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * A source: something that may have an event for somebody.  Every source has an owner, who chose its
+ * handle and receives its events: a session, or the uid itself for what is detached.
+ *
+ * A source has at most one pending event of each type, and keeps it itself; what happens again before
+ * the owner took it is merged into it.  So an owner that takes nothing costs what it armed, nothing more.
+ */
+
+#include <sys/queue.h>
+
+#include "daemon/core/clock.h"
+
+struct tenant; /* a uid's share of the core: core/tenant.h */
+struct source;
+
+enum source_kind {
+	SOURCE_TIMER, /* struct timer */
+	SOURCE_ATTACHMENT, /* struct attachment: follows a timer of the tenant */
+};
+
+/* Types of events, in the order in which one source's pending ones are taken. */
+enum event_type {
+	EVENT_TYPE_FIRED,
+	EVENT_TYPE_OUTPUT,
+	EVENT_TYPE_EXITED,
+	EVENT_TYPE_ENDED,
+	EVENT_TYPE_MAX,
+};
+
+enum source_end {
+	SOURCE_END_NONE,
+	SOURCE_END_DONE,
+	SOURCE_END_CANCELLED,
+	SOURCE_END_REPLACED,
+};
+
+/* How a cancel ended. */
+enum cancel_outcome {
+	CANCEL_CANCELLED, /* no event was pending */
+	CANCEL_WITHDRAWN, /* an unsent event was taken back */
+	CANCEL_GONE, /* there was nothing */
+};
+
+/* One run of a job. */
+enum run_result {
+	RUN_RESULT_NONE,
+	RUN_RESULT_ACTIVE,
+	RUN_RESULT_EXITED,
+	RUN_RESULT_TIMED_OUT,
+	RUN_RESULT_KILLED,
+	RUN_RESULT_NOT_STARTED,
+};
+
+struct run_info {
+	uint64_t run; /* 1 at first */
+	enum run_result result;
+	int status; /* as the shell has it: 128 + n for signal n */
+	pid_t pid;
+	uint64_t fire_seq;
+	int64_t started_ns, ended_ns; /* boottime */
+	int64_t lateness_ns;
+};
+
+/* An event as it is taken: borrowed from its source, valid until source_took_event(). */
+struct event {
+	enum event_type type;
+	uint64_t handle, id;
+	const char *name; /* NULL: none */
+	uint64_t generation;
+	uint64_t fire_seq, fires, missed;
+	int64_t first_scheduled_ns, scheduled_ns, fired_ns;
+	const struct run_info *run; /* EXITED, ENDED of a job; else NULL */
+	enum source_end end; /* ENDED */
+	uint64_t output_end; /* OUTPUT */
+};
+
+TAILQ_HEAD(pending_list, source);
+
+/* Handle -> source: open addressing, eight bytes a slot. */
+struct handle_table {
+	struct source **slots;
+	size_t size; /* a power of two, or 0 */
+	size_t used;
+};
+
+/* Whoever owns sources: embedded in a session, and in the tenant. */
+struct owner {
+	struct tenant *tenant;
+	struct handle_table handles;
+	struct pending_list pending;
+	/* `pending` was empty and no longer is.  Called from within the dispatch: must only take note. */
+	void (*ready)(struct owner *owner);
+	uint64_t pid; /* of the session, 0: the tenant's own; for people */
+	const char *name; /* of the session's client, borrowed; for people */
+};
+
+struct source {
+	struct owner *owner;
+	uint64_t handle; /* 0: the owner wants no events */
+	uint64_t id; /* of the timer; an attachment has that of the timer it follows */
+	TAILQ_ENTRY(source) pending_link; /* owner::pending, while `pending` != 0 */
+	uint8_t kind; /* enum source_kind */
+	uint8_t pending; /* bit per enum event_type */
+	uint16_t flags; /* of the kind */
+	uint32_t index; /* of the kind */
+};
+
+/* `ready` may be NULL: then events are dropped as they come (the tenant's own owner). */
+void owner_init(struct owner *owner, struct tenant *tenant, void (*ready)(struct owner *owner));
+
+/* Cancels and frees every source of the owner; detached timers are not among them. */
+void owner_deinit(struct owner *owner);
+
+/* Return: the live source of that handle, or NULL. */
+struct source *owner_find(struct owner *owner, uint64_t handle);
+
+/* The event that the owner should take next; *ret is valid until the next call on the core.  Return: false: none. */
+bool owner_peek_event(struct owner *owner, struct event *ret);
+
+/* The event just peeked has been taken.  May free its source, if that is over. */
+void owner_took_event(struct owner *owner);
+
+/* Cancel the source of that handle, of whatever kind.  Return: the outcome. */
+enum cancel_outcome owner_cancel(struct owner *owner, uint64_t handle);

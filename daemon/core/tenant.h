@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * A tenant: one uid's share of the core.  It has a queue of timers per clock, so that another one's
+ * million costs it nothing, its names, the detached timers and those kept after their end; and it
+ * counts what it uses, for peer/quota to judge.
+ */
+
+#include "daemon/core/source.h"
+
+struct scheduler;
+struct timer;
+
+/* What a uid uses at this moment. */
+struct tenant_use {
+	size_t timers; /* live ones, attachments included; finished ones not */
+	size_t command_bytes; /* commands, environments and kept output, finished ones included */
+	size_t jobs; /* running */
+};
+
+const struct tenant_use *tenant_use(const struct tenant *tenant);
+uid_t tenant_uid(const struct tenant *tenant);
+
+/* The owner of its detached timers. */
+struct owner *tenant_owner(struct tenant *tenant);
+
+/* Return: the timer of that id or name, finished ones included; NULL: none of this tenant. */
+struct timer *tenant_find_id(struct tenant *tenant, uint64_t id);
+struct timer *tenant_find_name(struct tenant *tenant, const char *name);
+
+/* The tenant's first timer with an id above `after`, finished ones included; NULL: no more. */
+struct timer *tenant_next(struct tenant *tenant, uint64_t after);

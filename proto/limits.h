@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Every limit that both sides of the socket must agree on, and the shipped value of every
+ * limit that the daemon puts on a uid.  PROTOCOL.md and evloopd(8) quote them; a check compares.
+ */
+
+/* The protocol. */
+#define PROTOCOL_VERSION 1 /* newest that this code speaks */
+#define PROTOCOL_FLOOR 1 /* oldest that this code speaks */
+
+#define PACKET_SIZE_MAX 65536 /* bytes a receiver accepts in one packet */
+#define PACKET_SIZE_PACK                                                                                               \
+	16384 /* bytes a sender gathers into one packet: four packets of 64 KiB fill a default socket buffer and turn it into stop-and-wait */
+#define PACKET_FDS_MAX 16 /* descriptors in one packet */
+
+#define MESSAGE_ARENA_MAX                                                                                              \
+	(1024 *                                                                                                        \
+	 1024) /* bytes that unpacking one packet may take: protobuf-c turns hostile input into up to 92 times its size */
+#define MESSAGE_DEPTH_MAX 4 /* nesting of messages; the deepest one of evloop.proto has 3 */
+
+#define NAME_LENGTH_MAX 128 /* bytes of a name */
+#define CLIENT_NAME_LENGTH_MAX 64 /* bytes of a client's name in Hello */
+#define COMMAND_SIZE_MAX 57344 /* bytes of argv, environment and directory together: fits one packet */
+#define LIST_PAGE_MAX 500 /* entries in one page of a list */
+#define LOG_PAGE_MAX 32768 /* bytes of output in one page */
+#define ID_MAX (UINT64_C(1) << 53) /* ids stay exact in a double, for JSON */
+
+/* Times: far enough from INT64_MAX that a clock plus a delay cannot wrap. */
+#define TIME_NS_MAX (INT64_MAX / 2) /* about 146 years */
+
+/* The daemon. */
+#define REPLIES_UNSENT_MAX 65536 /* bytes of unsent replies at which the daemon stops reading a session */
+#define PACKETS_PER_TURN 4 /* packets sent to one session in a turn of the loop */
+#define REQUEST_PACKETS_PER_TURN 4 /* packets read from one session in a turn */
+#define TIMERS_PER_TURN 256 /* timers of one uid dispatched in a turn */
+#define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)
+#define JOB_KILL_DELAY_NS (10 * NSEC_PER_SEC) /* from TERM to KILL */
+#define JOB_OUTPUT_KEPT 65536 /* bytes of output kept per timer with a command */
+#define JOB_ACTIVE_MAX 16 /* runs of one timer at the same time */
+#define FINISHED_KEPT_MAX 1000 /* finished timers kept per uid */
+#define FINISHED_KEPT_NS (24 * 3600 * NSEC_PER_SEC)
+
+/* Per uid, changed by `evloopd --limit NAME=VALUE`. */
+#define LIMIT_SESSIONS 256
+#define LIMIT_SESSIONS_USER 2048 /* a user's own instance serves one uid */
+#define LIMIT_TIMERS 100000
+#define LIMIT_TIMERS_USER 800000
+#define LIMIT_COMMAND_BYTES (16 * 1024 * 1024)
+#define LIMIT_COMMAND_BYTES_USER (128 * 1024 * 1024)
+#define LIMIT_JOBS 64 /* runs at the same time; more of them wait */
+#define LIMIT_JOBS_USER 512

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What both sides of the socket must agree on.
+
+noinst_LTLIBRARIES += libproto.la
+libproto_la_SOURCES = \
+	proto/base.h \
+	proto/frame.c proto/frame.h \
+	proto/limits.h \
+	proto/message.c proto/message.h \
+	proto/method.c proto/method.h \
+	proto/packet.c proto/packet.h \
+	proto/status.c proto/status.h
+nodist_libproto_la_SOURCES = proto/evloop.pb-c.c proto/evloop.pb-c.h
+libproto_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+libproto_la_LIBADD = $(PROTOBUF_C_LIBS)
+
+BUILT_SOURCES += proto/evloop.pb-c.c proto/evloop.pb-c.h
+CLEANFILES += proto/evloop.pb-c.c proto/evloop.pb-c.h
+EXTRA_DIST += proto/evloop.proto proto/PROTOCOL.md
+
+proto/evloop.pb-c.h: proto/evloop.pb-c.c
+	@:
+proto/evloop.pb-c.c: proto/evloop.proto
+	@$(MKDIR_P) proto
+	$(AM_V_GEN)$(PROTOC_C) --proto_path=$(srcdir) --c_out=. $(srcdir)/proto/evloop.proto

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the step from a peer's bytes to a message.  protobuf-c accepts invalid UTF-8 and NUL in
+ * strings, follows nesting until the stack ends and turns 64 KiB into 6 MB; so its input is walked
+ * first, and its memory comes from an arena with a budget.
+ *
+ * The walk follows https://protobuf.dev/programming-guides/encoding/.  It must not know what any
+ * particular message means.
+ */
+
+#include "proto/message.h"
+
+#include <string.h>
+
+#include "proto/limits.h"
+
+#define BLOCK_SIZE 65536
+
+struct arena_extra {
+	struct arena_extra *next;
+	max_align_t data[];
+};
+
+static void *arena_alloc(void *userdata, size_t size) {
+	struct arena *arena = userdata;
+	size_t rounded = (size + 15) & ~(size_t)15;
+	struct arena_extra *extra;
+
+	if (rounded < size)
+		return NULL;
+	if (rounded <= BLOCK_SIZE - arena->used) {
+		void *p = arena->block + arena->used;
+
+		arena->used += rounded;
+		return p;
+	}
+	if (rounded > MESSAGE_ARENA_MAX - arena->extra_size)
+		return NULL;
+	extra = malloc(sizeof(*extra) + rounded);
+	if (!extra)
+		return NULL;
+	extra->next = arena->extra;
+	arena->extra = extra;
+	arena->extra_size += rounded;
+	return extra->data;
+}
+
+static void arena_ignore_free(void *userdata _unused_, void *p _unused_) {
+}
+
+int arena_init(struct arena *arena) {
+	*arena = (struct arena){
+		.allocator = { .alloc = arena_alloc, .free = arena_ignore_free },
+		.block = malloc(BLOCK_SIZE),
+	};
+	arena->allocator.allocator_data = arena;
+	return arena->block ? 0 : -ENOMEM;
+}
+
+void arena_reset(struct arena *arena) {
+	while (arena->extra) {
+		struct arena_extra *next = arena->extra->next;
+
+		free(arena->extra);
+		arena->extra = next;
+	}
+	arena->extra_size = 0;
+	arena->used = 0;
+}
+
+void arena_deinit(struct arena *arena) {
+	arena_reset(arena);
+	free(arena->block);
+	arena->block = NULL;
+}
+
+/* Length of the well-formed sequence at p by table 3-7 of the Unicode standard; 0: there is none. */
+static size_t utf8_sequence(const uint8_t *p, size_t left) {
+	uint8_t lead = p[0], low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (lead < 0x80)
+		return lead != 0;
+	if (lead >= 0xc2 && lead <= 0xdf)
+		n = 2;
+	else if (lead >= 0xe0 && lead <= 0xef)
+		n = 3;
+	else if (lead >= 0xf0 && lead <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (lead == 0xe0)
+		low = 0xa0; /* shorter forms exist */
+	else if (lead == 0xed)
+		high = 0x9f; /* surrogates */
+	else if (lead == 0xf0)
+		low = 0x90;
+	else if (lead == 0xf4)
+		high = 0x8f; /* beyond U+10FFFF */
+	if (left < n || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+bool text_is_valid(const uint8_t *data, size_t size) {
+	for (size_t i = 0; i < size;) {
+		size_t n = utf8_sequence(data + i, size - i);
+
+		if (n == 0)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret) {
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; shift < 64 && *p < end; shift += 7) {
+		uint8_t byte = *(*p)++;
+
+		value |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80)) {
+			*ret = value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const uint8_t *end, unsigned depth) {
+	if (depth > MESSAGE_DEPTH_MAX)
+		return false;
+	while (p < end) {
+		const ProtobufCFieldDescriptor *field;
+		uint64_t tag, length = 0;
+
+		if (!read_varint(&p, end, &tag) || tag > UINT32_MAX)
+			return false;
+		switch (tag & 7) {
+		case 0:
+			if (!read_varint(&p, end, &length))
+				return false;
+			continue;
+		case 1:
+			length = 8;
+			break;
+		case 2:
+			if (!read_varint(&p, end, &length))
+				return false;
+			break;
+		case 5:
+			length = 4;
+			break;
+		default: /* groups are gone since proto2; 6 and 7 never were */
+			return false;
+		}
+		if (length > (uint64_t)(end - p))
+			return false;
+		if ((tag & 7) == 2) {
+			field = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
+			if (field && field->type == PROTOBUF_C_TYPE_STRING && !text_is_valid(p, (size_t)length))
+				return false;
+			if (field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+			    !walk(field->descriptor, p, p + length, depth + 1))
+				return false;
+		}
+		p += length;
+	}
+	return true;
+}
+
+void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size) {
+	if (!walk(type, data, data + size, 1))
+		return NULL;
+	return protobuf_c_message_unpack(type, &arena->allocator, size, data);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Unpacking what a peer sent, with bounded memory and no trust: an arena that is reset after each
+ * frame, and a look at the bytes before protobuf-c sees them.
+ */
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "proto/base.h"
+
+/* Memory for unpacked messages.  One arena serves one thread; messages live until the next reset. */
+struct arena {
+	ProtobufCAllocator allocator;
+	uint8_t *block; /* the first and usual one, kept */
+	size_t used;
+	struct arena_extra *extra; /* allocations that did not fit the block, freed by reset */
+	size_t extra_size;
+};
+
+int arena_init(struct arena *arena);
+void arena_deinit(struct arena *arena);
+
+/* Everything unpacked into it becomes invalid. */
+void arena_reset(struct arena *arena);
+
+/*
+ * Unpack `size` bytes as a message of `type`.  Refuses, before anything is allocated, text that is not
+ * UTF-8 or has a NUL in it, and messages nested deeper than MESSAGE_DEPTH_MAX.
+ * Return: the message, owned by the arena; NULL: malformed, or more than MESSAGE_ARENA_MAX.
+ */
+void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size);
+
+/* Is it UTF-8 without NUL? */
+bool text_is_valid(const uint8_t *data, size_t size);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the table of methods, indexed by number, with holes.  tests/unit/test-method.c holds it against the service of evloop.proto. */
+
+#include "proto/method.h"
+
+#include "proto/evloop.pb-c.h"
+
+#define CALL(number_, name_, input_, output_)                                                                          \
+	[EVLOOP__METHOD__METHOD_##number_] = { .number = EVLOOP__METHOD__METHOD_##number_,                             \
+					       .name = name_,                                                          \
+					       .input = &evloop__##input_##__descriptor,                               \
+					       .output = &evloop__##output_##__descriptor }
+#define EVENT(number_, name_, output_)                                                                                 \
+	[EVLOOP__METHOD__METHOD_##number_] = { .number = EVLOOP__METHOD__METHOD_##number_,                             \
+					       .name = name_,                                                          \
+					       .output = &evloop__##output_##__descriptor }
+
+static const struct method table[] = {
+	CALL(HELLO, "Hello", hello_request, hello_reply),
+	CALL(PING, "Ping", ping_request, ping_reply),
+	CALL(TIME, "Time", time_request, time_reply),
+	CALL(ARM, "Arm", timer_spec, armed),
+	CALL(CANCEL_HANDLE, "CancelHandle", handle_request, cancel_reply),
+	CALL(RESTART_HANDLE, "RestartHandle", restart_request, armed),
+	CALL(IDENTIFY, "Identify", handle_request, armed),
+	CALL(ATTACH, "Attach", attach_request, timer_info),
+	CALL(LIST, "List", list_request, list_reply),
+	CALL(CANCEL, "Cancel", manage_request, manage_reply),
+	CALL(PAUSE, "Pause", manage_request, manage_reply),
+	CALL(RESUME, "Resume", manage_request, manage_reply),
+	CALL(TRIGGER, "Trigger", manage_request, manage_reply),
+	CALL(POKE, "Poke", manage_request, manage_reply),
+	CALL(KILL, "Kill", manage_request, manage_reply),
+	CALL(LOG, "Log", log_request, log_reply),
+	EVENT(EVENT, "Event", event),
+	EVENT(REFUSED, "Refused", error),
+};
+
+const struct method *method_find(uint16_t number) {
+	return number < ARRAY_SIZE(table) && table[number].name ? &table[number] : NULL;
+}
+
+const struct method *method_all(size_t *ret_n) {
+	*ret_n = ARRAY_SIZE(table);
+	return table;
+}
