@@ -16,10 +16,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* The library is built with everything hidden that is not declared here. */
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
 #endif
 
 #define EVL_USEC(n) ((int64_t)(n)*INT64_C(1000))
@@ -108,7 +114,6 @@ void evl_set_log(struct evl *evl, evl_log_callback callback, void *userdata);
 enum evl_event_type {
 	EVL_EVENT_SOON, /* evl_call_soon */
 	EVL_EVENT_FIRED, /* a timer fired */
-	EVL_EVENT_OUTPUT, /* attached: its job has written; evl_event::output_end */
 	EVL_EVENT_EXITED, /* attached: a run of its job ended; evl_event::status */
 	EVL_EVENT_ENDED, /* attached: the timer is over; evl_event::end.  The last event of its source */
 };
@@ -140,7 +145,6 @@ struct evl_event {
 	const char *name; /* of the timer; NULL: none */
 	uint64_t generation; /* of the definition that fired; rises with every update */
 	uint64_t run; /* EXITED: number of the run */
-	uint64_t output_end; /* OUTPUT: bytes written so far */
 	enum evl_end end; /* ENDED */
 };
 
@@ -207,8 +211,20 @@ struct evl_timer {
 	int64_t timeout_ns; /* of the command: end it after this time; 0: none */
 };
 
+/* For initialising and, in C++, assigning.  The clock is CLOCK_BOOTTIME, a name that <time.h> hides from strict ISO C. */
+#ifdef __cplusplus
+static inline struct evl_timer evl_timer_init() {
+	struct evl_timer timer = evl_timer();
+
+	timer.size = sizeof(struct evl_timer);
+	timer.clock = 7;
+	return timer;
+}
+#define EVL_TIMER_INIT evl_timer_init()
+#else
 #define EVL_TIMER_INIT                                                                                                 \
-	{ .size = sizeof(struct evl_timer), .clock = CLOCK_BOOTTIME }
+	{ .size = sizeof(struct evl_timer), .clock = 7 }
+#endif
 
 /* Arm a timer.  `callback` may be NULL for a detached one: then nothing is reported.
  * Refused by the daemon, later: −EEXIST, −EDQUOT, −EOPNOTSUPP (no commands there). */
@@ -252,6 +268,10 @@ void *evl_source_userdata(struct evl_source *source);
 
 /* Called exactly once with the userdata, when no callback can come any more: after the last event, or in evl_cancel(), or in evl_close(). */
 void evl_source_set_destroy(struct evl_source *source, void (*destroy)(void *userdata));
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }
