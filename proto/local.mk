@@ -4,6 +4,7 @@
 noinst_LTLIBRARIES += libproto.la
 libproto_la_SOURCES = \
 	proto/base.h \
+	proto/duration.c proto/duration.h \
 	proto/frame.c proto/frame.h \
 	proto/limits.h \
 	proto/message.c proto/message.h \
