@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# What every test finds in its environment, and the tests that look at the tree itself.
+
+# As shell commands: automake puts them before each test.
+AM_TESTS_ENVIRONMENT = \
+	srcdir='$(abs_top_srcdir)'; builddir='$(abs_top_builddir)'; export srcdir builddir; \
+	EVLOOPD='$(abs_top_builddir)/evloopd'; EVLOOP='$(abs_top_builddir)/evloop'; export EVLOOPD EVLOOP; \
+	EVLOOP_EXEC='$(abs_top_builddir)/evloop-exec'; export EVLOOP_EXEC; \
+	CC='$(CC)'; CXX='$(CXX)'; PYTHON='$(PYTHON_PROTOBUF)'; export CC CXX PYTHON; \
+	unset EVLOOP_SOCKET EVLOOP_DEBUG EVLOOP_AUTOSTART;
+
+dist_check_SCRIPTS += \
+	tests/check-headers.sh \
+	tests/check-layers.sh \
+	tests/check-style.sh
+TESTS += \
+	tests/check-headers.sh \
+	tests/check-layers.sh \
+	tests/check-style.sh
