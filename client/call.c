@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns requests: each gets a serial and a deadline, and completes exactly once: by its reply, by its deadline,
+ * or by the end of the connection.  A call that waits runs no callback; the events it meets stay in line.
+ */
+
+#include "client/internal.h"
+
+#include "proto/method.h"
+#include "proto/status.h"
+
+int64_t call_deadline(const struct evl *evl) {
+	return evl->timeout_ns == INT64_MAX ? INT64_MAX : clock_ns(CLOCK_MONOTONIC) + evl->timeout_ns;
+}
+
+int64_t call_next_deadline(const struct evl *evl) {
+	const struct request *first = TAILQ_FIRST(&evl->requests);
+
+	return first ? first->deadline_ns : INT64_MAX;
+}
+
+/* By deadline; as the timeout seldom changes, that is at the end. */
+static void enlist(struct evl *evl, struct request *request) {
+	struct request *before = TAILQ_LAST(&evl->requests, request_list);
+
+	while (before && before->deadline_ns > request->deadline_ns)
+		before = TAILQ_PREV(before, request_list, link);
+	if (before)
+		TAILQ_INSERT_AFTER(&evl->requests, before, request, link);
+	else
+		TAILQ_INSERT_HEAD(&evl->requests, request, link);
+}
+
+static int start(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message) {
+	int r;
+
+	request->serial = ++evl->serial;
+	request->deadline_ns = call_deadline(evl);
+	r = output_put(evl, FRAME_REQUEST, method, request->serial, message);
+	if (r < 0)
+		return r;
+	enlist(evl, request);
+	return 0;
+}
+
+static void finish(struct evl *evl, struct request *request, int error, const struct frame *frame) {
+	TAILQ_REMOVE(&evl->requests, request, link);
+	request->complete(evl, request, error, frame);
+}
+
+int call_async(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message) {
+	int r = start(evl, request, method, message);
+
+	loop_update(evl);
+	return r;
+}
+
+int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message) {
+	int r = connection_check(evl);
+
+	if (r < 0)
+		return r;
+	r = output_put(evl, FRAME_ONEWAY, method, ++evl->serial, message);
+	loop_update(evl);
+	return r;
+}
+
+void call_complete(struct evl *evl, const struct frame *frame) {
+	struct request *request;
+	int error = 0;
+
+	if (frame->kind == FRAME_ERROR) {
+		error = error_take(evl, evloop__error__unpack(NULL, frame->body_size, frame->body));
+		if (frame->method == EVLOOP__METHOD__METHOD_NONE)
+			connection_note_last_words(evl);
+	}
+	/* Replies come in the order of the requests, so it is the first, or near it.  None: it has timed out. */
+	TAILQ_FOREACH(request, &evl->requests, link) {
+		if (request->serial == frame->serial) {
+			finish(evl, request, error, error ? NULL : frame);
+			return;
+		}
+	}
+}
+
+void call_expire(struct evl *evl) {
+	struct request *request;
+	int64_t now;
+
+	if (TAILQ_EMPTY(&evl->requests))
+		return;
+	now = clock_ns(CLOCK_MONOTONIC);
+	while ((request = TAILQ_FIRST(&evl->requests)) && now >= request->deadline_ns)
+		finish(evl, request, -ETIMEDOUT, NULL);
+}
+
+void call_fail_all(struct evl *evl, int error) {
+	struct request *request;
+
+	while ((request = TAILQ_FIRST(&evl->requests)))
+		finish(evl, request, error, NULL);
+}
+
+/* A request that is waited for. */
+struct waiter {
+	struct request request;
+	const ProtobufCMessageDescriptor *output;
+	ProtobufCMessage *reply;
+	int error;
+	bool done;
+};
+
+static void complete_waiter(struct evl *evl _unused_, struct request *request, int error, const struct frame *frame) {
+	struct waiter *waiter = container_of(request, struct waiter, request);
+
+	if (frame) {
+		waiter->reply = protobuf_c_message_unpack(waiter->output, NULL, frame->body_size, frame->body);
+		if (!waiter->reply)
+			error = -EPROTO;
+	}
+	waiter->error = error;
+	waiter->done = true;
+}
+
+static void wait_for(struct evl *evl, struct waiter *waiter) {
+	while (!waiter->done) {
+		int r;
+
+		output_send(evl);
+		/* The loss of the connection has completed it. */
+		if (waiter->done)
+			return;
+		r = loop_wait_socket(evl, waiter->request.deadline_ns);
+		if (r < 0)
+			finish(evl, &waiter->request, r, NULL);
+		else
+			(void)input_receive(evl);
+	}
+}
+
+static int wait_failed(struct evl *evl, int error) {
+	if (evl->link != LINK_UP && (error == evl->loss || error == -ENOTCONN))
+		return connection_error(evl);
+	if (error == -ETIMEDOUT && !evl->error)
+		return error_set(evl, error, "the daemon did not answer in time");
+	return error;
+}
+
+int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply) {
+	const struct method *description = method_find((uint16_t)method);
+	struct waiter waiter = { .request.complete = complete_waiter };
+	int r = connection_check(evl);
+
+	(void)error_set(evl, 0, NULL);
+	error_take(evl, NULL);
+	if (r == -ENOTCONN && !evl->closed)
+		return connection_error(evl);
+	if (r < 0)
+		return r;
+	if (!description || !description->input)
+		return -EINVAL;
+	waiter.output = description->output;
+	r = start(evl, &waiter.request, method, message);
+	if (r >= 0) {
+		wait_for(evl, &waiter);
+		r = waiter.error;
+	}
+	loop_update(evl);
+	if (r < 0)
+		return wait_failed(evl, r);
+	if (ret_reply)
+		*ret_reply = waiter.reply;
+	else
+		protobuf_c_message_free_unpacked(waiter.reply, NULL);
+	return 0;
+}
+
+int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply) {
+	return call_sync(evl, method, request, ret_reply);
+}
+
+const Evloop__Error *evl_call_error(struct evl *evl) {
+	return evl->error;
+}
+
+const Evloop__HelloReply *evl_call_hello(struct evl *evl) {
+	return evl->hello;
+}
+
+int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callback, void *userdata) {
+	struct evl_source *source;
+	int r = source_new(evl, SOURCE_RAW, NULL, userdata, &source);
+
+	if (r < 0)
+		return r;
+	source->raw = callback;
+	*ret_handle = source->handle;
+	return 0;
+}
+
+void evl_call_drop(struct evl *evl, uint64_t handle) {
+	struct evl_source *source = handle_find(&evl->handles, handle);
+
+	if (!source)
+		return;
+	source_retire(source);
+	source_settle(source);
+}
+
+int evl_roundtrip(struct evl *evl) {
+	Evloop__PingRequest ping = EVLOOP__PING_REQUEST__INIT;
+	int r = call_sync(evl, EVLOOP__METHOD__METHOD_PING, &ping.base, NULL);
+
+	if (r < 0 || evl->first_refusal == 0)
+		return r;
+	r = error_set(evl, evl->first_refusal, "%s", evl->first_refusal_message);
+	evl->first_refusal = 0;
+	evl->refusals_taken = evl->refusals_received;
+	return r;
+}
+
+int evl_set_timeout(struct evl *evl, int64_t timeout_ns) {
+	if (timeout_ns < -1 || timeout_ns > TIME_NS_MAX)
+		return -EINVAL;
+	evl->timeout_ns = timeout_ns < 0 ? INT64_MAX : timeout_ns;
+	return 0;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the way from a received event to the callback of its source.  Events of sources that are over find nobody and are
+ * dropped here.  Merging is the daemon's business, and receiving is input.c's.
+ */
+
+#include "client/internal.h"
+
+#include <stdio.h>
+
+#include "proto/status.h"
+
+int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
+	if (!evl->error_handler)
+		return error_set(evl, error, "%s", message);
+	evl->error_handler(evl, source, error, message, evl->error_userdata);
+	return 0;
+}
+
+void event_call(struct evl_source *source, const struct evl_event *event) {
+	struct evl *evl = source->evl;
+	evl_callback callback = source->callback;
+	int64_t began_ns = 0;
+
+	source->pinned = true;
+	if (evl->debug.on)
+		began_ns = clock_ns(CLOCK_MONOTONIC);
+	callback(source->kind == SOURCE_REMOTE ? NULL : source, event, source->userdata);
+	if (evl->debug.on)
+		debug_slow(evl, callback, event, clock_ns(CLOCK_MONOTONIC) - began_ns);
+	source->pinned = false;
+	source_settle(source);
+}
+
+void event_note_refusal(struct evl *evl, const struct frame *frame) {
+	Evloop__Error *refusal = evloop__error__unpack(NULL, frame->body_size, frame->body);
+	struct evl_source *source;
+
+	evl->refusals_received++;
+	if (!refusal)
+		return;
+	source = handle_find(&evl->handles, refusal->handle);
+	if (source)
+		source->refused = true;
+	if (evl->first_refusal == 0 && (source || refusal->handle == 0)) {
+		evl->first_refusal = -status_info((int)refusal->status)->error;
+		evl->first_refusal_at = evl->refusals_received;
+		(void)snprintf(evl->first_refusal_message, sizeof(evl->first_refusal_message), "%s", refusal->message);
+	}
+	evloop__error__free_unpacked(refusal, NULL);
+}
+
+/* The source is over before anybody hears of it.  Return: 0, or `error` where there is no handler. */
+static int end_with_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
+	int r;
+
+	source_retire(source);
+	source->pinned = true;
+	r = event_tell_error(evl, source, error, message);
+	source->pinned = false;
+	source_settle(source);
+	return r;
+}
+
+static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
+	Evloop__Error *refusal =
+		message_unpack(&evl->input.arena, &evloop__error__descriptor, frame->body, frame->body_size);
+	struct evl_source *source;
+	bool taken;
+	int error, r;
+
+	evl->refusals_dispatched++;
+	taken = evl->refusals_dispatched <= evl->refusals_taken;
+	if (evl->first_refusal != 0 && evl->refusals_dispatched >= evl->first_refusal_at)
+		evl->first_refusal = 0;
+	if (!refusal)
+		return 0;
+	error = -status_info((int)refusal->status)->error;
+	source = handle_find(&evl->handles, refusal->handle);
+	if (source)
+		r = end_with_error(evl, source, error, refusal->message);
+	else if (refusal->handle == 0)
+		r = event_tell_error(evl, NULL, error, refusal->message);
+	else
+		r = 0; /* cancelled meanwhile: nobody wants it any more */
+	return taken ? 0 : r;
+}
+
+static enum evl_end end_of(Evloop__End end) {
+	switch (end) {
+	case EVLOOP__END__END_DONE:
+		return EVL_END_DONE;
+	case EVLOOP__END__END_CANCELLED:
+		return EVL_END_CANCELLED;
+	case EVLOOP__END__END_REPLACED:
+		return EVL_END_REPLACED;
+	default:
+		return EVL_END_NONE;
+	}
+}
+
+/* Return: false: of a type that later daemons may have. */
+static bool translate(const Evloop__Event *e, struct evl_event *ret) {
+	*ret = (struct evl_event){
+		.size = sizeof(*ret),
+		.id = e->id,
+		.fire_seq = e->fire_seq,
+		.fires = e->fires,
+		.missed = e->missed,
+		.first_scheduled_ns = e->first_scheduled_ns ? e->first_scheduled_ns : e->scheduled_ns,
+		.scheduled_ns = e->scheduled_ns,
+		.fired_ns = e->fired_ns,
+		.lateness_ns = e->lateness_ns,
+		.status = e->run ? e->run->status : 0,
+		.run = e->run ? e->run->run : 0,
+		.name = e->name[0] ? e->name : NULL,
+		.generation = e->generation ? e->generation : 1,
+		.end = end_of(e->end),
+	};
+	switch (e->type) {
+	case EVLOOP__EVENT_TYPE__EVENT_FIRED:
+		ret->type = EVL_EVENT_FIRED;
+		return true;
+	case EVLOOP__EVENT_TYPE__EVENT_EXITED:
+		ret->type = EVL_EVENT_EXITED;
+		return true;
+	case EVLOOP__EVENT_TYPE__EVENT_ENDED:
+		ret->type = EVL_EVENT_ENDED;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Is this the last event of the source? */
+static bool is_last(struct evl_source *source, const Evloop__Event *e, bool old_session) {
+	if (e->type == EVLOOP__EVENT_TYPE__EVENT_ENDED)
+		return true;
+	if (source->follows || e->type != EVLOOP__EVENT_TYPE__EVENT_FIRED)
+		return false;
+	if (old_session)
+		return source->expired;
+	return timer_note_fire(source, e);
+}
+
+static int call_raw(struct evl *evl, struct evl_source *source, const Evloop__Event *e) {
+	source->pinned = true;
+	source->raw(evl, e, source->userdata);
+	source->pinned = false;
+	source_settle(source);
+	return 1;
+}
+
+static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop__Event *e, bool old_session) {
+	struct evl_event event;
+
+	if (source->kind == SOURCE_RAW)
+		return call_raw(evl, source, e);
+	source->id = e->id ? e->id : source->id;
+	/* Somebody else cancelled or replaced it, by its name. */
+	if (e->type == EVLOOP__EVENT_TYPE__EVENT_ENDED && !source->follows && e->end != EVLOOP__END__END_DONE)
+		return end_with_error(evl, source, -ECANCELED,
+				      e->end == EVLOOP__END__END_REPLACED ? "replaced by another timer of that name"
+									  : "cancelled by somebody else");
+	if (is_last(source, e, old_session))
+		source_retire(source);
+	if (!translate(e, &event) || !source->callback || (event.type == EVL_EVENT_ENDED && !source->follows)) {
+		source_settle(source);
+		return 0;
+	}
+	event_call(source, &event);
+	return 1;
+}
+
+static int dispatch_event(struct evl *evl, const struct frame *frame, unsigned session) {
+	const Evloop__Event *e =
+		message_unpack(&evl->input.arena, &evloop__event__descriptor, frame->body, frame->body_size);
+	struct evl_source *source;
+
+	if (!e) {
+		connection_lost(evl, -EPROTO);
+		return 0;
+	}
+	source = handle_find(&evl->handles, e->handle);
+	return source ? dispatch_to(evl, source, e, session != evl->session) : 0;
+}
+
+int event_dispatch(struct evl *evl) {
+	struct frame frame;
+	unsigned session;
+	int n = 0;
+
+	while (!evl->closed && input_next(evl, &frame, &session)) {
+		int r = 0;
+
+		if (frame.method == EVLOOP__METHOD__METHOD_EVENT)
+			r = dispatch_event(evl, &frame, session);
+		else if (frame.method == EVLOOP__METHOD__METHOD_REFUSED)
+			r = dispatch_refusal(evl, &frame);
+		arena_reset(&evl->input.arena);
+		if (r < 0)
+			return r;
+		n += r;
+	}
+	return n;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the way from a path to a session: looking at the places in order, connecting, starting a private daemon, hello. */
+
+#include "client/internal.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define RETRY_NS (10 * NSEC_PER_MSEC) /* between looks at a daemon that somebody else is starting */
+
+static int connect_error(int error) {
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return -EACCES;
+	case EPROTOTYPE: /* there is a socket, of another kind */
+		return -EPROTO;
+	case ENOENT:
+	case ENOTDIR:
+	case ECONNREFUSED:
+	case ENOTSOCK:
+		return -ENOTCONN;
+	case EAGAIN: /* the listener's queue has been full all the time */
+		return -ETIMEDOUT;
+	default:
+		return -error;
+	}
+}
+
+static int connect_to(const struct place *place, int64_t timeout_ns, int *ret_fd) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	/* The time that connect(2) may wait for a place in the listener's queue; sending never waits. */
+	struct timeval patience = { .tv_sec = (time_t)MIN(timeout_ns / NSEC_PER_SEC, 3600),
+				    .tv_usec = (suseconds_t)(timeout_ns % NSEC_PER_SEC / NSEC_PER_USEC) };
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (place->private) {
+		r = locate_check_private(place->path);
+		if (r < 0)
+			return r == -ENOENT ? -ENOTCONN : r;
+	}
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	memcpy(address.sun_path, place->path, sizeof(place->path));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	do
+		r = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return connect_error(errno);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* The first place where a daemon listens.  Return: 0; else the first reason that is more than that there is none. */
+static int connect_first(struct evl *evl, const struct places *places, const struct place **ret_place) {
+	int first = -ENOTCONN;
+
+	for (size_t i = 0; i < places->n; i++) {
+		int r = connect_to(&places->place[i], MIN(evl->timeout_ns, DEFAULT_TIMEOUT_NS), &evl->socket);
+
+		if (r == 0) {
+			*ret_place = &places->place[i];
+			return 0;
+		}
+		if (first == -ENOTCONN)
+			first = r;
+	}
+	return first;
+}
+
+static bool may_start(const struct evl *evl, const struct places *places) {
+	const char *setting = secure_getenv("EVLOOP_AUTOSTART");
+
+	return (evl->flags & EVL_CONNECT_AUTOSTART) && places->place[0].private &&
+	       !(setting && strcmp(setting, "0") == 0);
+}
+
+/* Whoever starts it, connect when it listens. */
+static int start_and_connect(struct evl *evl, const struct places *places, const struct place **ret_place) {
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
+	int64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + DEFAULT_TIMEOUT_NS;
+	int r = autostart(deadline_ns);
+
+	if (r == -ENOENT)
+		return error_set(evl, -ENOTCONN, "cannot run evloopd to start a private daemon");
+	if (r < 0)
+		return error_set(evl, r, "a private daemon did not start");
+	for (;;) {
+		r = connect_first(evl, places, ret_place);
+		if (r != -ENOTCONN || clock_ns(CLOCK_MONOTONIC) >= deadline_ns)
+			return r;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+/* Do both live in the same time namespace?  Where that cannot be known, they do. */
+static bool same_clocks(const Evloop__HelloReply *hello) {
+	struct stat st;
+
+	return hello->time_namespace == 0 || stat("/proc/self/ns/time", &st) < 0 || st.st_ino == hello->time_namespace;
+}
+
+static int say_hello(struct evl *evl) {
+	Evloop__HelloRequest request = EVLOOP__HELLO_REQUEST__INIT;
+	size_t length = strnlen(program_invocation_short_name, CLIENT_NAME_LENGTH_MAX + 1);
+	ProtobufCMessage *reply;
+	int r;
+
+	request.version = PROTOCOL_VERSION;
+	request.floor = PROTOCOL_FLOOR;
+	if (length <= CLIENT_NAME_LENGTH_MAX && text_is_valid((uint8_t *)program_invocation_short_name, length))
+		request.client_name = program_invocation_short_name;
+	r = call_sync(evl, EVLOOP__METHOD__METHOD_HELLO, &request.base, &reply);
+	if (r < 0)
+		return r == -ECONNRESET ? -ENOTCONN : r;
+	if (evl->hello)
+		evloop__hello_reply__free_unpacked(evl->hello, NULL);
+	evl->hello = (Evloop__HelloReply *)reply;
+	if (evl->hello->version < PROTOCOL_FLOOR || evl->hello->version > PROTOCOL_VERSION)
+		return error_set(evl, -EPROTO, "the daemon speaks version %u", evl->hello->version);
+	evl->relative = !same_clocks(evl->hello);
+	return 0;
+}
+
+static int remember_place(struct evl *evl, const struct place *place) {
+	char *path = strdup(place->path);
+
+	if (!path)
+		return -ENOMEM;
+	free(evl->socket_path);
+	evl->socket_path = path;
+	return 0;
+}
+
+int hello_open(struct evl *evl, const char *path) {
+	const struct place *place = NULL;
+	struct places places;
+	int r = locate_places(path, &places);
+
+	if (r < 0)
+		return r;
+	r = connect_first(evl, &places, &place);
+	if (r == -ENOTCONN && may_start(evl, &places))
+		r = start_and_connect(evl, &places, &place);
+	if (r < 0)
+		return r;
+	evl->link = LINK_UP;
+	evl->session++;
+	r = remember_place(evl, place);
+	if (r >= 0)
+		r = loop_watch_socket(evl);
+	if (r >= 0)
+		r = say_hello(evl);
+	if (r < 0) {
+		evl->socket = close_fd(evl->socket);
+		evl->link = LINK_DOWN;
+		output_reset(&evl->output);
+	}
+	return r;
+}

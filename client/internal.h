@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * What the files of the library share, file by file: who owns which part of a connection, and what the
+ * others may ask of it.  Not installed.
+ *
+ * Two things hold everywhere.  The user's code (callbacks, destructors, handlers) may do anything, also close
+ * the connection: so memory that is still in use stays until the last pin is gone, and what ran the
+ * user's code looks at evl::closed before it goes on.  And in a child after fork nothing touches the socket.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include <sys/un.h>
+
+#include "client/call.h"
+#include "client/evloop.h"
+#include "proto/base.h"
+#include "proto/evloop.pb-c.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+#include "proto/packet.h"
+
+#define DEFAULT_TIMEOUT_NS (5 * NSEC_PER_SEC)
+#define MESSAGE_LENGTH_MAX 512 /* bytes of evl_error_message() */
+
+/* ---- source.c: life and death of sources ------------------------------------------------------------------- */
+
+enum source_kind {
+	SOURCE_POSTED, /* evl_call_soon */
+	SOURCE_REMOTE, /* evl_call_soon_threadsafe: its callback sees no source */
+	SOURCE_TIMER,
+	SOURCE_ATTACHED,
+	SOURCE_RAW, /* evl_call_handle */
+};
+
+/*
+ * While a source is live it can call back, and the library holds it.  When it ends it becomes inert; its destructor runs
+ * and, when the caller holds no reference either, it is freed; both wait until its own callback returned.
+ */
+struct evl_source {
+	struct evl *evl; /* stays allocated as long as a source points to it */
+	union {
+		evl_callback callback;
+		evl_call_event raw;
+	};
+	void *userdata;
+	void (*destroy)(void *userdata);
+	uint64_t handle; /* in evl::handles while live; 0: none */
+	uint64_t id; /* the daemon's; 0: not known */
+	struct definition *definition; /* of timers; NULL: once, on `clock` */
+	STAILQ_ENTRY(evl_source) link; /* evl::posted or evl::remote */
+	uint32_t n_refs; /* of the caller's */
+	int16_t id_error; /* why the id could not be told; 0 */
+	uint8_t kind; /* enum source_kind */
+	uint8_t clock; /* enum Clock of evloop.proto */
+	bool live : 1;
+	bool pinned : 1; /* its callback or destructor runs */
+	bool queued : 1; /* in evl::posted */
+	bool destroyed : 1; /* its destructor has run */
+	bool cancelled : 1;
+	bool refused : 1; /* the refusal has been received and not yet dispatched */
+	bool follows : 1; /* detached or attached: lives until the daemon says ENDED */
+	bool at : 1; /* it was given as a time, not as a delay */
+	bool expired : 1; /* evl_reconnect() found its last event received and not yet dispatched */
+	bool identifying : 1; /* IDENTIFY is on its way */
+};
+
+STAILQ_HEAD(source_queue, evl_source);
+
+/* A live source; with `ret` it has one reference, else it floats.  *ret is written by source_publish().
+ * Return: 0, -ENOMEM. */
+int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, void *userdata,
+	       struct evl_source **ret_source);
+
+/* Hand it to the caller, if he wants it. */
+static inline void source_publish(struct evl_source *source, struct evl_source **ret) {
+	if (ret) {
+		source->n_refs = 1;
+		*ret = source;
+	}
+}
+
+/* One that was never armed: no destructor runs. */
+void source_discard(struct evl_source *source);
+
+/* It can call back no more: leaves the table.  Nothing of the user's runs. */
+void source_retire(struct evl_source *source);
+
+/* The reverse, under a new handle.  Return: 0, -ENOMEM. */
+int source_revive(struct evl_source *source);
+
+/* Run the destructor and free what is over, unless it is in use.  May run the user's code: look at evl::closed afterwards. */
+void source_settle(struct evl_source *source);
+
+/* ---- handle.c: handle -> source ---------------------------------------------------------------------------- */
+
+struct handle_slot {
+	uint64_t handle; /* 0: free */
+	union {
+		struct evl_source *source;
+		uintptr_t next_free; /* index + 1; 0: none */
+	};
+};
+
+/* The low bits of a handle are its slot, the high ones make it unique: nothing to hash. */
+struct handle_table {
+	struct handle_slot *slots;
+	size_t n_slots, capacity, n_used;
+	uintptr_t free; /* index + 1; 0: none */
+	uint64_t generation;
+};
+
+/* Return: 0, -ENOMEM. */
+int handle_add(struct handle_table *table, struct evl_source *source, uint64_t *ret_handle);
+void handle_remove(struct handle_table *table, uint64_t handle);
+struct evl_source *handle_find(const struct handle_table *table, uint64_t handle); /* or NULL */
+/* The source in that slot or NULL, for 0 <= slot < n_slots. */
+struct evl_source *handle_in_slot(const struct handle_table *table, size_t slot);
+void handle_deinit(struct handle_table *table);
+
+/* ---- output.c: from a message to the socket ---------------------------------------------------------------- */
+
+struct outbound {
+	STAILQ_ENTRY(outbound) link; /* output::full */
+	size_t size;
+	uint8_t data[];
+};
+
+struct output {
+	struct packet open; /* gathers frames, in `buffer` */
+	struct outbound *buffer; /* NULL: none */
+	STAILQ_HEAD(, outbound) full; /* before `open` in line */
+	bool blocked; /* the socket took no more; cleared when it does */
+};
+
+void output_init(struct output *output);
+
+/* Throw away what has gathered, and the memory. */
+void output_reset(struct output *output);
+
+/* Is there anything to send? */
+static inline bool output_pending(const struct output *output) {
+	return output->open.size > 0 || !STAILQ_EMPTY(&output->full);
+}
+
+/* Append a frame to what is to be sent; sends only what is full.
+ * Return: 0, -ENOTCONN, -EMSGSIZE, -ENOMEM. */
+int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,
+	       const ProtobufCMessage *message);
+
+/* Send as far as the socket takes it; a loss is noticed in evl::link. */
+void output_send(struct evl *evl);
+
+/* The same, and wait for the rest until that time of CLOCK_MONOTONIC.  Return: 0, -ETIMEDOUT, -ENOTCONN. */
+int output_send_until(struct evl *evl, int64_t deadline_ns);
+
+/* ---- input.c: from the socket to frames -------------------------------------------------------------------- */
+
+struct inbound {
+	STAILQ_ENTRY(inbound) link; /* input::packets */
+	size_t capacity, size, position;
+	unsigned session; /* evl::session that it came in */
+	uint8_t data[];
+};
+
+struct input {
+	STAILQ_HEAD(, inbound) packets; /* received, events in them not yet dispatched */
+	struct inbound *spare; /* of PACKET_SIZE_MAX; NULL: in use */
+	struct arena arena; /* of the event being dispatched */
+};
+
+int input_init(struct input *input);
+void input_deinit(struct input *input);
+
+static inline bool input_is_empty(const struct input *input) {
+	return STAILQ_EMPTY(&input->packets);
+}
+
+/* Receive one packet if there is one: completes requests at once, keeps the events.
+ * Return: true: there was one.  A loss is noticed in evl::link. */
+bool input_receive(struct evl *evl);
+
+/* The next EVENT frame of the first packet in line, borrowed until the next call; *ret_session: see inbound.
+ * Return: false: the packet has been read and is gone. */
+bool input_next(struct evl *evl, struct frame *ret_frame, unsigned *ret_session);
+
+/* Look at the EVENT frames that are in line without taking them. */
+void input_each(struct evl *evl, void (*visit)(struct evl *evl, const struct frame *frame));
+
+/* ---- call.c: requests -------------------------------------------------------------------------------------- */
+
+struct request {
+	TAILQ_ENTRY(request) link; /* evl::requests, by deadline */
+	uint64_t serial;
+	int64_t deadline_ns; /* of CLOCK_MONOTONIC */
+	/* Called exactly once; the request is out of the list by then.  `frame` is the reply, NULL: `error` says why there is none. */
+	void (*complete)(struct evl *evl, struct request *request, int error, const struct frame *frame);
+};
+
+TAILQ_HEAD(request_list, request);
+
+/* Send a request that nobody waits for.  On failure nothing is called. */
+int call_async(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message);
+
+/* Send a request without a reply. */
+int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message);
+
+/* Send a request and wait, at most evl::timeout_ns.  *ret_reply is freed with protobuf_c_message_free_unpacked(); it may be NULL.
+ * Return: 0, −errno. */
+int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply);
+
+/* A REPLY or ERROR frame has come. */
+void call_complete(struct evl *evl, const struct frame *frame);
+
+/* Complete what waited too long (now >= deadline), or everything. */
+void call_expire(struct evl *evl);
+void call_fail_all(struct evl *evl, int error);
+
+/* The earliest deadline; INT64_MAX: none. */
+int64_t call_next_deadline(const struct evl *evl);
+
+/* When a call that begins now has waited too long, of CLOCK_MONOTONIC. */
+int64_t call_deadline(const struct evl *evl);
+
+/* ---- event.c: events to callbacks -------------------------------------------------------------------------- */
+
+/* A REFUSED frame has come: take note of it for evl_roundtrip(); it is dispatched in its turn. */
+void event_note_refusal(struct evl *evl, const struct frame *frame);
+
+/* Run the callbacks of the events that have been received.  Return: how many, or −errno of a refusal that nobody took. */
+int event_dispatch(struct evl *evl);
+
+/* Tell the error handler.  Return: 0: told; `error`: there is none. */
+int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message);
+
+/* Run `source`'s callback, and what follows from it.  `over`: it has been retired before. */
+void event_call(struct evl_source *source, const struct evl_event *event);
+
+/* ---- timer.c ----------------------------------------------------------------------------------------------- */
+
+/* How to arm a timer again, and how far it has come. */
+struct definition {
+	Evloop__TimerSpec *spec; /* as given; `handle` and `deadline_ns` are filled in at each arming */
+	bool rearm; /* evl_reconnect() arms it */
+	int64_t next_ns; /* the next nominal time */
+	uint64_t fires; /* since it was armed */
+};
+
+struct definition *definition_free(struct definition *definition);
+
+/* Arm what is left of it, after evl_reconnect(). */
+int timer_rearm(struct evl_source *source);
+
+/* A FIRED event of this session has come.  Return: it was the last one. */
+bool timer_note_fire(struct evl_source *source, const Evloop__Event *event);
+
+/* ---- command.c: what a timer's command needs of this process ------------------------------------------------- */
+
+/* Fill in a command from `timer`; free with command_free().  Return: 0, -EINVAL, -E2BIG, −errno. */
+int command_new(const struct evl_timer *timer, Evloop__Command **ret);
+Evloop__Command *command_free(Evloop__Command *command);
+
+/* ---- local.c: the local queue ------------------------------------------------------------------------------- */
+
+struct local {
+	struct source_queue posted;
+	size_t n_posted;
+	pthread_mutex_t lock; /* of the next two */
+	struct source_queue remote; /* posted by other threads */
+	bool signalled; /* evl::wake_fd says so */
+	atomic_bool waiting; /* `remote` is not empty: a look without the lock */
+};
+
+int local_init(struct local *local);
+/* What is left is dropped, sources end. */
+void local_deinit(struct evl *evl);
+
+/* Is anything posted? */
+bool local_pending(struct evl *evl);
+
+/* Run what was posted before the call.  Return: how many callbacks ran. */
+int local_dispatch(struct evl *evl);
+
+/* ---- loop.c: waiting ---------------------------------------------------------------------------------------- */
+
+struct loop {
+	int wake_fd; /* eventfd: another thread posted, or, with poll_fd, there is something to do */
+	int poll_fd; /* what evl_fd() has given away; -1: nothing yet */
+	int timer_fd; /* in poll_fd: deadlines of requests; -1: not needed yet */
+	bool wake_set; /* by this thread */
+	bool watches_output; /* poll_fd waits for the socket to take more */
+	bool dispatching;
+	bool stopping;
+	int64_t timer_set_ns;
+};
+
+int loop_init(struct loop *loop);
+void loop_deinit(struct loop *loop);
+
+/* The socket is a new one. */
+int loop_watch_socket(struct evl *evl);
+
+/* Make the descriptor of evl_fd() readable if there is something to do.  Cheap where evl_fd() was never called. */
+void loop_update(struct evl *evl);
+
+/* Wait for the socket alone: for a packet, and for room where there was none.
+ * Return: 0, -ETIMEDOUT (past that time of CLOCK_MONOTONIC). */
+int loop_wait_socket(struct evl *evl, int64_t deadline_ns);
+
+/* Now on that clock, ns. */
+int64_t clock_ns(clockid_t clock);
+
+/* ---- error.c ------------------------------------------------------------------------------------------------ */
+
+/* Remember the words for evl_error_message(); `format` NULL: none.  Return: `error`. */
+int error_set(struct evl *evl, int error, const char *format, ...) _printf_(3, 4);
+
+/* Take over what the daemon said; frees the one before.  Return: its −errno. */
+int error_take(struct evl *evl, Evloop__Error *refusal);
+
+/* ---- debug.c ------------------------------------------------------------------------------------------------ */
+
+struct debug {
+	bool on; /* EVLOOP_DEBUG */
+	int64_t slow_ns; /* EVLOOP_SLOW_MS */
+	evl_log_callback log;
+	void *log_userdata;
+};
+
+void debug_init(struct debug *debug);
+void debug_packet(struct evl *evl, const char *direction, const uint8_t *data, size_t size);
+/* `source`'s callback took that long. */
+void debug_slow(struct evl *evl, evl_callback callback, const struct evl_event *event, int64_t took_ns);
+
+/* ---- locate.c, autostart.c ----------------------------------------------------------------------------------- */
+
+/* Where to look for the daemon, in this order. */
+struct places {
+	size_t n;
+	struct place {
+		char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+		bool private; /* the one that may be started */
+	} place[2];
+};
+
+/* Return: 0, -ENAMETOOLONG, -EINVAL. */
+int locate_places(const char *path, struct places *ret);
+
+/* May the directory of a private daemon's socket be trusted: this uid's, and nobody else's?
+ * Return: 0, -ENOENT, -EACCES. */
+int locate_check_private(const char *socket_path);
+
+/* Start a private daemon in the background and wait until it listens, at most until that time of CLOCK_MONOTONIC.
+ * Return: 0; 1: another one runs or starts already; -ETIMEDOUT, -ENOENT (no such program), -ENOTCONN (it failed). */
+int autostart(int64_t deadline_ns);
+
+/* ---- hello.c: from a path to a session ----------------------------------------------------------------------- */
+
+/* Find the daemon, connect, say hello.  Return: 0, or −errno as evl_connect(). */
+int hello_open(struct evl *evl, const char *path);
+
+/* ---- connection.c: the whole --------------------------------------------------------------------------------- */
+
+enum link_state {
+	LINK_DOWN, /* none, or a loss that has been dealt with */
+	LINK_UP,
+	LINK_LOST, /* a loss that evl_dispatch() has yet to deal with */
+};
+
+struct evl {
+	const volatile uint32_t *alive; /* wiped to 0 by the kernel in a child after fork */
+	int socket; /* -1: none */
+	enum link_state link;
+	int loss; /* why it was lost */
+	bool loss_returned; /* a call has returned that */
+	char *last_words; /* why the daemon closed the session; NULL: it did not say */
+	bool closed;
+	unsigned n_pins; /* the user's code runs */
+	size_t n_sources; /* that point here */
+	size_t n_live; /* those of them that can call back */
+	unsigned session; /* counts hellos */
+
+	struct handle_table handles;
+	struct output output;
+	struct input input;
+	struct local local;
+	struct loop loop;
+	struct debug debug;
+
+	uint64_t serial; /* of the last frame sent */
+	struct request_list requests;
+	int64_t timeout_ns; /* INT64_MAX: none */
+
+	char *path; /* as asked for; NULL: the user's own */
+	unsigned flags; /* enum evl_connect_flags */
+	char *socket_path; /* as found */
+	Evloop__HelloReply *hello;
+	bool relative; /* the daemon lives in another time namespace: its boottime and monotonic clocks are not ours */
+
+	evl_error_callback error_handler;
+	void *error_userdata;
+	Evloop__Error *error; /* the daemon's last refusal; NULL: none */
+	char message[MESSAGE_LENGTH_MAX];
+
+	uint64_t refusals_received, refusals_dispatched;
+	uint64_t refusals_taken; /* so many of those received were known when evl_roundtrip() returned one */
+	uint64_t first_refusal_at; /* refusals_received when it came */
+	int first_refusal; /* −errno of the first one since evl_roundtrip(); 0: none */
+	char first_refusal_message[MESSAGE_LENGTH_MAX];
+};
+
+/* Keep the memory while the user's code runs; the last unpin after evl_close() frees it. */
+static inline void connection_pin(struct evl *evl) {
+	evl->n_pins++;
+}
+void connection_unpin(struct evl *evl);
+
+/* A source that pointed here is gone. */
+void connection_drop_source(struct evl *evl);
+
+/* May a call of the user's go on?  Return: 0, -ECHILD, -ENOTCONN. */
+static inline int connection_check(struct evl *evl) {
+	if (evl->closed)
+		return -ENOTCONN;
+	if (!*evl->alive)
+		return -ECHILD;
+	return evl->link == LINK_UP ? 0 : -ENOTCONN;
+}
+
+/* The connection is lost: fails what waits, leaves the rest to evl_dispatch().  What was received stays. */
+void connection_lost(struct evl *evl, int error);
+
+/* evl->message is what the daemon said before it closed the session. */
+void connection_note_last_words(struct evl *evl);
+
+/* What a call that waits returns on a lost connection: the reason once, then -ENOTCONN. */
+int connection_error(struct evl *evl);
+
+/* End the sources that a loss ends, tell the error handler.  Return: 0: reconnected meanwhile, else −errno. */
+int connection_settle(struct evl *evl);
