@@ -9,6 +9,10 @@ AM_TESTS_ENVIRONMENT = \
 	CC='$(CC)'; CXX='$(CXX)'; PYTHON='$(PYTHON_PROTOBUF)'; export CC CXX PYTHON; \
 	unset EVLOOP_SOCKET EVLOOP_DEBUG EVLOOP_AUTOSTART;
 
+# A test that hangs is one that fails.
+LOG_COMPILER = timeout
+AM_LOG_FLAGS = -k 10 300
+
 dist_check_SCRIPTS += \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
