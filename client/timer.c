@@ -133,7 +133,7 @@ static int deadline_in(struct evl *evl, clockid_t clock, int64_t delay_ns, int64
 }
 
 int evl_call_later(struct evl *evl, struct evl_source **ret, int64_t delay_ns, evl_callback callback, void *userdata) {
-	int64_t deadline_ns;
+	int64_t deadline_ns = 0;
 	int r = check(evl, callback);
 
 	if (r >= 0)
@@ -373,7 +373,7 @@ static int restart_anew(struct evl_source *source, int64_t delay_ns, int64_t dea
 
 int evl_source_restart(struct evl_source *source, int64_t delay_ns) {
 	struct evl *evl = source->evl;
-	int64_t deadline_ns;
+	int64_t deadline_ns = 0;
 	int r = connection_check(evl);
 
 	if (r < 0)
