@@ -1,1 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The loop as a library: knows no socket and no protobuf.
+
+noinst_LTLIBRARIES += libcore.la
+libcore_la_SOURCES = \
+	daemon/core/attachment.c daemon/core/attachment.h \
+	daemon/core/clock.c daemon/core/clock.h \
+	daemon/core/command.h \
+	daemon/core/job.h \
+	daemon/core/loop.c daemon/core/loop.h \
+	daemon/core/map.c daemon/core/map.h \
+	daemon/core/queue.c daemon/core/queue.h \
+	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
+	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \
+	daemon/core/tenant.c daemon/core/tenant.h daemon/core/tenant-private.h \
+	daemon/core/timer.c daemon/core/timer.h daemon/core/timer-private.h \
+	daemon/core/timer-describe.c \
+	daemon/core/timer-fire.c \
+	daemon/core/timer-manage.c
+libcore_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
+libcore_la_LIBADD = $(LIBEVENT_LIBS)

@@ -31,8 +31,12 @@ void loop_set_ops(struct loop *loop, const struct loop_ops *ops, void *userdata)
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* The reading at the start of this turn. */
+/* The reading at the start of this turn, or the last loop_refresh(). */
 const struct instant *loop_now(const struct loop *loop);
+
+/* Read the clocks afresh, for loop_now() and scheduler_now(): where a delay counts from now, it must not count from the start of
+ * the turn, or the timer fires early in the eyes of who asked. */
+const struct instant *loop_refresh(struct loop *loop);
 
 /* Watch one of our own descriptors, level-triggered; `callback` gets LOOP_READ and/or LOOP_WRITE.  The descriptor stays the
  * caller's.  Legal to change and remove from any callback. */

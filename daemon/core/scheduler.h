@@ -5,10 +5,12 @@
  * that ten years pass in a test in a minute.  core/loop.h connects it to real clocks.
  */
 
+#include <sys/types.h>
+
 #include "daemon/core/clock.h"
-#include "daemon/core/source.h"
 
 struct scheduler;
+struct tenant; /* core/tenant.h */
 struct starter; /* core/job.h: who starts commands; NULL: nobody, timers with commands must not be armed */
 
 int scheduler_new(struct scheduler **ret, const struct instant *now, struct starter *starter);
@@ -17,14 +19,16 @@ struct scheduler *scheduler_free(struct scheduler *scheduler);
 /* The first id to be given; ids rise from there. */
 void scheduler_set_first_id(struct scheduler *scheduler, uint64_t id);
 
-/* Get the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a reference
- * is held.  Return: 0, -ENOMEM. */
+/* Get a reference to the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a
+ * reference is held.  Return: 0, -ENOMEM. */
 int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret);
 struct tenant *tenant_ref(struct tenant *tenant);
 struct tenant *tenant_unref(struct tenant *tenant);
 
 /* It is now `now`.  A step of the realtime clock is told by `stepped`: realtime timers are then re-timed from their definition. */
 void scheduler_advance(struct scheduler *scheduler, const struct instant *now, bool stepped);
+/* It is now `now`, in the middle of a turn: what counts from now on counts from there.  Nothing else happens. */
+void scheduler_refresh(struct scheduler *scheduler, const struct instant *now);
 const struct instant *scheduler_now(const struct scheduler *scheduler);
 
 /*
@@ -33,7 +37,8 @@ const struct instant *scheduler_now(const struct scheduler *scheduler);
  */
 bool scheduler_dispatch(struct scheduler *scheduler);
 
-/* The earliest deadline on that clock; INT64_MAX: none.  Kill delays and job timeouts are on boottime and count. */
+/* The earliest deadline on that clock; INT64_MAX: none.  On boottime kill delays, job timeouts and the forgetting of results count,
+ * and what is posted is due now. */
 int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock);
 
 /* Would anything be forgotten if the daemon left now?  Armed or running timers; results that are kept and were not asked for. */
@@ -41,6 +46,6 @@ bool scheduler_idle(const struct scheduler *scheduler);
 
 struct scheduler_stats {
 	size_t timers, tenants, finished, jobs;
-	uint64_t fires;
+	uint64_t fires; /* nominal ones */
 };
 void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret);

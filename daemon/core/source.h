@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "daemon/core/clock.h"
+#include "daemon/core/map.h"
 
 struct tenant; /* a uid's share of the core: core/tenant.h */
 struct source;
@@ -30,10 +31,10 @@ enum event_type {
 };
 
 enum source_end {
-	SOURCE_END_NONE,
-	SOURCE_END_DONE,
+	SOURCE_END_NONE, /* it is alive */
+	SOURCE_END_DONE, /* it fired for the last time, and its job ended */
 	SOURCE_END_CANCELLED,
-	SOURCE_END_REPLACED,
+	SOURCE_END_REPLACED, /* another timer took its name */
 };
 
 /* How a cancel ended. */
@@ -78,17 +79,10 @@ struct event {
 
 TAILQ_HEAD(pending_list, source);
 
-/* Handle -> source: open addressing, eight bytes a slot. */
-struct handle_table {
-	struct source **slots;
-	size_t size; /* a power of two, or 0 */
-	size_t used;
-};
-
 /* Whoever owns sources: embedded in a session, and in the tenant. */
 struct owner {
 	struct tenant *tenant;
-	struct handle_table handles;
+	struct map handles; /* of live sources */
 	struct pending_list pending;
 	/* `pending` was empty and no longer is.  Called from within the dispatch: must only take note. */
 	void (*ready)(struct owner *owner);
@@ -107,11 +101,15 @@ struct source {
 	uint32_t index; /* of the kind */
 };
 
-/* `ready` may be NULL: then events are dropped as they come (the tenant's own owner). */
+/* Holds a reference to the tenant until owner_deinit().  `ready` may be NULL: then events are dropped as they come. */
 void owner_init(struct owner *owner, struct tenant *tenant, void (*ready)(struct owner *owner));
 
 /* Cancels and frees every source of the owner; detached timers are not among them. */
 void owner_deinit(struct owner *owner);
+
+/* The same for at most `n` of them, so that the end of a session with a million need not hold up a turn.
+ * Return: true: some are left. */
+bool owner_reduce(struct owner *owner, size_t n);
 
 /* Return: the live source of that handle, or NULL. */
 struct source *owner_find(struct owner *owner, uint64_t handle);

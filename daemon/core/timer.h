@@ -56,7 +56,7 @@ struct timer_spec {
 	const char *name; /* NULL: none */
 	enum name_mode name_mode;
 	bool detached;
-	struct command *command; /* NULL: none.  Taken over on success, then NULL */
+	struct command *command; /* NULL: none; implies `detached`.  NULL afterwards if it was taken over */
 };
 
 enum {
@@ -70,17 +70,33 @@ enum {
 };
 
 /*
- * Arm a timer for `owner`.  With a name that exists, name_mode decides.
+ * Arm a timer for `owner`.  With a name that exists, name_mode decides; a finished or cancelled one just loses it.
+ * A detached timer belongs to the tenant: `owner` follows it under `handle`, unless that is 0, and its owner_cancel()
+ * cancels the timer.  So it is with ENSURE where the name's holder is not the source with that handle; a holder that is
+ * detached where `spec` is not, or the other way round, is not updated: TIMER_E_NAME_EXISTS.
  * Return: 0, TIMER_E_HANDLE_EXISTS, TIMER_E_NAME_EXISTS, TIMER_E_PAST_UNTIL, -ENOMEM.
  */
 int timer_arm(struct scheduler *scheduler, struct owner *owner, struct timer_spec *spec, struct timer **ret_timer,
 	      enum timer_change *ret_change);
 
-/* A new deadline and a new place in the order; merges nothing, an unsent fire is withdrawn. */
+/* The timer that is this source, or that it follows; NULL: that one is over. */
+struct timer *timer_of_source(struct source *source);
+
+/*
+ * A new deadline and a new place in the order, also for one that has fired for the last time; merges nothing, an
+ * unsent fire is withdrawn.  A repeating one counts from there.
+ * Return: 0, TIMER_E_PAST_UNTIL, TIMER_E_UNCHANGED: finished or cancelled.
+ */
 int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns);
 
-/* Each returns 0 or one of TIMER_E_NOT_DELAYED, TIMER_E_UNCHANGED.  All are legal from within any dispatch. */
+/*
+ * Cancel on behalf of somebody who need not be its owner: an unsent fire is withdrawn, and the session that owns it gets
+ * ENDED, as all that follow it do.  A running job goes on.
+ */
 enum cancel_outcome timer_cancel(struct timer *timer, enum source_end end);
+
+/* Each returns 0 or TIMER_E_UNCHANGED; poke also TIMER_E_NOT_DELAYED, TIMER_E_PAST_UNTIL; trigger also -ENOMEM.  All count from
+ * scheduler_now(), which scheduler_refresh() should have made fresh. */
 int timer_pause(struct timer *timer);
 int timer_resume(struct timer *timer);
 int timer_trigger(struct timer *timer);
@@ -90,7 +106,7 @@ int timer_poke(struct timer *timer);
 int timer_kill(struct timer *timer, int signal_number);
 
 /* Follow a timer from `owner` under `handle`.  A finished one has its events pending at once.
- * Return: 0, TIMER_E_HANDLE_EXISTS, -ENOMEM. */
+ * `handle` is not 0.  Return: 0, TIMER_E_HANDLE_EXISTS, -ENOMEM. */
 int timer_attach(struct timer *timer, struct owner *owner, uint64_t handle, bool output);
 
 /* Everything that can be said of a timer; borrowed, valid until the next call on the core. */
@@ -111,7 +127,8 @@ struct timer_info {
 	struct run_info last_run;
 	uint64_t runs, skipped, output_bytes;
 	unsigned active;
-	int64_t created_realtime_ns, finished_realtime_ns;
+	int64_t created_realtime_ns; /* 0: not kept, an anonymous one-shot */
+	int64_t finished_realtime_ns; /* 0: not finished, or not kept */
 };
 
 void timer_describe(const struct timer *timer, struct timer_info *ret);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns what those who follow a timer have not been told yet.  Each of them takes its events in its own
+ * time, so each has its own copy; when the timer is over, it leaves all that is to be said with them.
+ */
+
+#include "daemon/core/attachment.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "daemon/core/scheduler.h"
+#include "daemon/core/timer-private.h"
+
+void fire_record_fill(const struct fire_record *record, struct event *ret) {
+	ret->generation = record->generation;
+	ret->fire_seq = record->fire_seq;
+	ret->fires = record->fires;
+	ret->missed = record->missed;
+	ret->first_scheduled_ns = record->first_scheduled_ns;
+	ret->scheduled_ns = record->scheduled_ns;
+	ret->fired_ns = record->fired_ns;
+}
+
+void fire_record_merge(struct fire_record *record, bool pending, const struct fire_record *fire) {
+	struct fire_record merged = *fire;
+
+	if (pending) {
+		merged.fires += record->fires;
+		merged.missed += record->missed;
+		merged.first_scheduled_ns = record->first_scheduled_ns;
+	}
+	*record = merged;
+}
+
+int attachment_new(struct attachment **ret, struct timer *timer, struct owner *owner, uint64_t handle) {
+	const char *name = timer_name(timer);
+	size_t size = name ? strlen(name) + 1 : 1;
+	struct attachment *attachment;
+	int r;
+
+	assert(handle != 0 && timer->extra);
+
+	attachment = calloc(1, sizeof(*attachment) + size);
+	if (!attachment)
+		return -ENOMEM;
+	r = source_init(&attachment->source, SOURCE_ATTACHMENT, owner, handle, timer->source.id);
+	if (r != 0) {
+		free(attachment);
+		return r;
+	}
+	if (name)
+		memcpy(attachment->name, name, size);
+	attachment->timer = timer;
+	LIST_INSERT_HEAD(&timer->extra->attachments, attachment, link);
+	owner->tenant->use.timers++;
+	*ret = attachment;
+	return 0;
+}
+
+static void attachment_unlink(struct attachment *attachment) {
+	if (!attachment->timer)
+		return;
+	LIST_REMOVE(attachment, link);
+	attachment->timer = NULL;
+}
+
+void attachment_free(struct attachment *attachment) {
+	attachment_unlink(attachment);
+	source_deinit(&attachment->source);
+	attachment->source.owner->tenant->use.timers--;
+	free(attachment);
+}
+
+enum cancel_outcome attachment_cancel(struct attachment *attachment) {
+	struct timer *timer = attachment->controls ? attachment->timer : NULL;
+	bool pending = source_is_pending(&attachment->source, EVENT_TYPE_FIRED), live = attachment->timer;
+	enum cancel_outcome outcome = live ? CANCEL_CANCELLED : CANCEL_GONE;
+
+	attachment_free(attachment);
+	if (timer)
+		outcome = timer_cancel(timer, SOURCE_END_CANCELLED);
+	return pending ? CANCEL_WITHDRAWN : outcome;
+}
+
+void attachment_fired(struct attachment *attachment, const struct fire_record *fire) {
+	fire_record_merge(&attachment->fire, source_is_pending(&attachment->source, EVENT_TYPE_FIRED), fire);
+	source_raise(&attachment->source, EVENT_TYPE_FIRED);
+}
+
+void attachment_wrote(struct attachment *attachment, uint64_t output_end) {
+	if (!attachment->output)
+		return;
+	attachment->output_end = output_end;
+	source_raise(&attachment->source, EVENT_TYPE_OUTPUT);
+}
+
+void attachment_exited(struct attachment *attachment, const struct run_info *run) {
+	attachment->run = *run;
+	source_raise(&attachment->source, EVENT_TYPE_EXITED);
+}
+
+void attachment_ended(struct attachment *attachment, enum source_end end, const struct run_info *last_run) {
+	attachment_unlink(attachment);
+	attachment->end = end;
+	if (last_run)
+		attachment->run = *last_run;
+	source_raise(&attachment->source, EVENT_TYPE_ENDED);
+}
+
+void attachment_fill_event(const struct attachment *attachment, struct event *ret) {
+	ret->name = attachment->name[0] ? attachment->name : NULL;
+	switch (ret->type) {
+	case EVENT_TYPE_FIRED:
+		fire_record_fill(&attachment->fire, ret);
+		break;
+	case EVENT_TYPE_OUTPUT:
+		ret->output_end = attachment->output_end;
+		break;
+	case EVENT_TYPE_ENDED:
+		ret->end = attachment->end;
+		/* fall through: the last run is told once more */
+		__attribute__((fallthrough));
+	case EVENT_TYPE_EXITED:
+		ret->run = attachment->run.run > 0 ? &attachment->run : NULL;
+		break;
+	case EVENT_TYPE_MAX:
+		break;
+	}
+}
+
+void attachment_took_event(struct attachment *attachment, enum event_type type) {
+	if (type == EVENT_TYPE_ENDED)
+		attachment_free(attachment);
+}

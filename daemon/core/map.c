@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the nodes of an ordered map.  A node at shift S tells keys apart by their six bits from S on; all
+ * keys below it agree in the bits above.  Levels at which all keys agree have no node, so an inner node
+ * has at least two children and the depth is at most eleven.
+ *
+ * Knows nothing of what the values are.  glibc's tsearch would do the same at six times the memory, and
+ * its hsearch has no removal.
+ */
+
+#include "daemon/core/map.h"
+
+#include <string.h>
+
+#define DIGIT_BITS 6
+#define FANOUT 64
+#define DEPTH_MAX 11
+#define CAPACITY_MIN 2
+
+struct node {
+	uint64_t bitmap; /* which of the 64 children are there */
+	uint64_t prefix; /* a key of this node with its digit and all bits below cleared */
+	uint8_t shift;
+	uint8_t capacity;
+	void *slots[]; /* shift 0: values; else nodes.  In the order of their digits, without holes */
+};
+
+/* The bits of `key` above the digit at `shift`. */
+static uint64_t key_above(uint64_t key, unsigned shift) {
+	return shift + DIGIT_BITS < 64 ? key >> (shift + DIGIT_BITS) : 0;
+}
+
+static unsigned key_digit(uint64_t key, unsigned shift) {
+	return (unsigned)(key >> shift) & (FANOUT - 1);
+}
+
+static unsigned node_count(const struct node *node) {
+	return (unsigned)__builtin_popcountll(node->bitmap);
+}
+
+static bool node_has(const struct node *node, unsigned digit) {
+	return node->bitmap >> digit & 1;
+}
+
+/* Where the child of that digit is, or would be. */
+static unsigned node_position(const struct node *node, unsigned digit) {
+	return (unsigned)__builtin_popcountll(node->bitmap & ((UINT64_C(1) << digit) - 1));
+}
+
+static size_t node_size(unsigned capacity) {
+	return sizeof(struct node) + capacity * sizeof(void *);
+}
+
+static struct node *node_new(uint64_t key, unsigned shift) {
+	struct node *node = malloc(node_size(CAPACITY_MIN));
+
+	if (!node)
+		return NULL;
+	node->bitmap = 0;
+	node->prefix = shift + DIGIT_BITS < 64 ? key_above(key, shift) << (shift + DIGIT_BITS) : 0;
+	node->shift = (uint8_t)shift;
+	node->capacity = CAPACITY_MIN;
+	return node;
+}
+
+/* Add a child that is not there; the node may move. */
+static int node_add(void **link, unsigned digit, void *child) {
+	struct node *node = *link;
+	unsigned count = node_count(node), position = node_position(node, digit);
+
+	if (count == node->capacity) {
+		struct node *larger = realloc(node, node_size(2 * count));
+
+		if (!larger)
+			return -ENOMEM;
+		*link = node = larger;
+		node->capacity = (uint8_t)(2 * count);
+	}
+	memmove(&node->slots[position + 1], &node->slots[position], (count - position) * sizeof(void *));
+	node->slots[position] = child;
+	node->bitmap |= UINT64_C(1) << digit;
+	return 0;
+}
+
+/* Take a child out; the node may move, but is not freed. */
+static void node_drop(void **link, unsigned digit) {
+	struct node *node = *link;
+	unsigned position = node_position(node, digit), count;
+
+	node->bitmap &= ~(UINT64_C(1) << digit);
+	count = node_count(node);
+	memmove(&node->slots[position], &node->slots[position + 1], (count - position) * sizeof(void *));
+
+	/* Half of the room is left as a margin, lest a key that comes and goes moves the node each time. */
+	if (node->capacity > CAPACITY_MIN && count <= node->capacity / 4u) {
+		unsigned capacity = node->capacity / 2u;
+		struct node *smaller = realloc(node, node_size(capacity));
+
+		if (smaller) {
+			smaller->capacity = (uint8_t)capacity;
+			*link = smaller;
+		}
+	}
+}
+
+/* A leaf with one value. */
+static struct node *leaf_new(uint64_t key, void *value) {
+	struct node *leaf = node_new(key, 0);
+
+	if (!leaf)
+		return NULL;
+	leaf->bitmap = UINT64_C(1) << key_digit(key, 0);
+	leaf->slots[0] = value;
+	return leaf;
+}
+
+/* Put a node above *link, which does not hold `key`, at the highest digit in which they differ; `leaf` becomes its other child. */
+static int node_fork(void **link, uint64_t key, struct node *leaf) {
+	struct node *node = *link, *parent;
+	unsigned bit = 63 - (unsigned)__builtin_clzll(key ^ node->prefix);
+	unsigned shift = bit / DIGIT_BITS * DIGIT_BITS;
+	unsigned old = key_digit(node->prefix, shift), new = key_digit(key, shift);
+
+	parent = node_new(key, shift);
+	if (!parent)
+		return -ENOMEM;
+	parent->bitmap = UINT64_C(1) << old | UINT64_C(1) << new;
+	parent->slots[old > new] = node;
+	parent->slots[new > old] = leaf;
+	*link = parent;
+	return 0;
+}
+
+/* The node that `key` belongs to but is not in yet, or that stands where it would be. */
+static int map_insert_at(void **link, uint64_t key, void *value) {
+	struct node *node = *link, *leaf;
+	int r;
+
+	if (node && node->shift == 0 && key_above(key, 0) == key_above(node->prefix, 0))
+		return node_add(link, key_digit(key, 0), value);
+
+	leaf = leaf_new(key, value);
+	if (!leaf)
+		return -ENOMEM;
+	if (!node) {
+		*link = leaf;
+		return 0;
+	}
+	if (key_above(key, node->shift) == key_above(node->prefix, node->shift))
+		r = node_add(link, key_digit(key, node->shift), leaf);
+	else
+		r = node_fork(link, key, leaf);
+	if (r < 0)
+		free(leaf);
+	return r;
+}
+
+int map_insert(struct map *map, uint64_t key, void *value) {
+	void **link = &map->root;
+	int r;
+
+	for (struct node *node; (node = *link);) {
+		unsigned digit = key_digit(key, node->shift);
+
+		if (key_above(key, node->shift) != key_above(node->prefix, node->shift) || !node_has(node, digit))
+			break;
+		if (node->shift == 0)
+			return MAP_E_EXISTS;
+		link = &node->slots[node_position(node, digit)];
+	}
+
+	r = map_insert_at(link, key, value);
+	if (r < 0)
+		return r;
+	map->count++;
+	return 0;
+}
+
+void *map_find(const struct map *map, uint64_t key) {
+	void *p = map->root;
+
+	for (const struct node *node; (node = p);) {
+		unsigned digit = key_digit(key, node->shift);
+
+		if (key_above(key, node->shift) != key_above(node->prefix, node->shift) || !node_has(node, digit))
+			return NULL;
+		p = node->slots[node_position(node, digit)];
+		if (node->shift == 0)
+			return p;
+	}
+	return NULL;
+}
+
+static void *node_first(const struct node *node) {
+	while (node->shift > 0)
+		node = node->slots[0];
+	return node->slots[0];
+}
+
+void *map_find_from(const struct map *map, uint64_t key) {
+	const struct node *node = map->root;
+	const struct node *after = NULL; /* the nearest subtree in which every key is above `key` */
+
+	while (node) {
+		uint64_t above = key_above(key, node->shift), own = key_above(node->prefix, node->shift);
+		unsigned digit = key_digit(key, node->shift), position;
+
+		if (own != above) {
+			if (own > above)
+				after = node;
+			break;
+		}
+		position = node_position(node, digit);
+		if (node->shift == 0) {
+			if (position < node_count(node))
+				return node->slots[position];
+			break;
+		}
+		if (position + node_has(node, digit) < node_count(node))
+			after = node->slots[position + node_has(node, digit)];
+		if (!node_has(node, digit))
+			break;
+		node = node->slots[position];
+	}
+	return after ? node_first(after) : NULL;
+}
+
+void *map_remove(struct map *map, uint64_t key) {
+	void **path[DEPTH_MAX], **link = &map->root;
+	struct node *node;
+	unsigned depth = 0;
+	void *value;
+
+	for (;;) {
+		node = *link;
+		if (!node || key_above(key, node->shift) != key_above(node->prefix, node->shift) ||
+		    !node_has(node, key_digit(key, node->shift)))
+			return NULL;
+		path[depth++] = link;
+		link = &node->slots[node_position(node, key_digit(key, node->shift))];
+		if (node->shift == 0)
+			break;
+	}
+	value = *link;
+	map->count--;
+
+	/* A leaf that becomes empty goes, and with it a parent that is left with one child. */
+	link = path[--depth];
+	if (node_count(node) > 1) {
+		node_drop(link, key_digit(key, 0));
+		return value;
+	}
+	free(node);
+	*link = NULL;
+	if (depth == 0)
+		return value;
+	link = path[--depth];
+	node = *link;
+	node_drop(link, key_digit(key, node->shift));
+	node = *link;
+	if (node_count(node) == 1) {
+		*link = node->slots[0];
+		free(node);
+	}
+	return value;
+}

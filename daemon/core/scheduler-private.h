@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The scheduler from within core/; nobody else includes this. */
+
+#include "daemon/core/job.h"
+#include "daemon/core/scheduler.h"
+#include "daemon/core/tenant-private.h"
+
+TAILQ_HEAD(tenant_list, tenant);
+
+struct scheduler {
+	struct instant now;
+	struct map tenants; /* by uid */
+	struct queue clocks[TIMER_CLOCK_MAX]; /* of tenants, by tenant_clock::place */
+	struct tenant_list due; /* tenants with something to dispatch; each is referenced */
+	struct tenant_list round; /* those being dispatched in this turn */
+	struct finished_list finished; /* of all tenants; the one that ended first comes first */
+	struct job_board *board; /* NULL: no commands */
+	uint64_t next_id;
+	uint64_t next_seq; /* of the order of arming */
+	uint64_t fires;
+	size_t n_timers; /* live ones, attachments not among them */
+	size_t n_finished;
+	size_t n_unasked; /* finished ones that nobody has followed */
+};

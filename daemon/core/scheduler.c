@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns all tenants, and the order in which they and what they kept come up.  It is told the time.
+ *
+ * A turn takes every tenant that has something due, and lets each of them dispatch a bounded part of it:
+ * a million timers of one uid delay another one's by as many as fit one turn.
+ */
+
+#include "daemon/core/scheduler.h"
+
+#include <assert.h>
+
+#include "daemon/core/scheduler-private.h"
+#include "daemon/core/timer-private.h"
+#include "proto/limits.h"
+
+int scheduler_new(struct scheduler **ret, const struct instant *now, struct starter *starter) {
+	struct scheduler *scheduler = calloc(1, sizeof(*scheduler));
+	int r;
+
+	if (!scheduler)
+		return -ENOMEM;
+	if (starter) {
+		r = job_board_new(&scheduler->board, starter);
+		if (r < 0) {
+			free(scheduler);
+			return r;
+		}
+	}
+	scheduler->now = *now;
+	scheduler->next_id = 1;
+	TAILQ_INIT(&scheduler->due);
+	TAILQ_INIT(&scheduler->round);
+	TAILQ_INIT(&scheduler->finished);
+	*ret = scheduler;
+	return 0;
+}
+
+struct scheduler *scheduler_free(struct scheduler *scheduler) {
+	struct tenant *tenant;
+
+	if (!scheduler)
+		return NULL;
+	while ((tenant = map_find_from(&scheduler->tenants, 0)))
+		tenant_free(tenant);
+	for (unsigned clock = 0; clock < TIMER_CLOCK_MAX; clock++)
+		queue_deinit(&scheduler->clocks[clock]);
+	if (scheduler->board)
+		job_board_free(scheduler->board);
+	free(scheduler);
+	return NULL;
+}
+
+void scheduler_set_first_id(struct scheduler *scheduler, uint64_t id) {
+	assert(id >= scheduler->next_id);
+	scheduler->next_id = id;
+}
+
+int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret) {
+	struct tenant *tenant = map_find(&scheduler->tenants, uid);
+
+	if (!tenant)
+		return tenant_new(ret, scheduler, uid);
+	*ret = tenant_ref(tenant);
+	return 0;
+}
+
+/* When the first result is forgotten. */
+static int64_t scheduler_next_expiry(const struct scheduler *scheduler) {
+	const struct timer_extra *first = TAILQ_FIRST(&scheduler->finished);
+
+	return first ? first->finished_ns + FINISHED_KEPT_NS : INT64_MAX;
+}
+
+void scheduler_refresh(struct scheduler *scheduler, const struct instant *now) {
+	scheduler->now = *now;
+}
+
+void scheduler_advance(struct scheduler *scheduler, const struct instant *now, bool stepped) {
+	int64_t boottime = now->ns[TIMER_CLOCK_BOOTTIME];
+
+	scheduler->now = *now;
+	if (stepped)
+		for (struct tenant *tenant = map_find_from(&scheduler->tenants, 0); tenant;
+		     tenant = map_find_from(&scheduler->tenants, (uint64_t)tenant->uid + 1))
+			tenant_retime(tenant);
+	while (scheduler_next_expiry(scheduler) <= boottime)
+		timer_free(TAILQ_FIRST(&scheduler->finished)->timer);
+	if (scheduler->board)
+		job_board_advance(scheduler->board, boottime);
+}
+
+const struct instant *scheduler_now(const struct scheduler *scheduler) {
+	return &scheduler->now;
+}
+
+/* Is a tenant's first deadline on that clock due?  Return: the tenant, or NULL. */
+static struct tenant *scheduler_due(const struct scheduler *scheduler, enum timer_clock clock) {
+	const struct queue_entry *first = queue_first(&scheduler->clocks[clock]);
+	struct tenant_clock *own;
+
+	if (!first || first->deadline > scheduler->now.ns[clock])
+		return NULL;
+	own = container_of(first->place, struct tenant_clock, place);
+	return container_of(own - clock, struct tenant, clocks[0]);
+}
+
+bool scheduler_dispatch(struct scheduler *scheduler) {
+	const struct instant now = scheduler->now;
+	struct tenant *tenant;
+
+	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
+		while ((tenant = scheduler_due(scheduler, clock))) {
+			queue_remove(&scheduler->clocks[clock], &tenant->clocks[clock].place);
+			tenant->clocks[clock].queued = false;
+			tenant_set_due(tenant);
+		}
+
+	TAILQ_CONCAT(&scheduler->round, &scheduler->due, due_link);
+	while ((tenant = TAILQ_FIRST(&scheduler->round))) {
+		TAILQ_REMOVE(&scheduler->round, tenant, due_link);
+		tenant->due = false;
+		tenant_dispatch(tenant, &now);
+		tenant_unref(tenant);
+	}
+
+	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
+		if (scheduler_due(scheduler, clock))
+			return true;
+	return !TAILQ_EMPTY(&scheduler->due);
+}
+
+int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock) {
+	const struct queue_entry *first = queue_first(&scheduler->clocks[clock]);
+	int64_t next = first ? first->deadline : INT64_MAX;
+
+	if (clock != TIMER_CLOCK_BOOTTIME)
+		return next;
+	if (!TAILQ_EMPTY(&scheduler->due))
+		return scheduler->now.ns[clock];
+	next = MIN(next, scheduler_next_expiry(scheduler));
+	return scheduler->board ? MIN(next, job_board_next(scheduler->board)) : next;
+}
+
+bool scheduler_idle(const struct scheduler *scheduler) {
+	return scheduler->n_timers == 0 && scheduler->n_unasked == 0;
+}
+
+void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret) {
+	*ret = (struct scheduler_stats){
+		.timers = scheduler->n_timers,
+		.tenants = scheduler->tenants.count,
+		.finished = scheduler->n_finished,
+		.jobs = scheduler->board ? job_board_active(scheduler->board) : 0,
+		.fires = scheduler->fires,
+	};
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns what happens when a timer is due, and afterwards: who is told, when it fires next, and how it ends.
+ * Nominal times are anchor + n · period and never drift; how late a fire is never changes the next.
+ */
+
+#include "daemon/core/timer-private.h"
+
+#include "daemon/core/scheduler-private.h"
+#include "proto/limits.h"
+
+int64_t timer_next_nominal(const struct timer *timer, int64_t now_ns) {
+	const struct timer_extra *extra = timer->extra;
+	int64_t anchor = extra->anchor_ns, period = extra->period_ns, next;
+
+	/* No product overflows: it is at most `now_ns` + period. */
+	next = now_ns < anchor ? anchor : anchor + ((now_ns - anchor) / period + 1) * period;
+	if ((extra->until_ns > 0 && next > extra->until_ns) || (extra->count > 0 && extra->left == 0) ||
+	    next > TIME_NS_MAX)
+		return -1;
+	return next;
+}
+
+/* Everybody concerned is told of one dispatch. */
+static void timer_announce(struct timer *timer, struct fire_record fire) {
+	struct timer_extra *extra = timer->extra;
+	struct scheduler *scheduler = timer_tenant(timer)->scheduler;
+	struct attachment *attachment;
+
+	scheduler->fires += fire.fires;
+	extra->fire_seq += fire.fires;
+	extra->missed += fire.missed;
+	fire.fire_seq = extra->fire_seq;
+	fire.generation = extra->generation;
+	extra->last = fire;
+
+	fire_record_merge(&extra->unsent, source_is_pending(&timer->source, EVENT_TYPE_FIRED), &fire);
+	LIST_FOREACH(attachment, &extra->attachments, link)
+	attachment_fired(attachment, &fire);
+	if (extra->job)
+		job_fire(extra->job,
+			 &(struct run_request){
+				 .id = timer->source.id,
+				 .name = timer_name(timer),
+				 .fire_seq = fire.fire_seq,
+				 .missed = fire.missed,
+				 .scheduled_ns = fire.scheduled_ns,
+				 .lateness_ns = fire.fired_ns - fire.scheduled_ns,
+			 },
+			 scheduler->now.ns[TIMER_CLOCK_BOOTTIME]);
+	source_raise(&timer->source, EVENT_TYPE_FIRED);
+}
+
+void timer_fire_once(struct timer *timer, int64_t now_ns) {
+	timer_announce(timer, (struct fire_record){
+				      .fires = 1,
+				      .first_scheduled_ns = now_ns,
+				      .scheduled_ns = now_ns,
+				      .fired_ns = now_ns,
+			      });
+}
+
+/* All nominal times up to `now_ns` fire as one; the next one is queued. */
+static void timer_fire_repeating(struct timer *timer, int64_t now_ns) {
+	struct timer_extra *extra = timer->extra;
+	int64_t first = timer->scheduled_ns, last = now_ns, next;
+	uint64_t fires;
+
+	if (extra->until_ns > 0)
+		last = MIN(last, extra->until_ns);
+	fires = (uint64_t)((last - first) / extra->period_ns) + 1;
+	if (extra->count > 0) {
+		fires = MIN(fires, extra->left);
+		extra->left -= fires;
+	}
+
+	next = timer_next_nominal(timer, now_ns);
+	if (next >= 0) {
+		timer_enqueue(timer, next);
+	} else {
+		timer_dequeue(timer);
+		timer_set(timer, TIMER_SPENT);
+	}
+	timer_announce(timer, (struct fire_record){
+				      .fires = fires,
+				      .missed = fires - 1,
+				      .first_scheduled_ns = first,
+				      .scheduled_ns = first + (int64_t)(fires - 1) * extra->period_ns,
+				      .fired_ns = now_ns,
+			      });
+	if (next < 0)
+		timer_spend(timer, SOURCE_END_DONE);
+}
+
+void timer_fire(struct timer *timer, int64_t now_ns) {
+	if (timer_repeats(timer)) {
+		timer_fire_repeating(timer, now_ns);
+		return;
+	}
+
+	timer_dequeue(timer);
+	timer_set(timer, TIMER_SPENT);
+	if (timer->extra) {
+		timer_announce(timer, (struct fire_record){
+					      .fires = 1,
+					      .first_scheduled_ns = timer->scheduled_ns,
+					      .scheduled_ns = timer->scheduled_ns,
+					      .fired_ns = now_ns,
+				      });
+	} else {
+		timer_tenant(timer)->scheduler->fires++;
+		timer->fired_ns = now_ns;
+		source_raise(&timer->source, EVENT_TYPE_FIRED);
+	}
+	timer_spend(timer, SOURCE_END_DONE);
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------- */
+
+void timer_end_attachments(struct timer *timer, enum source_end end) {
+	const struct run_info *last_run = NULL;
+	struct attachment *attachment;
+	struct job_info info;
+
+	if (LIST_EMPTY(&timer->extra->attachments))
+		return;
+	if (timer->extra->job) {
+		job_describe(timer->extra->job, &info);
+		last_run = &info.last_run;
+	}
+	while ((attachment = LIST_FIRST(&timer->extra->attachments)))
+		attachment_ended(attachment, end, last_run);
+}
+
+/* A detached timer is over: it is kept for a while. */
+static void timer_finish(struct timer *timer) {
+	struct tenant *tenant = timer_tenant(timer);
+	struct scheduler *scheduler = tenant->scheduler;
+	struct timer_extra *extra = timer->extra;
+	bool asked = !LIST_EMPTY(&extra->attachments);
+
+	timer_set(timer, TIMER_FINISHED | (asked ? TIMER_ASKED : 0));
+	extra->finished_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
+	extra->finished_realtime_ns = scheduler->now.ns[TIMER_CLOCK_REALTIME];
+	TAILQ_INSERT_TAIL(&tenant->finished, extra, tenant_link);
+	TAILQ_INSERT_TAIL(&scheduler->finished, extra, scheduler_link);
+	tenant->n_finished++;
+	scheduler->n_finished++;
+	scheduler->n_unasked += !asked;
+	tenant->use.timers--;
+	scheduler->n_timers--;
+	timer_end_attachments(timer, extra->end);
+	if (tenant->n_finished > FINISHED_KEPT_MAX)
+		timer_free(TAILQ_FIRST(&tenant->finished)->timer);
+}
+
+void timer_spend(struct timer *timer, enum source_end end) {
+	timer_set(timer, TIMER_SPENT);
+	timer_clear(timer, TIMER_PAUSED);
+	if (timer->extra)
+		timer->extra->end = end;
+
+	if (timer_has(timer, TIMER_DETACHED)) {
+		if (!timer->extra->job || !job_is_busy(timer->extra->job))
+			timer_finish(timer);
+		return;
+	}
+	if (timer->extra)
+		timer_end_attachments(timer, end);
+	if (!timer->source.pending)
+		timer_free(timer);
+}
+
+static void timer_job_wrote(void *userdata, uint64_t output_end) {
+	struct timer *timer = userdata;
+	struct attachment *attachment;
+
+	LIST_FOREACH(attachment, &timer->extra->attachments, link)
+	attachment_wrote(attachment, output_end);
+}
+
+static void timer_job_exited(void *userdata, const struct run_info *run, bool idle) {
+	struct timer *timer = userdata;
+	struct attachment *attachment;
+
+	LIST_FOREACH(attachment, &timer->extra->attachments, link)
+	attachment_exited(attachment, run);
+	if (idle && timer_has(timer, TIMER_SPENT) && !timer_has(timer, TIMER_FINISHED))
+		timer_finish(timer);
+}
+
+const struct job_ops timer_job_ops = {
+	.output = timer_job_wrote,
+	.exited = timer_job_exited,
+};
+
+/* ---- events ---------------------------------------------------------------------------------------------- */
+
+void timer_fill_event(const struct timer *timer, struct event *ret) {
+	const struct timer_extra *extra = timer->extra;
+
+	ret->name = timer_name(timer);
+	if (ret->type == EVENT_TYPE_ENDED) {
+		ret->end = extra ? extra->end : SOURCE_END_CANCELLED; /* only who is cancelled by others is told */
+		return;
+	}
+	if (extra) {
+		fire_record_fill(&extra->unsent, ret);
+		return;
+	}
+	ret->generation = ret->fire_seq = ret->fires = 1;
+	ret->first_scheduled_ns = ret->scheduled_ns = timer->scheduled_ns;
+	ret->fired_ns = timer->fired_ns;
+}
+
+void timer_took_event(struct timer *timer) {
+	if (timer_has(timer, TIMER_SPENT) && !timer->source.pending)
+		timer_free(timer);
+}
