@@ -22,7 +22,9 @@ struct node {
 	uint64_t prefix; /* a key of this node with its digit and all bits below cleared */
 	uint8_t shift;
 	uint8_t capacity;
-	void *slots[]; /* shift 0: values; else nodes.  In the order of their digits, without holes */
+	/* shift 0: values; else nodes.  With room for all 64, each is at the place of its digit, so that in a large map a
+	 * change touches two cache lines; with less room they are in the order of their digits, without holes. */
+	void *slots[];
 };
 
 /* The bits of `key` above the digit at `shift`. */
@@ -44,7 +46,16 @@ static bool node_has(const struct node *node, unsigned digit) {
 
 /* Where the child of that digit is, or would be. */
 static unsigned node_position(const struct node *node, unsigned digit) {
+	if (node->capacity == FANOUT)
+		return digit;
 	return (unsigned)__builtin_popcountll(node->bitmap & ((UINT64_C(1) << digit) - 1));
+}
+
+/* The first child whose digit is not below `digit`, or NULL. */
+static void *node_from(const struct node *node, unsigned digit) {
+	uint64_t rest = digit < FANOUT ? node->bitmap >> digit << digit : 0;
+
+	return rest ? node->slots[node_position(node, (unsigned)__builtin_ctzll(rest))] : NULL;
 }
 
 static size_t node_size(unsigned capacity) {
@@ -63,20 +74,45 @@ static struct node *node_new(uint64_t key, unsigned shift) {
 	return node;
 }
 
+/* Give the node another capacity; it may move. */
+static int node_resize(void **link, unsigned capacity) {
+	struct node *node = *link;
+	unsigned old = node->capacity, i = node_count(node);
+
+	if (old == FANOUT) { /* close the holes */
+		i = 0;
+		for (uint64_t rest = node->bitmap; rest; rest &= rest - 1)
+			node->slots[i++] = node->slots[__builtin_ctzll(rest)];
+		node->capacity = (uint8_t)i; /* true even if what follows fails */
+	}
+	node = realloc(node, node_size(capacity));
+	if (!node)
+		return -ENOMEM;
+	*link = node;
+	node->capacity = (uint8_t)capacity;
+	if (capacity == FANOUT) { /* make them */
+		for (unsigned digit = FANOUT; digit-- > 0;)
+			if (node_has(node, digit))
+				node->slots[digit] = node->slots[--i];
+	}
+	return 0;
+}
+
 /* Add a child that is not there; the node may move. */
 static int node_add(void **link, unsigned digit, void *child) {
 	struct node *node = *link;
-	unsigned count = node_count(node), position = node_position(node, digit);
+	unsigned count = node_count(node), position;
 
 	if (count == node->capacity) {
-		struct node *larger = realloc(node, node_size(2 * count));
+		int r = node_resize(link, MIN(2 * count, FANOUT));
 
-		if (!larger)
-			return -ENOMEM;
-		*link = node = larger;
-		node->capacity = (uint8_t)(2 * count);
+		if (r < 0)
+			return r;
+		node = *link;
 	}
-	memmove(&node->slots[position + 1], &node->slots[position], (count - position) * sizeof(void *));
+	position = node_position(node, digit);
+	if (node->capacity < FANOUT)
+		memmove(&node->slots[position + 1], &node->slots[position], (count - position) * sizeof(void *));
 	node->slots[position] = child;
 	node->bitmap |= UINT64_C(1) << digit;
 	return 0;
@@ -89,18 +125,12 @@ static void node_drop(void **link, unsigned digit) {
 
 	node->bitmap &= ~(UINT64_C(1) << digit);
 	count = node_count(node);
-	memmove(&node->slots[position], &node->slots[position + 1], (count - position) * sizeof(void *));
+	if (node->capacity < FANOUT)
+		memmove(&node->slots[position], &node->slots[position + 1], (count - position) * sizeof(void *));
 
 	/* Half of the room is left as a margin, lest a key that comes and goes moves the node each time. */
-	if (node->capacity > CAPACITY_MIN && count <= node->capacity / 4u) {
-		unsigned capacity = node->capacity / 2u;
-		struct node *smaller = realloc(node, node_size(capacity));
-
-		if (smaller) {
-			smaller->capacity = (uint8_t)capacity;
-			*link = smaller;
-		}
-	}
+	if (node->capacity > CAPACITY_MIN && count <= node->capacity / 4u)
+		(void)node_resize(link, node->capacity / 2u); /* no memory to shrink: it stays as it is */
 }
 
 /* A leaf with one value. */
@@ -193,8 +223,8 @@ void *map_find(const struct map *map, uint64_t key) {
 
 static void *node_first(const struct node *node) {
 	while (node->shift > 0)
-		node = node->slots[0];
-	return node->slots[0];
+		node = node_from(node, 0);
+	return node_from(node, 0);
 }
 
 void *map_find_from(const struct map *map, uint64_t key) {
@@ -203,64 +233,62 @@ void *map_find_from(const struct map *map, uint64_t key) {
 
 	while (node) {
 		uint64_t above = key_above(key, node->shift), own = key_above(node->prefix, node->shift);
-		unsigned digit = key_digit(key, node->shift), position;
+		unsigned digit = key_digit(key, node->shift);
+		void *next;
 
 		if (own != above) {
 			if (own > above)
 				after = node;
 			break;
 		}
-		position = node_position(node, digit);
 		if (node->shift == 0) {
-			if (position < node_count(node))
-				return node->slots[position];
+			next = node_from(node, digit);
+			if (next)
+				return next;
 			break;
 		}
-		if (position + node_has(node, digit) < node_count(node))
-			after = node->slots[position + node_has(node, digit)];
-		if (!node_has(node, digit))
-			break;
-		node = node->slots[position];
+		next = node_from(node, digit + 1);
+		if (next)
+			after = next;
+		node = node_has(node, digit) ? node->slots[node_position(node, digit)] : NULL;
 	}
 	return after ? node_first(after) : NULL;
 }
 
-void *map_remove(struct map *map, uint64_t key) {
+bool map_remove(struct map *map, uint64_t key) {
 	void **path[DEPTH_MAX], **link = &map->root;
 	struct node *node;
 	unsigned depth = 0;
-	void *value;
 
 	for (;;) {
 		node = *link;
 		if (!node || key_above(key, node->shift) != key_above(node->prefix, node->shift) ||
 		    !node_has(node, key_digit(key, node->shift)))
-			return NULL;
+			return false;
 		path[depth++] = link;
-		link = &node->slots[node_position(node, key_digit(key, node->shift))];
 		if (node->shift == 0)
 			break;
+		link = &node->slots[node_position(node, key_digit(key, node->shift))];
 	}
-	value = *link;
 	map->count--;
 
 	/* A leaf that becomes empty goes, and with it a parent that is left with one child. */
 	link = path[--depth];
 	if (node_count(node) > 1) {
 		node_drop(link, key_digit(key, 0));
-		return value;
+		return true;
 	}
 	free(node);
 	*link = NULL;
 	if (depth == 0)
-		return value;
+		return true;
 	link = path[--depth];
 	node = *link;
 	node_drop(link, key_digit(key, node->shift));
 	node = *link;
 	if (node_count(node) == 1) {
-		*link = node->slots[0];
+		*link = node_from(node, 0);
 		free(node);
 	}
-	return value;
+	return true;
 }

@@ -30,5 +30,5 @@ void *map_find(const struct map *map, uint64_t key);
 /* Return: the value of the smallest key that is not below `key`, or NULL. */
 void *map_find_from(const struct map *map, uint64_t key);
 
-/* Take the value at `key` out.  Return: the value, or NULL. */
-void *map_remove(struct map *map, uint64_t key);
+/* Take the value at `key` out.  Return: false: there was none. */
+bool map_remove(struct map *map, uint64_t key);
