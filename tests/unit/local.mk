@@ -12,4 +12,32 @@ TESTS += tests/unit/test-when
 tests_unit_test_when_SOURCES = tests/unit/test-when.c
 tests_unit_test_when_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_when_LDADD = libcli.la $(CMOCKA_LIBS)
+
+# The library, against a daemon played by the test.
+client_tests = \
+	tests/unit/test-client-handle \
+	tests/unit/test-client-link \
+	tests/unit/test-client-loop \
+	tests/unit/test-client-source
+check_PROGRAMS += $(client_tests)
+TESTS += $(client_tests)
+client_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+client_test_LDADD = libevloop-core.la libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+client_peer = tests/unit/client-peer.c tests/unit/client-peer.h
+
+tests_unit_test_client_handle_SOURCES = tests/unit/test-client-handle.c
+tests_unit_test_client_handle_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_handle_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_link_SOURCES = tests/unit/test-client-link.c $(client_peer)
+tests_unit_test_client_link_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_link_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_loop_SOURCES = tests/unit/test-client-loop.c $(client_peer)
+tests_unit_test_client_loop_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_loop_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
+tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_source_LDADD = $(client_test_LDADD)
 endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the socket of a played daemon.  Knows the packets and the messages, and nothing of the library's inside. */
+
+#undef NDEBUG
+
+#include "tests/unit/client-peer.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define PATIENCE_MS 5000
+
+void peer_init(struct peer *peer) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	memset(peer, 0, sizeof(*peer));
+	strcpy(peer->directory, "/tmp/test-client-XXXXXX");
+	assert(mkdtemp(peer->directory));
+	(void)snprintf(peer->path, sizeof(peer->path), "%s/socket", peer->directory);
+	strcpy(address.sun_path, peer->path);
+	peer->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert(bind(peer->listen_fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	assert(listen(peer->listen_fd, 8) == 0);
+	peer->fd = -1;
+	packet_init(&peer->in, peer->buffer, sizeof(peer->buffer));
+}
+
+void peer_deinit(struct peer *peer) {
+	peer->fd = close_fd(peer->fd);
+	peer->listen_fd = close_fd(peer->listen_fd);
+	(void)unlink(peer->path);
+	(void)rmdir(peer->directory);
+}
+
+static bool receive(struct peer *peer, int timeout_ms) {
+	struct pollfd fd = { .fd = peer->fd, .events = POLLIN };
+
+	if (poll(&fd, 1, timeout_ms) <= 0)
+		return false;
+	assert(packet_receive(peer->fd, &peer->in) == 0);
+	assert(packet_check(&peer->in) == 0);
+	return true;
+}
+
+void peer_expect(struct peer *peer, struct frame *ret_frame) {
+	while (!packet_next(&peer->in, ret_frame, NULL))
+		assert(receive(peer, PATIENCE_MS));
+}
+
+bool peer_is_quiet(struct peer *peer) {
+	return peer->in.position == peer->in.size && !receive(peer, 0);
+}
+
+void peer_send(struct peer *peer, enum frame_kind kind, Evloop__Method method, uint64_t serial,
+	       const ProtobufCMessage *message) {
+	uint8_t buffer[4096];
+	struct packet packet;
+
+	packet_init(&packet, buffer, sizeof(buffer));
+	assert(packet_put(&packet, kind, (uint16_t)method, serial, message, NULL, 0) == 0);
+	assert(packet_send(peer->fd, &packet) == 0);
+}
+
+static void say_hello(struct peer *peer, const struct frame *frame) {
+	Evloop__HelloReply reply = EVLOOP__HELLO_REPLY__INIT;
+
+	assert(frame->method == EVLOOP__METHOD__METHOD_HELLO && frame->kind == FRAME_REQUEST);
+	if (peer->mute)
+		return;
+	reply.version = PROTOCOL_VERSION;
+	reply.daemon_version = (char *)"played";
+	reply.time_namespace = peer->time_namespace;
+	peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_HELLO, frame->serial, &reply.base);
+}
+
+static void *accept_one(void *userdata) {
+	struct peer *peer = userdata;
+	struct frame frame;
+
+	peer->fd = accept4(peer->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	assert(peer->fd >= 0);
+	packet_clear(&peer->in);
+	peer->sequence = 0;
+	peer_expect(peer, &frame);
+	say_hello(peer, &frame);
+	return NULL;
+}
+
+int peer_connect(struct peer *peer, struct evl **ret) {
+	int r;
+
+	assert(pthread_create(&peer->thread, NULL, accept_one, peer) == 0);
+	r = evl_connect(ret, peer->path);
+	peer_join(peer);
+	return r;
+}
+
+int peer_reconnect(struct peer *peer, struct evl *evl) {
+	int r;
+
+	assert(pthread_create(&peer->thread, NULL, accept_one, peer) == 0);
+	r = evl_reconnect(evl);
+	peer_join(peer);
+	return r;
+}
+
+void peer_hang_up(struct peer *peer) {
+	peer->fd = close_fd(peer->fd);
+	packet_clear(&peer->in);
+}
+
+static void expect(struct peer *peer, Evloop__Method method, struct frame *ret_frame) {
+	peer_expect(peer, ret_frame);
+	assert(ret_frame->method == method);
+}
+
+uint64_t peer_expect_arm(struct peer *peer, Evloop__TimerSpec **ret_spec) {
+	Evloop__TimerSpec *spec;
+	struct frame frame;
+	uint64_t handle;
+
+	expect(peer, EVLOOP__METHOD__METHOD_ARM, &frame);
+	spec = evloop__timer_spec__unpack(NULL, frame.body_size, frame.body);
+	assert(spec);
+	handle = spec->handle;
+	if (ret_spec)
+		*ret_spec = spec;
+	else
+		evloop__timer_spec__free_unpacked(spec, NULL);
+	return handle;
+}
+
+uint64_t peer_expect_cancel(struct peer *peer) {
+	Evloop__HandleRequest *request;
+	struct frame frame;
+	uint64_t handle;
+
+	expect(peer, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, &frame);
+	request = evloop__handle_request__unpack(NULL, frame.body_size, frame.body);
+	assert(request);
+	handle = request->handle;
+	evloop__handle_request__free_unpacked(request, NULL);
+	return handle;
+}
+
+void peer_fire(struct peer *peer, uint64_t handle, uint64_t fire_seq) {
+	Evloop__Event event = EVLOOP__EVENT__INIT;
+
+	event.handle = handle;
+	event.id = handle + 1000;
+	event.fire_seq = fire_seq;
+	event.fires = 1;
+	event.scheduled_ns = 5000;
+	event.fired_ns = 5007;
+	event.lateness_ns = 7;
+	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, ++peer->sequence, &event.base);
+}
+
+void peer_end(struct peer *peer, uint64_t handle, Evloop__End end) {
+	Evloop__Event event = EVLOOP__EVENT__INIT;
+
+	event.type = EVLOOP__EVENT_TYPE__EVENT_ENDED;
+	event.handle = handle;
+	event.end = end;
+	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, ++peer->sequence, &event.base);
+}
+
+void peer_refuse(struct peer *peer, uint64_t handle, Evloop__Status status, const char *message) {
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+
+	error.handle = handle;
+	error.status = status;
+	error.message = (char *)message;
+	error.method = EVLOOP__METHOD__METHOD_ARM;
+	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_REFUSED, ++peer->sequence, &error.base);
+}
+
+void peer_cancel_reply(struct peer *peer, uint64_t serial, Evloop__Outcome outcome) {
+	Evloop__CancelReply reply = EVLOOP__CANCEL_REPLY__INIT;
+
+	reply.outcome = outcome;
+	peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, serial, &reply.base);
+}
+
+static void *serve(void *userdata) {
+	struct peer *peer = userdata;
+
+	while (peer->n_left > 0) {
+		Evloop__PingReply reply = EVLOOP__PING_REPLY__INIT;
+		struct frame frame;
+
+		peer_expect(peer, &frame);
+		if (frame.kind != FRAME_REQUEST)
+			continue;
+		peer->n_left--;
+		if (peer->answer)
+			peer->answer(peer, &frame);
+		if (frame.method == EVLOOP__METHOD__METHOD_PING && peer->fd >= 0)
+			peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_PING, frame.serial, &reply.base);
+	}
+	return NULL;
+}
+
+void peer_serve(struct peer *peer, size_t n, void (*answer)(struct peer *peer, const struct frame *frame)) {
+	peer->n_left = n;
+	peer->answer = answer;
+	assert(pthread_create(&peer->thread, NULL, serve, peer) == 0);
+}
+
+void peer_join(struct peer *peer) {
+	assert(pthread_join(peer->thread, NULL) == 0);
+}
