@@ -172,7 +172,7 @@ static bool wait_for_work(struct evl *evl, int64_t deadline_ns) {
 static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	int n, r;
 
-	*ret_over = deadline_ns == 0;
+	*ret_over = false;
 	wake_clear(&evl->loop);
 	n = local_dispatch(evl);
 	if (evl->closed)
@@ -190,13 +190,14 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	if (evl->closed)
 		return n + MAX(r, 0);
 	output_send(evl);
-	if (r >= 0 && evl->link == LINK_LOST && input_is_empty(&evl->input)) {
-		int lost = connection_settle(evl);
-
-		if (lost < 0)
-			return lost;
-	}
-	return r < 0 ? r : n + r;
+	if (deadline_ns == 0)
+		*ret_over = input_is_empty(&evl->input);
+	if (r < 0)
+		return r;
+	/* What had been received before the loss comes first. */
+	if (n + r == 0 && evl->link == LINK_LOST && input_is_empty(&evl->input))
+		return connection_settle(evl);
+	return n + r;
 }
 
 static int dispatch(struct evl *evl, int64_t timeout_ns) {
