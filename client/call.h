@@ -30,6 +30,20 @@ int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callba
 void evl_call_drop(struct evl *evl, uint64_t handle);
 
 /*
+ * What a timer's command takes along of this process, as evl_timer_add() has it; `timer` says which words, environment and directory.
+ * Borrows the words; free with command_free().  Return: 0, −EINVAL (no word, a relative directory), −E2BIG, −errno.
+ */
+int command_new(const struct evl_timer *timer, Evloop__Command **ret);
+Evloop__Command *command_free(Evloop__Command *command);
+
+/* Is that variable ("NAME=VALUE") left out where evl_timer::environment is NULL? */
+bool command_leaves_out(const char *variable);
+
+/* The daemon's deadline for one that was read from this process's clock: the same, or relative where their clocks differ. */
+int64_t evl_call_deadline(const struct evl *evl, Evloop__Clock clock, int64_t deadline_ns,
+			  protobuf_c_boolean *ret_relative);
+
+/*
  * Which socket `path` (NULL: none given) means, by the rule of libevloop(3).  *ret_path is allocated; *ret_private: it is the
  * private daemon's, which may be started.  Return: 0, −ENOMEM, −ENAMETOOLONG.
  */

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the shell and the service manager that started us, wrong for whoever runs later. */
-static bool is_for_us_alone(const char *variable) {
+/* Those of the shell and the service manager that started us are wrong for whoever runs later. */
+bool command_leaves_out(const char *variable) {
 	return strncmp(variable, "_=", 2) == 0 || strncmp(variable, "BASH_", 5) == 0 ||
 	       strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "NOTIFY_SOCKET=", 14) == 0;
 }
@@ -27,7 +27,7 @@ static int take_words(const char *const *words, bool filter, size_t *n, Protobuf
 	for (size_t i = 0; i < n_words; i++) {
 		size_t length = strlen(words[i]);
 
-		if (filter && is_for_us_alone(words[i]))
+		if (filter && command_leaves_out(words[i]))
 			continue;
 		(*ret)[(*n)++] = (ProtobufCBinaryData){ .data = (uint8_t *)words[i], .len = length };
 		*total += length;

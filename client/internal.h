@@ -256,12 +256,6 @@ int timer_rearm(struct evl_source *source);
 /* A FIRED event of this session has come.  Return: it was the last one. */
 bool timer_note_fire(struct evl_source *source, const Evloop__Event *event);
 
-/* ---- command.c: what a timer's command needs of this process ------------------------------------------------- */
-
-/* Fill in a command from `timer`; free with command_free().  Return: 0, -EINVAL, -E2BIG, −errno. */
-int command_new(const struct evl_timer *timer, Evloop__Command **ret);
-Evloop__Command *command_free(Evloop__Command *command);
-
 /* ---- local.c: the local queue ------------------------------------------------------------------------------- */
 
 struct local {

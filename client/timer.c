@@ -62,16 +62,15 @@ static int clock_from(clockid_t clock, Evloop__Clock *ret) {
 	}
 }
 
-/* The deadline in the daemon's terms. */
-static int64_t wire_deadline(const struct evl *evl, Evloop__Clock clock, int64_t deadline_ns,
-			     protobuf_c_boolean *relative) {
-	*relative = evl->relative && clock != EVLOOP__CLOCK__CLOCK_REALTIME;
-	return *relative ? MAX(deadline_ns - clock_ns(clock_of((uint8_t)clock)), 0) : deadline_ns;
+int64_t evl_call_deadline(const struct evl *evl, Evloop__Clock clock, int64_t deadline_ns,
+			  protobuf_c_boolean *ret_relative) {
+	*ret_relative = evl->relative && clock != EVLOOP__CLOCK__CLOCK_REALTIME;
+	return *ret_relative ? MAX(deadline_ns - clock_ns(clock_of((uint8_t)clock)), 0) : deadline_ns;
 }
 
 static int send_spec(struct evl *evl, Evloop__TimerSpec *spec, uint64_t handle, int64_t deadline_ns) {
 	spec->handle = handle;
-	spec->deadline_ns = wire_deadline(evl, spec->clock, deadline_ns, &spec->relative);
+	spec->deadline_ns = evl_call_deadline(evl, spec->clock, deadline_ns, &spec->relative);
 	return call_oneway(evl, EVLOOP__METHOD__METHOD_ARM, &spec->base);
 }
 
@@ -340,7 +339,8 @@ static int restart_in_place(struct evl_source *source, int64_t deadline_ns) {
 	Evloop__RestartRequest request = EVLOOP__RESTART_REQUEST__INIT;
 
 	request.handle = source->handle;
-	request.deadline_ns = wire_deadline(source->evl, (Evloop__Clock)source->clock, deadline_ns, &request.relative);
+	request.deadline_ns =
+		evl_call_deadline(source->evl, (Evloop__Clock)source->clock, deadline_ns, &request.relative);
 	return call_oneway(source->evl, EVLOOP__METHOD__METHOD_RESTART_HANDLE, &request.base);
 }
 
