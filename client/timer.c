@@ -306,17 +306,16 @@ int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_c
 
 bool timer_note_fire(struct evl_source *source, const Evloop__Event *e) {
 	struct definition *definition = source->definition;
-	const Evloop__TimerSpec *spec;
 
-	if (!definition)
-		return true;
-	spec = definition->spec;
-	if (spec->period_ns == 0)
-		return true;
-	definition->fires = e->fire_seq;
-	definition->next_ns = e->scheduled_ns + spec->period_ns;
-	return e->end != EVLOOP__END__END_NONE || (spec->count && definition->fires >= spec->count) ||
-	       (spec->until_ns && definition->next_ns > spec->until_ns);
+	if (definition && definition->spec->period_ns > 0) {
+		int64_t period = definition->spec->period_ns, behind = e->scheduled_ns - definition->next_ns;
+
+		/* One that was triggered is no nominal time: the anchor stays. */
+		if (behind >= 0)
+			definition->next_ns += (behind / period + 1) * period;
+		definition->fires = e->fire_seq;
+	}
+	return !e->more;
 }
 
 int timer_rearm(struct evl_source *source) {

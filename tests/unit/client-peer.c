@@ -147,7 +147,7 @@ uint64_t peer_expect_cancel(struct peer *peer) {
 	return handle;
 }
 
-void peer_fire(struct peer *peer, uint64_t handle, uint64_t fire_seq) {
+static void fire(struct peer *peer, uint64_t handle, uint64_t fire_seq, bool more) {
 	Evloop__Event event = EVLOOP__EVENT__INIT;
 
 	event.handle = handle;
@@ -157,7 +157,16 @@ void peer_fire(struct peer *peer, uint64_t handle, uint64_t fire_seq) {
 	event.scheduled_ns = 5000;
 	event.fired_ns = 5007;
 	event.lateness_ns = 7;
+	event.more = more;
 	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, ++peer->sequence, &event.base);
+}
+
+void peer_fire(struct peer *peer, uint64_t handle, uint64_t fire_seq) {
+	fire(peer, handle, fire_seq, true);
+}
+
+void peer_fire_last(struct peer *peer, uint64_t handle, uint64_t fire_seq) {
+	fire(peer, handle, fire_seq, false);
 }
 
 void peer_end(struct peer *peer, uint64_t handle, Evloop__End end) {

@@ -46,8 +46,9 @@ uint64_t peer_expect_cancel(struct peer *peer);
 
 void peer_send(struct peer *peer, enum frame_kind kind, Evloop__Method method, uint64_t serial,
 	       const ProtobufCMessage *message);
-/* A FIRED event of that handle. */
+/* A FIRED event of that handle: of many, or the last. */
 void peer_fire(struct peer *peer, uint64_t handle, uint64_t fire_seq);
+void peer_fire_last(struct peer *peer, uint64_t handle, uint64_t fire_seq);
 void peer_end(struct peer *peer, uint64_t handle, Evloop__End end);
 void peer_refuse(struct peer *peer, uint64_t handle, Evloop__Status status, const char *message);
 void peer_cancel_reply(struct peer *peer, uint64_t serial, Evloop__Outcome outcome);

@@ -137,7 +137,7 @@ static void test_loss_after_last_events(void **state _unused_) {
 	struct evl_source *source;
 
 	assert_false(readable());
-	peer_fire(&peer, arm(NULL), 1);
+	peer_fire_last(&peer, arm(NULL), 1);
 	arm(&source);
 	peer_hang_up(&peer);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
@@ -158,7 +158,7 @@ static void test_loss_after_last_events(void **state _unused_) {
 static void test_loss_found_by_sending(void **state _unused_) {
 	struct evl_source *source;
 
-	peer_fire(&peer, arm(&source), 1);
+	peer_fire_last(&peer, arm(&source), 1);
 	peer_hang_up(&peer);
 	while (evl_call_later(evl, NULL, EVL_SEC(1), count, NULL) == 0)
 		;
@@ -245,6 +245,8 @@ static void test_reconnect(void **state _unused_) {
 	timer.deadline_ns = EVL_SEC(60);
 	assert_int_equal(evl_timer_add(evl, &once, &timer, count, NULL), 0);
 	evl_source_set_destroy(once, destroyed);
+	timer.absolute = true;
+	timer.deadline_ns = 4000;
 	timer.period_ns = 1000;
 	timer.count = 5;
 	assert_int_equal(evl_timer_add(evl, &repeating, &timer, count, NULL), 0);
@@ -273,7 +275,7 @@ static void test_reconnect(void **state _unused_) {
 	assert_true(peer_is_quiet(&peer));
 
 	assert_int_equal(evl_fd(evl), fd);
-	peer_fire(&peer, handle, 1);
+	peer_fire_last(&peer, handle, 1);
 	assert_true(readable());
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_destroyed, 2);
@@ -291,7 +293,7 @@ static void test_reconnect_with_held_events(void **state _unused_) {
 	assert_int_equal(evl_timer_add(evl, &source, &timer, count, NULL), 0);
 	evl_source_set_destroy(source, destroyed);
 	evl_flush(evl);
-	peer_fire(&peer, peer_expect_arm(&peer, NULL), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, NULL), 1);
 	peer_hang_up(&peer);
 	while (evl_call_later(evl, NULL, EVL_SEC(1), count, NULL) == 0)
 		;

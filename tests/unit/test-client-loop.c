@@ -187,7 +187,7 @@ static void test_fd_for_output(void **state _unused_) {
 	assert_int_equal(evl_dispatch(evl, 0), 0);
 	assert_false(readable());
 	peer_expect(&peer, &frame);
-	peer_fire(&peer, 1, 1);
+	peer_fire_last(&peer, 1, 1);
 	assert_true(readable());
 	assert_int_equal(evl_dispatch(evl, 0), 1);
 	assert_false(readable());
@@ -220,7 +220,7 @@ static void test_fd_for_held_events(void **state _unused_) {
 	assert_false(readable());
 	assert_int_equal(evl_call_later(evl, NULL, 0, count, NULL), 0);
 	evl_flush(evl);
-	peer_fire(&peer, peer_expect_arm(&peer, NULL), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, NULL), 1);
 	peer_serve(&peer, 1, NULL);
 	assert_int_equal(evl_roundtrip(evl), 0);
 	peer_join(&peer);
@@ -399,7 +399,7 @@ static void test_fork(void **state _unused_) {
 	/* The parent's connection is as it was. */
 	assert_true(peer_is_quiet(&peer));
 	evl_flush(evl);
-	peer_fire(&peer, peer_expect_arm(&peer, NULL), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, NULL), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	evl_source_unref(source);
 }

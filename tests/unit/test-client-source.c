@@ -54,7 +54,7 @@ static void test_fire(void **state _unused_) {
 
 	assert_int_equal(evl_call_later(evl, &source, EVL_SEC(60), count, NULL), 0);
 	assert_int_equal(evl_flush(evl), 0);
-	peer_fire(&peer, peer_expect_arm(&peer, &spec), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, &spec), 1);
 	assert_in_range(spec->deadline_ns, before + EVL_SEC(60), evl_time(evl) + EVL_SEC(60));
 	assert_false(spec->relative);
 	evloop__timer_spec__free_unpacked(spec, NULL);
@@ -77,7 +77,7 @@ static void test_fire(void **state _unused_) {
 static void test_destroyed_after_last_event(void **state _unused_) {
 	struct evl_source *source;
 
-	peer_fire(&peer, arm(&source, count), 1);
+	peer_fire_last(&peer, arm(&source, count), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_destroyed, 1);
 	assert_int_equal(evl_source_restart(source, 0), -ECANCELED);
@@ -95,7 +95,7 @@ static void test_destroyed_by_cancel(void **state _unused_) {
 	assert_int_equal(evl_cancel(source), 0);
 	evl_flush(evl);
 	assert_int_equal(peer_expect_cancel(&peer), handle);
-	peer_fire(&peer, handle, 1); /* it was on its way */
+	peer_fire_last(&peer, handle, 1); /* it was on its way */
 	assert_int_equal(evl_dispatch(evl, 0), 0);
 	assert_int_equal(n_called, 0);
 	evl_source_unref(source);
@@ -139,7 +139,7 @@ static void test_floating(void **state _unused_) {
 	assert_int_equal(evl_call_later(evl, NULL, 0, count, NULL), 0);
 	assert_int_equal(evl_call_later(evl, NULL, 0, count, NULL), 0);
 	evl_flush(evl);
-	peer_fire(&peer, peer_expect_arm(&peer, NULL), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, NULL), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	/* The other one goes with the connection. */
 }
@@ -177,7 +177,7 @@ static void free_self(struct evl_source *source, const struct evl_event *event, 
 static void test_free_in_callback(void **state _unused_) {
 	struct evl_source *source;
 
-	peer_fire(&peer, arm(&source, free_self), 1);
+	peer_fire_last(&peer, arm(&source, free_self), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_destroyed, 1);
 }
@@ -192,7 +192,7 @@ static void test_floating_kept_in_callback(void **state _unused_) {
 
 	assert_int_equal(evl_call_later(evl, NULL, 0, keep_self, &kept), 0);
 	evl_flush(evl);
-	peer_fire(&peer, peer_expect_arm(&peer, NULL), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, NULL), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(evl_source_restart(kept, 0), 0);
 	evl_source_unref(kept);
@@ -209,8 +209,8 @@ static void test_free_other_in_callback(void **state _unused_) {
 	struct evl_source *source;
 	uint64_t handle = arm(&source, free_other), handle_other = arm(&other, count);
 
-	peer_fire(&peer, handle, 1);
-	peer_fire(&peer, handle_other, 1);
+	peer_fire_last(&peer, handle, 1);
+	peer_fire_last(&peer, handle_other, 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(evl_dispatch(evl, 0), 0);
 	assert_int_equal(n_called, 1);
@@ -230,8 +230,8 @@ static void test_close_in_callback(void **state _unused_) {
 	struct evl_source *source;
 	uint64_t handle = arm(&source, close_all), handle_other = arm(&other, count);
 
-	peer_fire(&peer, handle, 1);
-	peer_fire(&peer, handle_other, 1);
+	peer_fire_last(&peer, handle, 1);
+	peer_fire_last(&peer, handle_other, 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_null(evl);
 	assert_int_equal(n_called, 1);
@@ -284,7 +284,7 @@ static void answer_cancel(struct peer *p, const struct frame *frame) {
 	assert_int_equal(frame->method, EVLOOP__METHOD__METHOD_CANCEL_HANDLE);
 	request = evloop__handle_request__unpack(NULL, frame->body_size, frame->body);
 	if (fires_first)
-		peer_fire(p, request->handle, 1);
+		peer_fire_last(p, request->handle, 1);
 	peer_cancel_reply(p, frame->serial, outcome_to_say);
 	evloop__handle_request__free_unpacked(request, NULL);
 }
@@ -330,7 +330,7 @@ static void test_outcome_too_late_received_before(void **state _unused_) {
 	struct evl_source *source;
 	uint64_t handle = arm(&source, count);
 
-	peer_fire(&peer, handle, 1);
+	peer_fire_last(&peer, handle, 1);
 	peer_serve(&peer, 1, NULL);
 	assert_int_equal(evl_roundtrip(evl), 0);
 	peer_join(&peer);
@@ -341,7 +341,7 @@ static void test_outcome_done(void **state _unused_) {
 	struct evl_source *source;
 	int outcome = -1;
 
-	peer_fire(&peer, arm(&source, count), 1);
+	peer_fire_last(&peer, arm(&source, count), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(evl_cancel_sync(source, &outcome), 0);
 	assert_int_equal(outcome, EVL_OUTCOME_DONE);
@@ -370,8 +370,8 @@ static void test_restart_live(void **state _unused_) {
 	assert_int_equal(peer_expect_cancel(&peer), handle);
 	fresh = peer_expect_arm(&peer, NULL);
 	assert_int_not_equal(fresh, handle);
-	peer_fire(&peer, handle, 1); /* the old deadline had passed */
-	peer_fire(&peer, fresh, 1);
+	peer_fire_last(&peer, handle, 1); /* the old deadline had passed */
+	peer_fire_last(&peer, fresh, 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(evl_dispatch(evl, 0), 0);
 	assert_int_equal(n_called, 1);
@@ -388,10 +388,10 @@ static void restart_once(struct evl_source *source, const struct evl_event *even
 static void test_restart_in_callback(void **state _unused_) {
 	struct evl_source *source;
 
-	peer_fire(&peer, arm(&source, restart_once), 1);
+	peer_fire_last(&peer, arm(&source, restart_once), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_destroyed, 0);
-	peer_fire(&peer, peer_expect_arm(&peer, NULL), 1);
+	peer_fire_last(&peer, peer_expect_arm(&peer, NULL), 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_called, 2);
 	assert_int_equal(n_destroyed, 1);
@@ -481,7 +481,7 @@ static void test_count_ends(void **state _unused_) {
 	peer_fire(&peer, handle, 1);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_destroyed, 0);
-	peer_fire(&peer, handle, 2);
+	peer_fire_last(&peer, handle, 2);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_destroyed, 1);
 	evl_source_unref(source);
