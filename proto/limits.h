@@ -16,7 +16,7 @@
 
 #define MESSAGE_ARENA_MAX                                                                                              \
 	(1024 *                                                                                                        \
-	 1024) /* bytes that unpacking one packet may take: protobuf-c turns hostile input into up to 92 times its size */
+	 1024) /* bytes that unpacking one frame may take: protobuf-c turns hostile input into up to 92 times its size */
 #define MESSAGE_DEPTH_MAX 4 /* nesting of messages; the deepest one of evloop.proto has 3 */
 
 #define NAME_LENGTH_MAX 128 /* bytes of a name */

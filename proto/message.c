@@ -15,6 +15,7 @@
 #include "proto/limits.h"
 
 #define BLOCK_SIZE 65536
+#define EXTRA_COST (sizeof(struct arena_extra) + 2 * sizeof(size_t)) /* with what malloc adds */
 
 struct arena_extra {
 	struct arena_extra *next;
@@ -25,6 +26,7 @@ static void *arena_alloc(void *userdata, size_t size) {
 	struct arena *arena = userdata;
 	size_t rounded = (size + 15) & ~(size_t)15;
 	struct arena_extra *extra;
+	size_t left;
 
 	if (rounded < size)
 		return NULL;
@@ -34,14 +36,16 @@ static void *arena_alloc(void *userdata, size_t size) {
 		arena->used += rounded;
 		return p;
 	}
-	if (rounded > MESSAGE_ARENA_MAX - arena->extra_size)
+	/* What an allocation costs beside its bytes counts too: hostile input makes many small ones. */
+	left = MESSAGE_ARENA_MAX - BLOCK_SIZE - arena->extra_size;
+	if (left < EXTRA_COST || rounded > left - EXTRA_COST)
 		return NULL;
 	extra = malloc(sizeof(*extra) + rounded);
 	if (!extra)
 		return NULL;
 	extra->next = arena->extra;
 	arena->extra = extra;
-	arena->extra_size += rounded;
+	arena->extra_size += EXTRA_COST + rounded;
 	return extra->data;
 }
 

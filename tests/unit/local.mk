@@ -1,6 +1,37 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 if CMOCKA
+# proto/
+check_PROGRAMS += tests/unit/test-frame
+TESTS += tests/unit/test-frame
+tests_unit_test_frame_SOURCES = tests/unit/test-frame.c
+tests_unit_test_frame_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_test_frame_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-packet
+TESTS += tests/unit/test-packet
+tests_unit_test_packet_SOURCES = tests/unit/test-packet.c
+tests_unit_test_packet_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_test_packet_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-message
+TESTS += tests/unit/test-message
+tests_unit_test_message_SOURCES = tests/unit/test-message.c
+tests_unit_test_message_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_test_message_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-method
+TESTS += tests/unit/test-method
+tests_unit_test_method_SOURCES = tests/unit/test-method.c
+tests_unit_test_method_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_test_method_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-status
+TESTS += tests/unit/test-status
+tests_unit_test_status_SOURCES = tests/unit/test-status.c
+tests_unit_test_status_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_test_status_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test-duration
 TESTS += tests/unit/test-duration
 tests_unit_test_duration_SOURCES = tests/unit/test-duration.c
