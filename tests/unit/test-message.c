@@ -294,22 +294,33 @@ static void test_merge(void **state) {
 
 /* Types that contain themselves do not exist in evloop.proto; here is one, for the walk. */
 static const ProtobufCMessageDescriptor endless;
+struct endless {
+	ProtobufCMessage base;
+	struct endless *inner;
+};
+
+static void endless_init(ProtobufCMessage *message) {
+	*(struct endless *)message = (struct endless){ .base.descriptor = &endless };
+}
+
 static const ProtobufCFieldDescriptor endless_fields[] = {
 	{ .name = "inner",
 	  .id = 1,
 	  .label = PROTOBUF_C_LABEL_NONE,
 	  .type = PROTOBUF_C_TYPE_MESSAGE,
+	  .offset = offsetof(struct endless, inner),
 	  .descriptor = &endless },
 };
 static const ProtobufCIntRange endless_ranges[] = { { 1, 0 }, { 0, 1 } };
 static const ProtobufCMessageDescriptor endless = {
 	.magic = PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
 	.name = "Endless",
-	.sizeof_message = sizeof(ProtobufCMessage) + sizeof(void *),
+	.sizeof_message = sizeof(struct endless),
 	.n_fields = 1,
 	.fields = endless_fields,
 	.n_field_ranges = 1,
 	.field_ranges = endless_ranges,
+	.message_init = endless_init,
 };
 
 /* As many levels as fit into a packet, and all of them refused before the stack knows. */
