@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Does every header stand alone?  Each is compiled by itself, twice in one unit so that a missing guard shows, and the
-# public one also as strict C11 and as C++.
+# public one also as strict C99, C11 and C++.
 set -eu
 builddir=$PWD
 cd "${srcdir:-$(dirname "$0")/..}"
@@ -40,6 +40,7 @@ for header in $headers; do
     fi
     try "$cc -std=gnu11 $config" c "$header"
 done
+try "$cc -std=c99 -pedantic" c client/evloop.h
 try "$cc -std=c11 -pedantic" c client/evloop.h
 try "$cxx -std=c++11 -pedantic" c++ client/evloop.h
 exit "$failed"

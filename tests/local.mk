@@ -16,8 +16,11 @@ AM_LOG_FLAGS = -k 10 300
 dist_check_SCRIPTS += \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
-	tests/check-style.sh
+	tests/check-style.sh \
+	tests/check-symbols.sh
 TESTS += \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
-	tests/check-style.sh
+	tests/check-style.sh \
+	tests/check-symbols.sh
+EXTRA_DIST += tests/run-with-daemon.sh

@@ -1,1 +1,42 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Small programs that show the library from outside: they include <evloop.h> and link libevloop as anybody's would.
+# tests/e2e/test-lib-examples.sh runs them.
+
+example_CPPFLAGS = -I$(top_srcdir)/client
+
+check_PROGRAMS += \
+	contrib/examples/one-timer \
+	contrib/examples/beat \
+	contrib/examples/cancel-in-callback \
+	contrib/examples/embed-poll
+contrib_examples_one_timer_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_one_timer_LDADD = libevloop.la
+contrib_examples_beat_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_beat_LDADD = libevloop.la
+contrib_examples_cancel_in_callback_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_cancel_in_callback_LDADD = libevloop.la
+contrib_examples_embed_poll_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_embed_poll_LDADD = libevloop.la
+
+if SYSTEMD
+check_PROGRAMS += contrib/examples/embed-sd-event
+contrib_examples_embed_sd_event_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_embed_sd_event_CFLAGS = $(AM_CFLAGS) $(LIBSYSTEMD_CFLAGS)
+contrib_examples_embed_sd_event_LDADD = libevloop.la $(LIBSYSTEMD_LIBS)
+endif
+
+if LIBUV
+check_PROGRAMS += contrib/examples/embed-libuv
+contrib_examples_embed_libuv_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_embed_libuv_CFLAGS = $(AM_CFLAGS) $(LIBUV_CFLAGS)
+contrib_examples_embed_libuv_LDADD = libevloop.la $(LIBUV_LIBS)
+endif
+
+examplesdir = $(docdir)/examples
+dist_examples_DATA = \
+	contrib/examples/one-timer.c \
+	contrib/examples/beat.c \
+	contrib/examples/cancel-in-callback.c \
+	contrib/examples/embed-poll.c \
+	contrib/examples/embed-sd-event.c \
+	contrib/examples/embed-libuv.c

@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Do the examples run against a real daemon, and print what they should?  Those of a library that is missing are not built.
+set -eu
+examples=$builddir/contrib/examples
+failed=0
+
+# expect NAME PATTERN…: run it; its lines must match the patterns, one each.
+expect() {
+    name=$1
+    shift
+    if [ ! -x "$examples/$name" ]; then
+        echo "$name: not built"
+        return
+    fi
+    if ! output=$(timeout 20 "$srcdir/tests/run-with-daemon.sh" "$examples/$name"); then
+        echo "$name: failed"
+        failed=1
+        return
+    fi
+    printf '%s\n' "$output" | {
+        for pattern; do
+            read -r line || line='(no line)'
+            printf '%s\n' "$line" | grep -Eqx "$pattern" || { echo "$name: '$line', not '$pattern'"; exit 1; }
+        done
+        ! read -r line || { echo "$name: one line too many: $line"; exit 1; }
+    } || failed=1
+}
+
+expect one-timer 'hello, world, [0-9.]+ ms late'
+expect beat 'beat 1, [0-9]+ ns late' 'beat 2, [0-9]+ ns late' 'beat 3, [0-9]+ ns late'
+expect cancel-in-callback 3 2 1 lift-off freed
+expect embed-poll 'the timer fired, it writes to the pipe' 'the pipe is readable: done'
+expect embed-sd-event 'fire 1 inside sd-event' 'fire 2 inside sd-event' 'fire 3 inside sd-event'
+expect embed-libuv 'fire 1 inside libuv' 'fire 2 inside libuv' 'fire 3 inside libuv'
+exit "$failed"
