@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What makes the project usable from a bare checkout, and what is read rather than run.
 
-EXTRA_DIST += .ci/run contrib/check contrib/prepare.sh
+dist_man_MANS += \
+	contrib/man/evloop.1 \
+	contrib/man/evloopd.8 \
+	contrib/man/libevloop.3
+EXTRA_DIST += .ci/run contrib/check contrib/demo contrib/prepare.sh

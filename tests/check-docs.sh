@@ -1,0 +1,170 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Do the manual pages say what the programs, the library and the limits are, and no more than that?
+#
+#     evloopd(8)     every option of --help, every limit of proto/limits.h with its value
+#     evloop(1)      every verb, and every option of each verb's --help
+#     libevloop(3)   every function, constant and structure member of evloop.h
+#     PROTOCOL.md    every method with its number
+#     *.md           every file that is named exists
+set -eu
+builddir=$PWD
+cd "${srcdir:-$(dirname "$0")/..}"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+skipped=
+
+complain() {
+    echo "$*"
+    failed=1
+}
+
+# same WHAT-1 WHAT-2: the words on the lines of $scratch/1 and $scratch/2 are the same.
+same() {
+    sort -u -o "$scratch/1" "$scratch/1"
+    sort -u -o "$scratch/2" "$scratch/2"
+    [ -s "$scratch/1" ] || complain "$1: nothing found"
+    for word in $(comm -23 "$scratch/1" "$scratch/2"); do
+        complain "$word: in $1, not in $2"
+    done
+    for word in $(comm -13 "$scratch/1" "$scratch/2"); do
+        complain "$word: in $2, not in $1"
+    done
+}
+
+# --option, from text on standard input.
+long_options() {
+    grep -oE -e '(^|[^-[:alnum:]])--[a-z][a-z-]*' | grep -oE -e '--[a-z-]+' || true
+}
+
+# --option, from the items of an mdoc page: ".It Fl -name", ".It Fl s , Fl -signal Ar SIG".
+page_options() {
+    sed -nE 's/^\.It (.*Fl .*)/\1/p' "$1" | grep -oE 'Fl -[a-z][a-z-]*' | sed 's/^Fl /-/'
+}
+
+man=contrib/man
+
+# ---- evloopd(8) ------------------------------------------------------------------------------------------------------
+
+"$EVLOOPD" --help | long_options >"$scratch/1"
+page_options $man/evloopd.8 >"$scratch/2"
+same "evloopd --help" "evloopd(8)"
+
+# Macro and value of each limit, as the compiler sees it.
+sed -nE 's/^#define ([A-Z_]+) .*/\1/p' proto/limits.h >"$scratch/macros"
+{
+    echo '#include <inttypes.h>'
+    echo '#include <stdio.h>'
+    echo '#include "proto/base.h"'
+    echo '#include "proto/limits.h"'
+    echo 'int main(void) {'
+    sed -E 's/.*/printf("%s %" PRId64 "\\n", "&", (int64_t)(&));/' "$scratch/macros"
+    echo 'return 0; }'
+} >"$scratch/limits.c"
+${CC:-cc} -I. "$scratch/limits.c" -o "$scratch/limits"
+"$scratch/limits" >"$scratch/values"
+[ -s "$scratch/values" ] || complain "proto/limits.h: no limits found"
+# shellcheck disable=SC2094 # only read
+while read -r macro value; do
+    case $macro in
+    LIMIT_*_USER) ;;
+    LIMIT_*)
+        name=$(echo "${macro#LIMIT_}" | tr 'A-Z_' 'a-z-')
+        own=$(sed -n "s/^${macro}_USER //p" "$scratch/values")
+        grep -q "^\.It Cm $name Ta $value Ta ${own:-$value} Ta " $man/evloopd.8 ||
+            complain "evloopd(8): no line for the limit $name, $value and ${own:-$value}"
+        ;;
+    *)
+        grep -q "^\.It Dv $macro Ta $value Ta " $man/evloopd.8 || complain "evloopd(8): no line for $macro, $value"
+        ;;
+    esac
+done <"$scratch/values"
+sed -nE 's/^\.It Dv ([A-Z_]+) Ta .*/\1/p' $man/evloopd.8 >"$scratch/2"
+grep -v '^LIMIT_' "$scratch/macros" >"$scratch/1"
+same "proto/limits.h" "evloopd(8)"
+
+# ---- evloop(1) -------------------------------------------------------------------------------------------------------
+
+"$EVLOOP" --help | sed -nE '/^Verbs:/,/^$/s/^  ([a-z]+) .*/\1/p' >"$scratch/verbs"
+"$EVLOOP" --help | long_options >"$scratch/all"
+while read -r verb; do
+    grep -qE "^\.It Cm $verb( |\$)" $man/evloop.1 || complain "evloop(1): no item for the verb $verb"
+    "$EVLOOP" "$verb" --help >"$scratch/help" || complain "evloop $verb --help: fails"
+    long_options <"$scratch/help" >>"$scratch/all"
+done <"$scratch/verbs"
+sed -nE 's/^\.It Cm ([a-z]+).*/\1/p' $man/evloop.1 >"$scratch/2"
+cp "$scratch/verbs" "$scratch/1"
+same "evloop --help" "evloop(1)"
+cp "$scratch/all" "$scratch/1"
+page_options $man/evloop.1 >"$scratch/2"
+same "evloop's and its verbs' --help" "evloop(1)"
+
+# ---- libevloop(3) ----------------------------------------------------------------------------------------------------
+
+sed -nE 's/^\.F[no] (evl_[a-z_]+).*/\1/p' $man/libevloop.3 >"$scratch/2"
+grep -oE '\bevl_[a-z_]+\(' client/evloop.h | tr -d '(' | grep -vE '^evl_timer(_init)?$' >"$scratch/1"
+# What the page says of structures is not of functions.
+same "evloop.h" "libevloop(3)"
+
+# Constants, and the members of the structures that callers read and write.
+grep -oE '\bEVL_[A-Z_]+\b' client/evloop.h | sort -u | while read -r constant; do
+    grep -qwF "$constant" $man/libevloop.3 || echo "$constant"
+done >"$scratch/lacking"
+for structure in evl_timer evl_event; do
+    # One name a line, two where they share a type; comments first go.
+    sed -nE -e 's|/\*.*||' -e "/^struct $structure \{/,/^\};/s/^[[:blank:]].*[[:blank:]*,]([a-z_]+);.*/\1/p" client/evloop.h
+done | sort -u | while read -r member; do
+    grep -qE "\b$member\b" $man/libevloop.3 || echo "$member"
+done >>"$scratch/lacking"
+while read -r word; do
+    complain "libevloop(3): nothing about $word of evloop.h"
+done <"$scratch/lacking"
+
+# ---- PROTOCOL.md -----------------------------------------------------------------------------------------------------
+
+sed -nE 's/^\t(METHOD_[A-Z_]+) = ([0-9]+);.*/\1 \2/p' proto/evloop.proto | grep -v '^METHOD_NONE ' >"$scratch/methods"
+[ -s "$scratch/methods" ] || complain "evloop.proto: no methods found"
+while read -r method number; do
+    grep -wE "(METHOD_)?${method#METHOD_}" proto/PROTOCOL.md | grep -qw "$number" ||
+        complain "PROTOCOL.md: no line with $method and its number $number"
+done <"$scratch/methods"
+
+# ---- files named in the prose --------------------------------------------------------------------------------------
+
+for text in README.md ARCHITECTURE.md CONTRIBUTING.md NEWS proto/PROTOCOL.md; do
+    grep -oE '\b(proto|daemon|client|contrib|tests)/[A-Za-z0-9_/.*-]*[A-Za-z0-9]' "$text" | sort -u | while read -r path; do
+        # Patterns are left as they are where they match nothing.
+        for match in $path; do
+            path=$match
+        done
+        [ -e "$path" ] || [ -e "$builddir/$path" ] || echo "$text: there is no $path"
+    done
+    grep -oE '\]\([^)#:]+\)' "$text" | tr -d '()' | sed 's/^]//' | sort -u | while read -r path; do
+        [ -e "$(dirname "$text")/$path" ] || echo "$text: there is no $path"
+    done
+done >"$scratch/lacking"
+while read -r line; do
+    complain "$line"
+done <"$scratch/lacking"
+
+# ---- form ------------------------------------------------------------------------------------------------------------
+
+if command -v mandoc >/dev/null; then
+    # Pages of other packages, and our own before they are installed, cannot be found.
+    mandoc -T lint $man/evloopd.8 $man/evloop.1 $man/libevloop.3 2>&1 |
+        grep -vE 'referenced manual not found|outdated mandoc.db|unknown manual section|missing date' >"$scratch/lint" || true
+    while read -r line; do
+        complain "$line"
+    done <"$scratch/lint"
+else
+    skipped="mandoc is missing, the form of the pages was not looked at"
+fi
+
+[ "$failed" -eq 0 ] || exit 1
+[ -z "$skipped" ] || {
+    echo "skipped in part: $skipped"
+    exit 77
+}

@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Does README.md tell the truth?  Every "    $ command" in it is run, in order, in one shell and against one daemon, and what
+# it prints is compared with the lines below it, but for numbers and blanks.
+set -eu
+
+scratch=$(mktemp -d)
+daemon=
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+    [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+readme=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)/README.md
+mkdir "$scratch/bin" "$scratch/work"
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$EVLOOP" >"$scratch/bin/evloop"
+# What the reader has and we have not.
+for stub in bin/make work/alarm work/report; do
+    printf '#!/bin/sh\n' >"$scratch/$stub"
+done
+chmod +x "$scratch"/bin/* "$scratch"/work/*
+PATH=$scratch/bin:$PATH
+EVLOOP_SOCKET=$scratch/socket
+export PATH EVLOOP_SOCKET
+cd "$scratch/work"
+
+mkfifo "$scratch/ready"
+"$EVLOOPD" --socket "$EVLOOP_SOCKET" --ready-fd 3 3>"$scratch/ready" &
+daemon=$!
+read -r word <"$scratch/ready"
+[ "$word" = READY ]
+
+# Durations, numbers and the width of columns differ from run to run.
+likeness() {
+    sed -E -e 's/([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h|d))+/DUR/g' -e 's/[0-9]+(\.[0-9]+)?/N/g' -e 's/[[:blank:]]+/ /g' \
+        -e 's/ $//'
+}
+
+commands=0
+failed=0
+
+# compare COMMAND: what it printed with what README.md says.
+compare() {
+    if ! [ "$(likeness <"$scratch/said")" = "$(likeness <"$scratch/printed")" ]; then
+        echo "README.md: $1"
+        diff -u --label "README.md says" --label "it prints" "$scratch/said" "$scratch/printed" || true
+        failed=1
+    fi
+}
+
+command=
+exec 4<"$readme"
+while IFS= read -r line <&4 || [ -n "$line" ]; do
+    case $line in
+    '    $ '*)
+        [ -z "$command" ] || compare "$command"
+        command=${line#'    $ '}
+        commands=$((commands + 1))
+        : >"$scratch/said"
+        { eval "$command"; } >"$scratch/printed" 2>&1 </dev/null || true
+        ;;
+    '    '*)
+        [ -z "$command" ] || echo "${line#'    '}" >>"$scratch/said"
+        ;;
+    *)
+        [ -z "$command" ] || compare "$command"
+        command=
+        ;;
+    esac
+done
+
+[ "$commands" -ge 10 ] || {
+    echo "README.md: only $commands commands found"
+    failed=1
+}
+exit "$failed"
