@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns what verbs have in common towards the daemon.  Prints nothing but complaints. */
+
+#include "client/cli/daemon.h"
+
+#include <string.h>
+
+#include "client/cli/error.h"
+#include "proto/limits.h"
+#include "proto/status.h"
+
+/* Nobody answers at `path`: say why none was started. */
+static void complain_unreachable(const char *path, bool private) {
+	const char *setting = getenv("EVLOOP_AUTOSTART");
+
+	if (!private)
+		complain("%s: no daemon listens there", path);
+	else if (setting && strcmp(setting, "0") == 0)
+		complain("%s: no daemon listens there, and EVLOOP_AUTOSTART=0 forbids to start one", path);
+	else
+		complain("%s: no daemon listens there, and evloopd could not be started; try 'evloopd --private'",
+			 path);
+}
+
+static int complain_connect(const struct invocation *inv, int error) {
+	_cleanup_free_ char *path = NULL;
+	bool private = false;
+
+	if (error == -ENAMETOOLONG) {
+		complain("the path of the socket is too long");
+		return EX_UNAVAILABLE;
+	}
+	if (evl_locate(inv->socket, &path, &private) < 0)
+		return status_exit_of_error(-ENOMEM);
+	switch (error) {
+	case -ENOTCONN:
+		complain_unreachable(path, private);
+		break;
+	case -ETIMEDOUT:
+		complain("%s: the daemon does not answer", path);
+		return EX_UNAVAILABLE;
+	case -EACCES:
+		complain("%s: this user may not connect there", path);
+		break;
+	case -EPROTO:
+		complain("%s: what listens there does not speak this version of the protocol", path);
+		break;
+	case -EDQUOT:
+		complain("%s: the daemon has as many sessions of this user as it takes", path);
+		break;
+	default:
+		complain("%s: %s", path, strerror(-error));
+	}
+	return status_exit_of_error(error);
+}
+
+int daemon_connect(const struct invocation *inv, struct evl **ret) {
+	int r = evl_connect_with(ret, inv->socket, inv->socket ? 0 : EVL_CONNECT_AUTOSTART);
+
+	return r < 0 ? complain_connect(inv, r) : 0;
+}
+
+static bool is_number(const char *operand) {
+	return operand[0] != '\0' && operand[strspn(operand, "0123456789")] == '\0';
+}
+
+bool target_is_glob(const char *operand) {
+	return strpbrk(operand, "*?[") != NULL;
+}
+
+bool target_init(Evloop__Target *target, const char *operand) {
+	evloop__target__init(target);
+	if (is_number(operand)) {
+		errno = 0;
+		target->id = strtoull(operand, NULL, 10);
+		return errno == 0 && target->id > 0 && target->id < ID_MAX;
+	}
+	if (target_is_glob(operand))
+		target->glob = (char *)operand;
+	else
+		target->name = (char *)operand;
+	return operand[0] != '\0';
+}
+
+static int visit_page(const Evloop__ListReply *page, Evloop__ListRequest *request, timer_visitor visitor,
+		      void *userdata) {
+	for (size_t i = 0; i < page->n_timers; i++) {
+		int status = visitor(page->timers[i], userdata);
+
+		if (status != 0)
+			return status;
+		request->after = page->timers[i]->id;
+	}
+	return 0;
+}
+
+int daemon_list(struct evl *evl, Evloop__ListRequest *request, const char *operand, timer_visitor visitor,
+		void *userdata) {
+	Evloop__Target target;
+	bool found = false, more = true;
+
+	if (operand && !target_init(&target, operand))
+		return complain_no_timer(operand);
+	request->target = operand ? &target : NULL;
+	request->after = 0;
+	while (more) {
+		_cleanup_message_ ProtobufCMessage *reply = NULL;
+		const Evloop__ListReply *page;
+		int r = evl_call(evl, EVLOOP__METHOD__METHOD_LIST, &request->base, &reply);
+
+		if (r == -ENOENT)
+			break;
+		if (r < 0)
+			return complain_call(evl, r, operand);
+		page = (const Evloop__ListReply *)reply;
+		found |= page->n_timers > 0;
+		r = visit_page(page, request, visitor, userdata);
+		if (r != 0)
+			return r;
+		more = page->more && page->n_timers > 0;
+	}
+	return operand && !found && !request->failed ? complain_no_timer(operand) : 0;
+}

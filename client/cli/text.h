@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What is written for people: words of the protocol, commands, ages, and the end of standard output. */
+
+#include "client/call.h"
+#include "proto/base.h"
+
+#define WORD_MAX 32
+
+/* An enum's value without what all its names begin with, in small letters: KIND_AFTER is "after", OUTCOME_NOT_RUNNING "not-running". */
+const char *text_enum(const ProtobufCEnumDescriptor *type, int value, char buffer[WORD_MAX]);
+
+/*
+ * Words as a shell would read them back; what does not print in this locale (setlocale() is the caller's) is escaped, so
+ * that no command line can play with the terminal.  Allocated; NULL: no memory.
+ */
+char *text_command(const ProtobufCBinaryData *words, size_t n_words);
+
+/* Seconds with nine decimals: "0.000071000". */
+#define SECONDS_MAX 32
+const char *text_seconds(int64_t ns, char buffer[SECONDS_MAX]);
+
+/* The name, or "-" where there is none. */
+const char *text_name(const char *name);
+
+/*
+ * Send what has been printed.  To be called once at the end, and after each line of what goes on for long.
+ * Return: false, after a complaint: it could not be written.
+ */
+bool text_flush(void);
