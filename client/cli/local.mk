@@ -1,14 +1,30 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # evloop: the daemon for shell users.
 
+bin_PROGRAMS += evloop
+evloop_SOURCES = client/cli/main.c
+evloop_CFLAGS = $(libcli_la_CFLAGS)
+evloop_LDADD = libcli.la
+
 # Everything but main(), so that the unit tests can link it.
 noinst_LTLIBRARIES += libcli.la
 libcli_la_SOURCES = \
+	client/cli/arm.c client/cli/arm.h \
+	client/cli/command.c client/cli/command.h \
 	client/cli/daemon.c client/cli/daemon.h \
 	client/cli/error.c client/cli/error.h \
 	client/cli/json.c client/cli/json.h \
 	client/cli/options.c \
 	client/cli/text.c client/cli/text.h \
+	client/cli/timers.c client/cli/timers.h \
+	client/cli/verb-arm.c \
+	client/cli/verb-list.c \
+	client/cli/verb-log.c \
+	client/cli/verb-manage.c \
+	client/cli/verb-ping.c \
+	client/cli/verb-show.c \
+	client/cli/verb-sleep.c \
+	client/cli/verb-wait.c \
 	client/cli/verb.h \
 	client/cli/when.c client/cli/when.h
 libcli_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verb list: a table of timers and jobs, a line each. */
+
+#include <inttypes.h>
+#include <libsmartcols/libsmartcols.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli/daemon.h"
+#include "client/cli/error.h"
+#include "client/cli/json.h"
+#include "client/cli/text.h"
+#include "client/cli/timers.h"
+
+enum {
+	OPTION_ALL = 1,
+	OPTION_FAILED,
+};
+
+struct listing {
+	const Evloop__TimeReply *now;
+	struct libscols_table *table; /* one of these two */
+	json_t *array;
+};
+
+enum column {
+	COLUMN_ID,
+	COLUMN_NAME,
+	COLUMN_KIND,
+	COLUMN_NEXT,
+	COLUMN_LAST,
+	COLUMN_COMMAND,
+};
+
+static struct libscols_table *new_table(void) {
+	static const char *const columns[] = { "ID", "NAME", "KIND", "NEXT", "LAST", "COMMAND" };
+	struct libscols_table *table;
+
+	scols_init_debug(0);
+	table = scols_new_table();
+	if (!table)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+		/* On a terminal the command gets what room is left. */
+		int flags = i == COLUMN_COMMAND ? SCOLS_FL_TRUNC : 0;
+
+		if (!scols_table_new_column(table, columns[i], 0, flags)) {
+			scols_unref_table(table);
+			return NULL;
+		}
+	}
+	/* What is not printable is escaped by text.c. */
+	scols_table_enable_noencoding(table, 1);
+	return table;
+}
+
+static int add_line(const Evloop__TimerInfo *info, const struct listing *listing) {
+	struct libscols_line *line = scols_table_new_line(listing->table, NULL);
+	char id[24], kind[WORD_MAX], next[TIMER_TEXT_MAX], last[TIMER_TEXT_MAX];
+	_cleanup_free_ char *command = timer_command(info);
+	const char *cells[] = {
+		[COLUMN_ID] = id,
+		[COLUMN_NAME] = text_name(info->name),
+		[COLUMN_KIND] = text_enum(&evloop__kind__descriptor, (int)info->kind, kind),
+		[COLUMN_NEXT] = timer_next(info, listing->now, next),
+		[COLUMN_LAST] = timer_last(info, listing->now, last),
+		[COLUMN_COMMAND] = command,
+	};
+
+	if (!line || !command)
+		return -ENOMEM;
+	snprintf(id, sizeof(id), "%" PRIu64, info->id);
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+		if (scols_line_set_data(line, i, cells[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int add(const Evloop__TimerInfo *info, void *userdata) {
+	struct listing *listing = userdata;
+	int r;
+
+	if (listing->table)
+		r = add_line(info, listing);
+	else
+		r = json_array_append_new(listing->array, json_of_message(&info->base));
+	if (r == 0)
+		return 0;
+	complain("%s", strerror(ENOMEM));
+	return EX_OSERR;
+}
+
+static int list_operands(const struct invocation *inv, struct evl *evl, Evloop__ListRequest *request,
+			 struct listing *listing) {
+	int status = 0;
+
+	if (inv->argc < 2)
+		return daemon_list(evl, request, NULL, add, listing);
+	for (int i = 1; i < inv->argc; i++) {
+		Evloop__ListRequest one = *request;
+		int r;
+
+		/* Who names one wants to see it, whatever became of it. */
+		one.finished = one.anonymous = request->finished || !target_is_glob(inv->argv[i]);
+		r = daemon_list(evl, &one, inv->argv[i], add, listing);
+		/* The others are shown all the same. */
+		if (r != 0 && r != EX_NOINPUT)
+			return r;
+		status = status != 0 ? status : r;
+	}
+	return status;
+}
+
+static int print(struct listing *listing) {
+	if (!listing->table)
+		return json_print(TAKE_PTR(listing->array)) ? 0 : 1;
+	if (scols_table_is_empty(listing->table))
+		return 0;
+	return scols_print_table(listing->table) < 0 || !text_flush();
+}
+
+static int run_listing(const struct invocation *inv, struct evl *evl, Evloop__ListRequest *request) {
+	Evloop__TimeRequest ask = EVLOOP__TIME_REQUEST__INIT;
+	_cleanup_message_ ProtobufCMessage *now = NULL;
+	struct listing listing = {};
+	int status, r = evl_call(evl, EVLOOP__METHOD__METHOD_TIME, &ask.base, &now);
+
+	if (r < 0)
+		return complain_call(evl, r, NULL);
+	listing.now = (const Evloop__TimeReply *)now;
+	if (inv->json)
+		listing.array = json_array();
+	else
+		listing.table = new_table();
+	status = list_operands(inv, evl, request, &listing);
+	if (status == 0 || status == EX_NOINPUT) {
+		r = print(&listing);
+		status = status != 0 ? status : r;
+	}
+	json_decref(listing.array);
+	scols_unref_table(listing.table);
+	return status;
+}
+
+static int run(struct invocation *inv) {
+	static const struct option options[] = {
+		{ "all", no_argument, NULL, OPTION_ALL },
+		{ "failed", no_argument, NULL, OPTION_FAILED },
+		OPTIONS_COMMON,
+	};
+	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
+	_cleanup_evl_ struct evl *evl = NULL;
+	int option, r;
+
+	while ((option = options_next(inv, "", options)) > 0) {
+		if (option == OPTION_ALL)
+			request.finished = request.anonymous = true;
+		else
+			request.failed = true;
+	}
+	if (option < 0)
+		return inv->status;
+	/* How wide a name is, and which letters print. */
+	(void)setlocale(LC_CTYPE, "");
+	r = daemon_connect(inv, &evl);
+	return r == 0 ? run_listing(inv, evl, &request) : r;
+}
+
+const struct verb verb_list = {
+	.name = "list",
+	.summary = "list timers and jobs",
+	.usage = "[--all] [--failed] [ID|NAME|'GLOB*']...",
+	.help = "A line for each timer that is armed or paused and each job that runs; without\n"
+		"operands all of them.  With --json an array of objects.\n"
+		"\n"
+		"  --all                also finished ones, and those of sessions that have\n"
+		"                       neither a name nor a command\n"
+		"  --failed             only jobs whose last run had another status than 0\n",
+	.run = run,
+};

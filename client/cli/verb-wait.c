@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verb wait: until timers fire and jobs end.  What has ended already is told at once by the daemon. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/cli/daemon.h"
+#include "client/cli/error.h"
+#include "client/cli/json.h"
+#include "client/cli/text.h"
+
+enum {
+	OPTION_ANY = 1,
+	OPTION_ALL,
+	OPTION_TIMEOUT,
+};
+
+/* A timer that is waited for, in the order of the operands. */
+struct awaited {
+	struct waiting *waiting;
+	uint64_t id;
+	char *name; /* "" : none */
+	bool has_command;
+	int64_t lateness_ns; /* of its last fire before we came */
+	bool over;
+	int status;
+};
+
+struct waiting {
+	bool json, any;
+	int64_t timeout_ns; /* -1: none */
+	struct evl *evl;
+	struct awaited **all;
+	size_t n, n_over;
+	struct awaited *first; /* the first to be over */
+	int write_status;
+};
+
+static void print_line(const struct awaited *awaited, const char *how, int status, int64_t lateness_ns,
+		       const Evloop__Event *event) {
+	struct waiting *waiting = awaited->waiting;
+	char lateness[SECONDS_MAX];
+	bool written;
+
+	if (waiting->json) {
+		written = json_print_message(&event->base);
+	} else {
+		printf("%" PRIu64 " %s %s status=%d lateness=%s\n", awaited->id, text_name(awaited->name), how, status,
+		       text_seconds(lateness_ns, lateness));
+		written = text_flush();
+	}
+	if (!written)
+		waiting->write_status = 1;
+}
+
+static void finish(struct awaited *awaited, int status) {
+	struct waiting *waiting = awaited->waiting;
+
+	awaited->over = true;
+	awaited->status = status;
+	waiting->n_over++;
+	if (!waiting->first)
+		waiting->first = awaited;
+}
+
+static void on_ended(struct awaited *awaited, const Evloop__Event *event) {
+	const Evloop__RunInfo *run = event->run;
+	char word[WORD_MAX];
+
+	if (event->end != EVLOOP__END__END_DONE) {
+		text_enum(&evloop__end__descriptor, (int)event->end, word);
+		print_line(awaited, word, 1, 0, event);
+		finish(awaited, 1);
+	} else if (run) {
+		print_line(awaited, "done", run->status, run->lateness_ns, event);
+		finish(awaited, run->status);
+	} else {
+		print_line(awaited, "fired", 0, awaited->lateness_ns, event);
+		finish(awaited, 0);
+	}
+}
+
+static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void *userdata) {
+	struct awaited *awaited = userdata;
+
+	/* With --any the first is the only one. */
+	if (awaited->over || (awaited->waiting->any && awaited->waiting->first))
+		return;
+	switch (event->type) {
+	case EVLOOP__EVENT_TYPE__EVENT_FIRED:
+		/* A job is waited for to its end. */
+		if (awaited->has_command) {
+			awaited->lateness_ns = event->lateness_ns;
+			return;
+		}
+		print_line(awaited, "fired", 0, event->lateness_ns, event);
+		finish(awaited, 0);
+		return;
+	case EVLOOP__EVENT_TYPE__EVENT_EXITED:
+		if (!event->run)
+			return;
+		print_line(awaited, "done", event->run->status, event->run->lateness_ns, event);
+		finish(awaited, event->run->status);
+		return;
+	case EVLOOP__EVENT_TYPE__EVENT_ENDED:
+		on_ended(awaited, event);
+		return;
+	default:
+		return;
+	}
+}
+
+/* A new one at the end; the array is long enough for it, or grows.  NULL: no memory. */
+static struct awaited *add(struct waiting *waiting) {
+	struct awaited **all = reallocarray(waiting->all, waiting->n + 1, sizeof(struct awaited *));
+	struct awaited *awaited = calloc(1, sizeof(*awaited));
+
+	if (all)
+		waiting->all = all;
+	if (!all || !awaited) {
+		free(awaited);
+		return NULL;
+	}
+	awaited->waiting = waiting;
+	all[waiting->n++] = awaited;
+	return awaited;
+}
+
+/* Follow what `operand`, an id or a name, stands for.  Return: 0; else the exit status: waiting for the others makes no sense. */
+static int attach(struct waiting *waiting, const char *operand) {
+	Evloop__AttachRequest request = EVLOOP__ATTACH_REQUEST__INIT;
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	struct awaited *awaited = add(waiting);
+	const Evloop__TimerInfo *info;
+	Evloop__Target target;
+	int r = awaited ? 0 : -ENOMEM;
+
+	request.target = &target;
+	if (r == 0 && !target_init(&target, operand))
+		r = -ENOENT;
+	if (r == 0)
+		r = evl_call_handle(waiting->evl, &request.handle, on_event, awaited);
+	if (r == 0)
+		r = evl_call(waiting->evl, EVLOOP__METHOD__METHOD_ATTACH, &request.base, &reply);
+	if (r == -ENOENT) {
+		/* The others are waited for all the same, and with --any it is none that has ended. */
+		awaited->over = true;
+		awaited->status = complain_no_timer(operand);
+		waiting->n_over++;
+		return 0;
+	}
+	if (r < 0)
+		return complain_call(waiting->evl, r, operand);
+	info = (const Evloop__TimerInfo *)reply;
+	awaited->id = info->id;
+	awaited->name = strdup(info->name);
+	awaited->has_command = info->n_argv > 0;
+	awaited->lateness_ns = info->last_lateness_ns;
+	return awaited->name ? 0 : complain_call(waiting->evl, -ENOMEM, operand);
+}
+
+static int attach_visited(const Evloop__TimerInfo *info, void *userdata) {
+	char id[24];
+
+	snprintf(id, sizeof(id), "%" PRIu64, info->id);
+	return attach(userdata, id);
+}
+
+static int attach_operand(struct waiting *waiting, const char *operand) {
+	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
+
+	if (!target_is_glob(operand))
+		return attach(waiting, operand);
+	return daemon_list(waiting->evl, &request, operand, attach_visited, waiting);
+}
+
+static bool is_over(const struct waiting *waiting) {
+	return waiting->n_over == waiting->n || (waiting->any && waiting->first) || waiting->write_status != 0;
+}
+
+static int complain_timeout(const struct waiting *waiting) {
+	char left[512] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < waiting->n && n < sizeof(left) - 200; i++) {
+		const struct awaited *awaited = waiting->all[i];
+
+		if (awaited->over)
+			continue;
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "%s%" PRIu64 "%s%s", n > 0 ? ", " : "", awaited->id,
+				      awaited->name[0] ? " " : "", awaited->name);
+	}
+	complain("timed out waiting for %s", left);
+	return EXIT_TIMED_OUT;
+}
+
+/* Return: 0, or the exit status. */
+static int wait_for_all(struct waiting *waiting) {
+	int64_t left_ns, deadline_ns = INT64_MAX;
+
+	if (waiting->timeout_ns >= 0)
+		deadline_ns = evl_time(waiting->evl) + waiting->timeout_ns;
+	while (!is_over(waiting)) {
+		int r;
+
+		left_ns = deadline_ns == INT64_MAX ? -1 : MAX(deadline_ns - evl_time(waiting->evl), 0);
+		r = evl_dispatch(waiting->evl, left_ns);
+		if (r < 0)
+			return complain_call(waiting->evl, r, NULL);
+		if (r == 0 && left_ns == 0 && !is_over(waiting))
+			return complain_timeout(waiting);
+	}
+	return waiting->write_status;
+}
+
+/* One operand: its status; --any: of the first to end; else the first that is not 0 in the order of operands. */
+static int result(const struct waiting *waiting) {
+	if (waiting->any && waiting->first)
+		return waiting->first->status;
+	for (size_t i = 0; i < waiting->n; i++)
+		if (waiting->all[i]->status != 0)
+			return waiting->all[i]->status;
+	return 0;
+}
+
+static int run_waiting(const struct invocation *inv, struct waiting *waiting) {
+	int r = daemon_connect(inv, &waiting->evl);
+
+	for (int i = 1; r == 0 && i < inv->argc; i++)
+		r = attach_operand(waiting, inv->argv[i]);
+	if (r == 0)
+		r = wait_for_all(waiting);
+	return r == 0 ? result(waiting) : r;
+}
+
+static int run(struct invocation *inv) {
+	static const struct option options[] = {
+		{ "any", no_argument, NULL, OPTION_ANY },
+		{ "all", no_argument, NULL, OPTION_ALL },
+		{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
+		OPTIONS_COMMON,
+	};
+	struct waiting waiting = { .timeout_ns = -1 };
+	int option, r = 0;
+
+	while (r == 0 && (option = options_next(inv, "", options)) > 0) {
+		if (option == OPTION_TIMEOUT)
+			r = option_duration(inv, "--timeout", optarg, &waiting.timeout_ns);
+		else
+			waiting.any = option == OPTION_ANY;
+	}
+	if (r != 0 || option < 0)
+		return r != 0 ? r : inv->status;
+	if (inv->argc < 2)
+		return complain_usage(inv, "no id or name; see 'evloop wait --help'");
+	waiting.json = inv->json;
+	r = run_waiting(inv, &waiting);
+	evl_close(waiting.evl);
+	for (size_t i = 0; i < waiting.n; i++) {
+		free(waiting.all[i]->name);
+		free(waiting.all[i]);
+	}
+	free(waiting.all);
+	return r;
+}
+
+const struct verb verb_wait = {
+	.name = "wait",
+	.summary = "wait until timers fire and jobs end",
+	.usage = "[--any|--all] [--timeout DUR] ID|NAME|'GLOB*'...",
+	.help = "Waits until each fires or, with a command, its run has ended; prints a line for\n"
+		"each.  Finished ones are known for 24 hours.  The exit status is the job's; of\n"
+		"several the first one that is not 0, in the order of the operands.  A timer\n"
+		"that is cancelled counts as 1.\n"
+		"\n"
+		"  --any                until the first of them; its status\n"
+		"  --all                until the last of them (the default)\n"
+		"  --timeout DUR        give up after that time, with the status 124\n",
+	.run = run,
+};
