@@ -49,6 +49,7 @@ client_tests = \
 	tests/unit/test-client-handle \
 	tests/unit/test-client-link \
 	tests/unit/test-client-loop \
+	tests/unit/test-client-oom \
 	tests/unit/test-client-source
 check_PROGRAMS += $(client_tests)
 TESTS += $(client_tests)
@@ -67,6 +68,12 @@ tests_unit_test_client_link_LDADD = $(client_test_LDADD)
 tests_unit_test_client_loop_SOURCES = tests/unit/test-client-loop.c $(client_peer)
 tests_unit_test_client_loop_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_loop_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_oom_SOURCES = tests/unit/test-client-oom.c $(client_peer)
+tests_unit_test_client_oom_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_oom_LDADD = $(client_test_LDADD)
+tests_unit_test_client_oom_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
 
 tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)

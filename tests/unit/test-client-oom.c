@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The library without memory: one scenario that uses all of it, run again and again; the first allocation fails, then the second,
+ * until none does.  Each time the error must come out, every destructor run once, and nothing be left.
+ */
+
+#undef NDEBUG
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/client-peer.h"
+
+/* Allocations of the thread that plays the user, until the one that fails; negative: none fails. */
+static _Thread_local long left = -1;
+
+static bool failed; /* one has */
+
+static bool fails(void) {
+	failed = failed || left == 0;
+	return left >= 0 && left-- == 0;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+char *__wrap_strdup(const char *s);
+
+void *__wrap_malloc(size_t size) {
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size) {
+	return fails() ? NULL : __real_reallocarray(p, n, size);
+}
+
+char *__wrap_strdup(const char *s) {
+	return fails() ? NULL : __real_strdup(s);
+}
+
+static struct peer peer;
+static int n_owned, n_destroyed;
+
+static void nothing(struct evl_source *source _unused_, const struct evl_event *event _unused_,
+		    void *userdata _unused_) {
+}
+
+static void destroyed(void *userdata _unused_) {
+	n_destroyed++;
+}
+
+static void check(int r) {
+	assert_true(r >= 0 || r == -ENOMEM);
+}
+
+/* A source with a destructor, if there is one. */
+static void own(int r, struct evl_source **source) {
+	check(r);
+	if (r < 0)
+		return;
+	evl_source_set_destroy(*source, destroyed);
+	n_owned++;
+}
+
+static void use(struct evl *evl) {
+	struct evl_timer timer = EVL_TIMER_INIT;
+	struct evl_source *sources[5] = { NULL };
+	size_t n_requests = 1;
+	uint64_t id;
+
+	own(evl_call_later(evl, &sources[0], 0, nothing, NULL), &sources[0]);
+	own(evl_call_every(evl, &sources[1], EVL_SEC(1), nothing, NULL), &sources[1]);
+	timer.name = "name";
+	timer.detached = true;
+	timer.argv = (const char *const[]){ "true", NULL };
+	own(evl_timer_add(evl, &sources[2], &timer, nothing, NULL), &sources[2]);
+	own(evl_call_soon(evl, &sources[3], nothing, NULL), &sources[3]);
+	own(evl_attach(evl, &sources[4], "other", nothing, NULL), &sources[4]);
+	check(evl_call_soon_threadsafe(evl, nothing, NULL));
+	if (sources[1]) {
+		if (evl_source_id(sources[1], &id) == -EAGAIN)
+			n_requests++;
+		check(evl_source_restart(sources[1], 0));
+	}
+	check(evl_flush(evl));
+	left = -1;
+	peer_serve(&peer, n_requests, NULL);
+	check(evl_roundtrip(evl));
+	peer_join(&peer);
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		evl_source_unref(sources[i]);
+	while (evl_dispatch(evl, 0) > 0)
+		;
+}
+
+static void test_each_allocation(void **state _unused_) {
+	long n = 0;
+
+	do {
+		struct evl *evl = NULL;
+
+		n_owned = n_destroyed = 0;
+		failed = false;
+		peer_init(&peer);
+		left = n++;
+		check(peer_connect(&peer, &evl));
+		if (evl)
+			use(evl);
+		left = -1;
+		evl_close(evl);
+		assert_int_equal(n_destroyed, n_owned);
+		peer_deinit(&peer);
+	} while (failed);
+	assert_true(n > 20); /* it did meet some */
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_allocation) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
