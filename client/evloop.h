@@ -55,11 +55,12 @@ int evl_connect(struct evl **ret, const char *path);
 /* The same with flags of enum evl_connect_flags. */
 int evl_connect_with(struct evl **ret, const char *path, unsigned flags);
 
-/* Disconnect and free; NULL is fine.  Sources that are still referenced survive, inert.  Returns NULL. */
+/* Send what has gathered, disconnect and free; NULL is fine.  Sources that are still referenced survive, inert.  Waits only where
+ * the daemon does not read, as long as other calls would.  Returns NULL. */
 struct evl *evl_close(struct evl *evl);
 
 /* Connect again after a loss, to the same socket.  Timers that were armed with `rearm` are armed again, with what is left of
- * their time; all other sources are over.  Errors: as evl_connect(); −EISCONN. */
+ * their time, and count their fires from 1; all other sources are over.  Errors: as evl_connect(); −EISCONN. */
 int evl_reconnect(struct evl *evl);
 
 const char *evl_socket_path(struct evl *evl); /* of the daemon's socket; borrowed */
@@ -82,16 +83,18 @@ int evl_flush(struct evl *evl);
 
 /*
  * Run the callbacks of what is ready; wait for the first at most `timeout_ns` (0: not at all; −1: for ever).
- * Return: how many callbacks ran, 0 after the timeout; a refusal that no error handler took; −EBUSY from within a callback;
- * −ECONNRESET once the connection is lost, −ENOTCONN afterwards.
+ * Return: how many callbacks ran, 0 after the timeout or a signal; a refusal that no error handler took; −EBUSY from within a
+ * callback; −ECONNRESET once the connection is lost and all that came before has been dispatched, −ENOTCONN afterwards.
  */
 int evl_dispatch(struct evl *evl, int64_t timeout_ns);
 
-/* Dispatch until evl_stop(), or until no source is left.  Return: 0, or the error that ended it. */
+/* Dispatch until evl_stop(), or until no source is left.  After evl_stop() what was ready still runs.
+ * Return: 0, or the error that ended it. */
 int evl_run(struct evl *evl);
 void evl_stop(struct evl *evl);
 
-/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last roundtrip. */
+/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last roundtrip; without
+ * an error handler, evl_dispatch() does not return it again. */
 int evl_roundtrip(struct evl *evl);
 
 /* CLOCK_BOOTTIME, or −ECHILD after fork. */
@@ -100,7 +103,8 @@ int64_t evl_time(struct evl *evl);
 /* What the daemon said about the last error that a call on this connection returned; "" where it said nothing.  Borrowed until the next call. */
 const char *evl_error_message(struct evl *evl);
 
-/* Refusals of calls that did not wait, and the loss of the connection.  `source` is the one concerned or NULL; it is over. */
+/* Refusals of calls that did not wait; −ECANCELED: somebody else cancelled the timer, or took its name; and the loss of the
+ * connection.  `source` is the one concerned or NULL; it is over. */
 typedef void (*evl_error_callback)(struct evl *evl, struct evl_source *source, int error, const char *message,
 				   void *userdata);
 void evl_set_error_handler(struct evl *evl, evl_error_callback callback, void *userdata);
@@ -253,10 +257,12 @@ int evl_cancel_sync(struct evl_source *source, int *ret_outcome);
 /* Has it been cancelled? */
 bool evl_cancelled(const struct evl_source *source);
 
-/* Give a timer a new deadline, `delay_ns` from now; one that is over is armed anew.  −EINVAL: not a timer. */
+/* Give a timer a new deadline, `delay_ns` from now; one that is over is armed anew, a repeating one goes on from there.
+ * Errors: −EINVAL (not a timer), −ERANGE, −ECANCELED (it is over and its destructor has run), −ENOTCONN. */
 int evl_source_restart(struct evl_source *source, int64_t delay_ns);
 
-/* The daemon's id, for people and other processes.  −EAGAIN until the daemon has told it. */
+/* The daemon's id, for people and other processes.  −EAGAIN until the daemon has told it: the first call asks, an event or
+ * evl_roundtrip() brings it.  −ENOENT: the source is over, and it never came; −EINVAL: it never has one; −ETIMEDOUT: ask again. */
 int evl_source_id(struct evl_source *source, uint64_t *ret);
 
 struct evl_source *evl_source_ref(struct evl_source *source);
@@ -266,7 +272,8 @@ struct evl_source *evl_source_unref(struct evl_source *source);
 struct evl *evl_source_evl(struct evl_source *source); /* NULL after evl_close() */
 void *evl_source_userdata(struct evl_source *source);
 
-/* Called exactly once with the userdata, when no callback can come any more: after the last event, or in evl_cancel(), or in evl_close(). */
+/* Called exactly once with the userdata, when no callback can come any more: after the last event, or in evl_cancel(), or in
+ * evl_close(); but not before the source's own callback has returned. */
 void evl_source_set_destroy(struct evl_source *source, void (*destroy)(void *userdata));
 
 #if defined(__GNUC__)
