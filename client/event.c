@@ -32,6 +32,12 @@ void event_call(struct evl_source *source, const struct evl_event *event) {
 	source_settle(source);
 }
 
+/* A restart that was refused leaves the timer as it was, if there is one. */
+static bool refusal_ends(const Evloop__Error *refusal) {
+	return refusal->method != EVLOOP__METHOD__METHOD_RESTART_HANDLE ||
+	       refusal->status == EVLOOP__STATUS__STATUS_NOT_FOUND;
+}
+
 void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	Evloop__Error *refusal = evloop__error__unpack(NULL, frame->body_size, frame->body);
 	struct evl_source *source;
@@ -40,7 +46,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	if (!refusal)
 		return;
 	source = handle_find(&evl->handles, refusal->handle);
-	if (source)
+	if (source && refusal_ends(refusal))
 		source->refused = true;
 	if (evl->first_refusal == 0 && (source || refusal->handle == 0)) {
 		evl->first_refusal = -status_info((int)refusal->status)->error;
@@ -77,12 +83,12 @@ static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
 		return 0;
 	error = -status_info((int)refusal->status)->error;
 	source = handle_find(&evl->handles, refusal->handle);
-	if (source)
+	if (!source && refusal->handle != 0)
+		return 0; /* cancelled meanwhile: nobody wants it any more */
+	if (source && refusal_ends(refusal))
 		r = end_with_error(evl, source, error, refusal->message);
-	else if (refusal->handle == 0)
-		r = event_tell_error(evl, NULL, error, refusal->message);
 	else
-		r = 0; /* cancelled meanwhile: nobody wants it any more */
+		r = event_tell_error(evl, source, error, refusal->message);
 	return taken ? 0 : r;
 }
 

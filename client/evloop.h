@@ -104,7 +104,7 @@ int64_t evl_time(struct evl *evl);
 const char *evl_error_message(struct evl *evl);
 
 /* Refusals of calls that did not wait; −ECANCELED: somebody else cancelled the timer, or took its name; and the loss of the
- * connection.  `source` is the one concerned or NULL; it is over. */
+ * connection.  `source` is the one concerned or NULL; it is over, unless it was a restart that was refused. */
 typedef void (*evl_error_callback)(struct evl *evl, struct evl_source *source, int error, const char *message,
 				   void *userdata);
 void evl_set_error_handler(struct evl *evl, evl_error_callback callback, void *userdata);

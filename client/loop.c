@@ -242,10 +242,8 @@ int evl_flush(struct evl *evl) {
 		return r;
 	if (r >= 0)
 		output_send(evl);
-	if (evl->link != LINK_UP)
-		return connection_error(evl);
 	loop_update(evl);
-	return 0;
+	return evl->link == LINK_UP ? 0 : connection_error(evl);
 }
 
 int evl_run(struct evl *evl) {

@@ -113,6 +113,7 @@ void attachment_fill_event(const struct attachment *attachment, struct event *re
 	switch (ret->type) {
 	case EVENT_TYPE_FIRED:
 		fire_record_fill(&attachment->fire, ret);
+		ret->more = true; /* the end, at least */
 		break;
 	case EVENT_TYPE_OUTPUT:
 		ret->output_end = attachment->output_end;

@@ -75,7 +75,7 @@ struct event {
 	const struct run_info *run; /* EXITED, ENDED of a job; else NULL */
 	enum source_end end; /* ENDED */
 	uint64_t output_end; /* OUTPUT */
-	bool more; /* FIRED of a timer of the owner's own: it is not over */
+	bool more; /* FIRED: the source is not over */
 };
 
 TAILQ_HEAD(pending_list, source);
