@@ -171,6 +171,12 @@ void timer_spend(struct timer *timer, enum source_end end) {
 		timer_free(timer);
 }
 
+void timer_expire(struct timer *timer) {
+	if (!timer_has(timer, TIMER_DETACHED))
+		source_raise(&timer->source, EVENT_TYPE_ENDED);
+	timer_spend(timer, SOURCE_END_DONE);
+}
+
 static void timer_job_wrote(void *userdata, uint64_t output_end) {
 	struct timer *timer = userdata;
 	struct attachment *attachment;

@@ -47,10 +47,17 @@ static bool timer_is_cancelled(const struct timer *timer) {
 }
 
 int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns) {
+	int r;
+
 	if (timer_has(timer, TIMER_FINISHED) || timer_is_cancelled(timer))
 		return TIMER_E_UNCHANGED;
 	if (timer_ends_before(timer, deadline_ns))
 		return TIMER_E_PAST_UNTIL;
+	if (timer_has(timer, TIMER_SPENT)) {
+		r = timer_extend(timer); /* where its next fire will be number 2 */
+		if (r < 0)
+			return r;
+	}
 	(void)source_withdraw(&timer->source, EVENT_TYPE_FIRED);
 	timer_dequeue(timer);
 
@@ -95,10 +102,7 @@ int timer_resume(struct timer *timer) {
 		return 0;
 	}
 
-	/* It would have ended while it was paused. */
-	if (!timer_has(timer, TIMER_DETACHED))
-		source_raise(&timer->source, EVENT_TYPE_ENDED);
-	timer_spend(timer, SOURCE_END_DONE);
+	timer_expire(timer); /* it would have ended while it was paused */
 	return 0;
 }
 

@@ -255,31 +255,27 @@ static int timer_set_command(struct timer *timer, struct timer_spec *spec) {
 	return r;
 }
 
+/* Give the timer its name, by which it is not to be found yet. */
 static int timer_set_name(struct timer *timer, const char *text) {
-	struct timer_extra *extra = timer->extra;
 	size_t size = strlen(text) + 1;
-	int r;
+	struct timer_name *name = malloc(sizeof(*name) + size);
 
-	extra->name = malloc(sizeof(*extra->name) + size);
-	if (!extra->name)
+	if (!name)
 		return -ENOMEM;
-	extra->name->timer = timer;
-	memcpy(extra->name->text, text, size);
-	r = tenant_add_name(timer_tenant(timer), extra->name);
-	if (r < 0) {
-		free(extra->name);
-		extra->name = NULL;
-	}
-	return r;
+	name->timer = timer;
+	memcpy(name->text, text, size);
+	timer->extra->name = name;
+	return 0;
 }
 
 /* ---- arming ---------------------------------------------------------------------------------------------- */
 
-/* Attach the owner that armed a timer which is not its own source. */
-static int timer_attach_creator(struct timer *timer, struct owner *owner, uint64_t handle) {
+/* Attach the owner that armed a timer which is not its own source.  *ret is NULL where there is nothing to attach. */
+static int timer_attach_creator(struct timer *timer, struct owner *owner, uint64_t handle, struct attachment **ret) {
 	struct attachment *attachment;
 	int r;
 
+	*ret = NULL;
 	if (handle == 0 || (timer->source.owner == owner && timer->source.handle == handle))
 		return 0;
 	r = timer_extend(timer);
@@ -289,29 +285,36 @@ static int timer_attach_creator(struct timer *timer, struct owner *owner, uint64
 	if (r != 0)
 		return r == SOURCE_E_HANDLE_EXISTS ? TIMER_E_HANDLE_EXISTS : r;
 	attachment->controls = true;
+	*ret = attachment;
 	return 0;
 }
 
-/* All that may fail in making a timer that has an extension, and has not taken its name yet. */
+/* All that may fail in making a timer that has an extension. */
 static int timer_equip(struct timer *timer, struct owner *owner, struct timer_spec *spec) {
-	struct command *command = spec->command;
+	struct attachment *attachment;
 	int r;
 
 	r = timer_extend(timer);
 	if (r < 0)
 		return r;
 	timer->extra->created_realtime_ns = owner->tenant->scheduler->now.ns[TIMER_CLOCK_REALTIME];
+	if (spec->name) {
+		r = timer_set_name(timer, spec->name);
+		if (r < 0)
+			return r;
+	}
 	if (spec_is_detached(spec)) {
-		r = timer_attach_creator(timer, owner, spec->handle);
+		r = timer_attach_creator(timer, owner, spec->handle, &attachment);
 		if (r != 0)
 			return r;
 	}
-	if (command) {
+	if (spec->command) {
 		r = timer_set_command(timer, spec);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	/* From here on nothing fails, so a holder of the name that is to be replaced does not lose it in vain. */
+	return spec->name ? tenant_add_name(owner->tenant, timer->extra->name) : 0;
 }
 
 static int timer_create(struct scheduler *scheduler, struct owner *owner, struct timer_spec *spec, struct timer **ret) {
@@ -326,8 +329,6 @@ static int timer_create(struct scheduler *scheduler, struct owner *owner, struct
 		return r;
 	if (spec_needs_extra(spec)) {
 		r = timer_equip(timer, owner, spec);
-		if (r == 0 && spec->name)
-			r = timer_set_name(timer, spec->name);
 		if (r != 0)
 			goto fail;
 	}
@@ -377,7 +378,7 @@ static int timer_update(struct timer *timer, struct timer_spec *spec) {
 	if (spec->period_ns > 0 && nominal <= now)
 		nominal = timer_next_nominal(timer, now);
 	if (nominal < 0) {
-		timer_spend(timer, SOURCE_END_DONE);
+		timer_expire(timer);
 	} else if (paused) {
 		timer_clear(timer, TIMER_SPENT);
 		timer->scheduled_ns = spec->period_ns > 0 ? nominal : MAX(nominal - now, 0);
@@ -389,19 +390,23 @@ static int timer_update(struct timer *timer, struct timer_spec *spec) {
 
 /* ENSURE where a timer has the name. */
 static int timer_ensure(struct timer *timer, struct owner *owner, struct timer_spec *spec, enum timer_change *ret) {
+	struct attachment *attachment;
 	bool update;
 	int r;
 
 	if (timer_has(timer, TIMER_DETACHED) != spec_is_detached(spec))
 		return TIMER_E_NAME_EXISTS;
 	update = timer_has(timer, TIMER_SPENT) || !timer_is_defined(timer, spec);
-	r = timer_attach_creator(timer, owner, spec->handle);
+	r = timer_attach_creator(timer, owner, spec->handle, &attachment);
 	if (r != 0)
 		return r;
 	if (update) {
 		r = timer_update(timer, spec);
-		if (r < 0)
+		if (r < 0) {
+			if (attachment)
+				attachment_free(attachment);
 			return r;
+		}
 	}
 	*ret = update ? TIMER_CHANGE_UPDATED : TIMER_CHANGE_UNCHANGED;
 	return 0;

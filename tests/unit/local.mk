@@ -78,4 +78,56 @@ tests_unit_test_client_oom_LDFLAGS = $(AM_LDFLAGS) \
 tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_source_LDADD = $(client_test_LDADD)
+
+# The core, on clocks that the test turns and with jobs that it ends.
+core_tests = \
+	tests/unit/test-core-oom \
+	tests/unit/test-loop \
+	tests/unit/test-map \
+	tests/unit/test-queue \
+	tests/unit/test-scheduler \
+	tests/unit/test-simulation \
+	tests/unit/test-source \
+	tests/unit/test-timer
+check_PROGRAMS += $(core_tests)
+TESTS += $(core_tests)
+core_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+core_test_LDADD = libcore.la $(LIBEVENT_LIBS) $(CMOCKA_LIBS)
+core_world = \
+	tests/unit/core-world.c tests/unit/core-world.h \
+	tests/unit/fake-job.c tests/unit/fake-job.h \
+	tests/unit/test.h
+
+tests_unit_test_core_oom_SOURCES = tests/unit/test-core-oom.c $(core_world)
+tests_unit_test_core_oom_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_core_oom_LDADD = $(core_test_LDADD)
+tests_unit_test_core_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
+
+tests_unit_test_loop_SOURCES = tests/unit/test-loop.c $(core_world)
+tests_unit_test_loop_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_loop_LDADD = $(core_test_LDADD)
+
+tests_unit_test_map_SOURCES = tests/unit/test-map.c
+tests_unit_test_map_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_map_LDADD = $(core_test_LDADD)
+
+tests_unit_test_queue_SOURCES = tests/unit/test-queue.c
+tests_unit_test_queue_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_queue_LDADD = $(core_test_LDADD)
+
+tests_unit_test_scheduler_SOURCES = tests/unit/test-scheduler.c $(core_world)
+tests_unit_test_scheduler_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_scheduler_LDADD = $(core_test_LDADD)
+
+tests_unit_test_simulation_SOURCES = tests/unit/test-simulation.c $(core_world)
+tests_unit_test_simulation_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_simulation_LDADD = $(core_test_LDADD)
+
+tests_unit_test_source_SOURCES = tests/unit/test-source.c $(core_world)
+tests_unit_test_source_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_source_LDADD = $(core_test_LDADD)
+
+tests_unit_test_timer_SOURCES = tests/unit/test-timer.c $(core_world)
+tests_unit_test_timer_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_timer_LDADD = $(core_test_LDADD)
 endif

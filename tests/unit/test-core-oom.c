@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The core without memory: each allocation of each scenario fails once.  A call that fails must say so,
+ * change nothing, and work when it is tried again.
+ */
+
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#include "tests/unit/core-world.h"
+#include "tests/unit/fake-job.h"
+
+/* The linker gives every call of these to the functions below. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+
+static long fail_in = -1; /* allocations until the one that fails; −1: none does */
+static bool failed;
+
+static bool fails(void) {
+	if (fail_in < 0 || fail_in-- > 0)
+		return false;
+	failed = true;
+	return true;
+}
+
+void *__wrap_malloc(size_t size) {
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size) {
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size) {
+	return fails() ? NULL : __real_reallocarray(p, n, size);
+}
+
+struct fixture {
+	struct world world;
+	struct client client;
+	struct timer *timer; /* a named one, detached, that is there already */
+	struct timer *anonymous; /* of the client, handle 50 */
+};
+
+static void fixture_init(struct fixture *f) {
+	world_init_with(&f->world, fake_starter());
+	client_init(&f->client, &f->world, 1);
+	f->timer = world_arm(&f->world, &f->client,
+			     &(struct timer_spec){
+				     .kind = TIMER_KIND_AFTER,
+				     .deadline_ns = WORLD_START + 100,
+				     .delay_ns = 100,
+				     .name = "present",
+				     .detached = true,
+			     });
+	f->anonymous = world_after(&f->world, &f->client, 50, 100);
+}
+
+static void fixture_deinit(struct fixture *f) {
+	client_deinit(&f->client);
+	world_deinit(&f->world);
+}
+
+/* A command for a specification: made by the test, so that does not fail. */
+static struct command *make_command(void) {
+	struct command *command;
+	long saved = fail_in;
+
+	fail_in = -1;
+	command = fake_command("true");
+	fail_in = saved;
+	return command;
+}
+
+static int try_arm(struct fixture *f, struct timer_spec spec) {
+	enum timer_change change;
+	struct timer *timer;
+	int r = timer_arm(f->world.scheduler, &f->client.owner, &spec, &timer, &change);
+
+	command_free(spec.command);
+	return r;
+}
+
+static int arm_anonymous(struct fixture *f) {
+	return try_arm(f, (struct timer_spec){ .handle = 1, .deadline_ns = WORLD_START + 1 });
+}
+
+/* So many that every structure grows. */
+static int arm_many(struct fixture *f) {
+	for (uint64_t handle = 1000; handle < 1200; handle++) {
+		int r;
+
+		if (owner_find(&f->client.owner, handle))
+			continue;
+		r = try_arm(f, (struct timer_spec){ .handle = handle << 32, .deadline_ns = WORLD_START + 1 });
+		if (r < 0)
+			return r;
+		if (r == 0)
+			assert_int_equal(owner_cancel(&f->client.owner, handle << 32), CANCEL_CANCELLED);
+		r = try_arm(f, (struct timer_spec){ .handle = handle, .deadline_ns = WORLD_START + 1 });
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int arm_command(struct fixture *f) {
+	return try_arm(f, (struct timer_spec){
+				  .handle = 1,
+				  .kind = TIMER_KIND_EVERY,
+				  .deadline_ns = WORLD_START + 1,
+				  .period_ns = 1,
+				  .name = "new",
+				  .command = make_command(),
+			  });
+}
+
+static int replace(struct fixture *f) {
+	int r = try_arm(f, (struct timer_spec){
+				   .handle = 1,
+				   .deadline_ns = WORLD_START + 1,
+				   .name = "present",
+				   .name_mode = NAME_MODE_REPLACE,
+			   });
+
+	/* Refused, the holder is as it was. */
+	assert_int_equal(tenant_find_name(f->client.owner.tenant, "present") == f->timer, r < 0);
+	return r;
+}
+
+static int ensure(struct fixture *f) {
+	struct timer_info info;
+	int r = try_arm(f, (struct timer_spec){
+				   .handle = 1,
+				   .clock = TIMER_CLOCK_REALTIME,
+				   .kind = TIMER_KIND_AT,
+				   .deadline_ns = WORLD_START + 7,
+				   .name = "present",
+				   .name_mode = NAME_MODE_ENSURE,
+				   .detached = true,
+				   .command = make_command(),
+			   });
+
+	timer_describe(f->timer, &info);
+	assert_int_equal(info.clock, r < 0 ? TIMER_CLOCK_BOOTTIME : TIMER_CLOCK_REALTIME);
+	assert_int_equal(info.generation, r < 0 ? 1 : 2);
+	assert_int_equal(!info.command, r < 0);
+	assert_int_equal(info.attached, r == 0);
+	return r;
+}
+
+static int attach(struct fixture *f) {
+	return timer_attach(f->anonymous, &f->client.owner, 2, true);
+}
+
+static int trigger(struct fixture *f) {
+	return timer_trigger(f->anonymous);
+}
+
+static int new_tenant(struct fixture *f) {
+	struct tenant *tenant;
+	int r = scheduler_tenant(f->world.scheduler, 4711, &tenant);
+
+	if (r == 0)
+		tenant_unref(tenant);
+	return r;
+}
+
+static int new_scheduler(struct fixture *f) {
+	struct scheduler *scheduler;
+	int r = scheduler_new(&scheduler, &f->world.now, NULL);
+
+	if (r == 0)
+		scheduler_free(scheduler);
+	return r;
+}
+
+/* Run `scenario` until none of its allocations is left to fail. */
+static void torture(int (*scenario)(struct fixture *f)) {
+	for (long n = 0;; n++) {
+		struct tenant_use use;
+		struct fixture f;
+		int r;
+
+		fixture_init(&f);
+		use = *tenant_use(f.client.owner.tenant);
+		fail_in = n;
+		failed = false;
+		r = scenario(&f);
+		fail_in = -1;
+		if (!failed) {
+			assert_int_equal(r, 0);
+			fixture_deinit(&f);
+			assert_true(n > 0);
+			return;
+		}
+		/* What only saves memory may fail unseen. */
+		if (r < 0) {
+			assert_int_equal(r, -ENOMEM);
+			if (scenario != arm_many)
+				assert_int_equal(tenant_use(f.client.owner.tenant)->timers, use.timers);
+			client_expect_none(&f.client);
+			assert_int_equal(scenario(&f), 0);
+		}
+		world_run(&f.world, 1000);
+		fixture_deinit(&f);
+		assert_int_equal(fake_jobs, 0);
+	}
+}
+
+static void test_arm_anonymous(void **state) {
+	(void)state;
+	torture(arm_anonymous);
+}
+
+static void test_arm_many(void **state) {
+	(void)state;
+	torture(arm_many);
+}
+
+static void test_arm_command(void **state) {
+	(void)state;
+	torture(arm_command);
+}
+
+static void test_replace(void **state) {
+	(void)state;
+	torture(replace);
+}
+
+static void test_ensure(void **state) {
+	(void)state;
+	torture(ensure);
+}
+
+static void test_attach(void **state) {
+	(void)state;
+	torture(attach);
+}
+
+static void test_trigger(void **state) {
+	(void)state;
+	torture(trigger);
+}
+
+static void test_tenant(void **state) {
+	(void)state;
+	torture(new_tenant);
+}
+
+static void test_scheduler(void **state) {
+	(void)state;
+	torture(new_scheduler);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_arm_anonymous), cmocka_unit_test(test_arm_many),
+		cmocka_unit_test(test_arm_command),   cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_ensure),        cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_trigger),       cmocka_unit_test(test_tenant),
+		cmocka_unit_test(test_scheduler),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

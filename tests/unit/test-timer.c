@@ -1,0 +1,1078 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Timers: when they fire and what they say, what can be done to them, names, and those that outlive their session. */
+
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#include "proto/limits.h"
+#include "tests/unit/core-world.h"
+#include "tests/unit/fake-job.h"
+
+struct fixture {
+	struct world world;
+	struct client client; /* of uid 1000, as `other` */
+	struct client other;
+};
+
+static int setup(void **state) {
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	world_init_with(&f->world, fake_starter());
+	client_init(&f->client, &f->world, 1000);
+	client_init(&f->other, &f->world, 1000);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state) {
+	struct fixture *f = *state;
+
+	client_deinit(&f->client);
+	client_deinit(&f->other);
+	world_deinit(&f->world);
+	assert_int_equal(fake_jobs, 0);
+	free(f);
+	return 0;
+}
+
+static struct timer_info describe(const struct timer *timer) {
+	struct timer_info info;
+
+	timer_describe(timer, &info);
+	return info;
+}
+
+static struct timer *find(struct fixture *f, const char *name) {
+	return tenant_find_name(f->client.owner.tenant, name);
+}
+
+/* Every `period_ns`, for the first time then. */
+static struct timer_spec every(uint64_t handle, int64_t period_ns) {
+	return (struct timer_spec){
+		.handle = handle,
+		.kind = TIMER_KIND_EVERY,
+		.deadline_ns = WORLD_START + period_ns,
+		.delay_ns = period_ns,
+		.period_ns = period_ns,
+	};
+}
+
+/* After `delay_ns`, with a name. */
+static struct timer_spec named(uint64_t handle, const char *name, int64_t delay_ns) {
+	return (struct timer_spec){
+		.handle = handle,
+		.kind = TIMER_KIND_AFTER,
+		.deadline_ns = WORLD_START + delay_ns,
+		.delay_ns = delay_ns,
+		.name = name,
+	};
+}
+
+/* A detached one. */
+static struct timer_spec detached(uint64_t handle, const char *name, int64_t delay_ns) {
+	struct timer_spec spec = named(handle, name, delay_ns);
+
+	spec.detached = true;
+	return spec;
+}
+
+static int arm(struct fixture *f, struct client *client, struct timer_spec spec, struct timer **ret,
+	       enum timer_change *ret_change) {
+	int r = timer_arm(f->world.scheduler, &client->owner, &spec, ret, ret_change);
+
+	command_free(spec.command);
+	return r;
+}
+
+/* ---- when it fires --------------------------------------------------------------------------------------- */
+
+static void test_never_early(void **state) {
+	struct fixture *f = *state;
+	struct event event;
+
+	world_after(&f->world, &f->client, 1, 10);
+	world_run(&f->world, 9);
+	client_expect_none(&f->client);
+	world_run(&f->world, 1);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.id, 1);
+	assert_int_equal(event.fire_seq, 1);
+	assert_int_equal(event.fires, 1);
+	assert_int_equal(event.missed, 0);
+	assert_int_equal(event.generation, 1);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 10);
+	assert_int_equal(event.first_scheduled_ns, WORLD_START + 10);
+	assert_int_equal(event.fired_ns, WORLD_START + 10);
+	assert_null(event.name);
+}
+
+static void test_clocks_differ(void **state) {
+	struct fixture *f = *state;
+
+	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
+		world_arm(&f->world, &f->client,
+			  &(struct timer_spec){
+				  .handle = 1 + clock,
+				  .kind = TIMER_KIND_AT,
+				  .clock = clock,
+				  .deadline_ns = WORLD_START + 10,
+			  });
+	f->world.now.ns[TIMER_CLOCK_MONOTONIC] += 10;
+	world_run(&f->world, 0);
+	client_expect(&f->client, 1 + TIMER_CLOCK_MONOTONIC, EVENT_TYPE_FIRED);
+	client_expect_none(&f->client);
+	f->world.now.ns[TIMER_CLOCK_REALTIME] += 10;
+	world_run(&f->world, 0);
+	client_expect(&f->client, 1 + TIMER_CLOCK_REALTIME, EVENT_TYPE_FIRED);
+	f->world.now.ns[TIMER_CLOCK_BOOTTIME] += 11;
+	world_run(&f->world, 0);
+	assert_int_equal(client_expect(&f->client, 1 + TIMER_CLOCK_BOOTTIME, EVENT_TYPE_FIRED).fired_ns,
+			 WORLD_START + 11);
+}
+
+static void test_slack(void **state) {
+	static const struct {
+		int64_t slack, deadline, effective;
+	} cases[] = {
+		{ 0, 1000001, 1000001 },
+		{ 1, 1000001, 1000001 },
+		{ 2, 1000001, 1000002 },
+		{ 3, 1000001, 1000002 },
+		{ 1023, 1000001, 1000448 },
+		{ 1024, 1000001, 1000448 },
+		{ 1024, 1000448, 1000448 },
+		{ 2047, 1000449, 1001472 },
+		{ TIME_NS_MAX, 1, INT64_C(1) << 61 },
+		{ TIME_NS_MAX, TIME_NS_MAX, INT64_C(1) << 62 },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct timer *timer = world_arm(&f->world, &f->client,
+						&(struct timer_spec){
+							.handle = 1,
+							.kind = TIMER_KIND_AT,
+							.deadline_ns = cases[i].deadline,
+							.slack_ns = cases[i].slack,
+						});
+
+		assert_int_equal(describe(timer).next_ns, cases[i].effective);
+		owner_cancel(&f->client.owner, 1);
+	}
+
+	/* It is the deadline that is rounded; the nominal time is told. */
+	world_arm(&f->world, &f->client,
+		  &(struct timer_spec){
+			  .handle = 1,
+			  .kind = TIMER_KIND_AT,
+			  .deadline_ns = WORLD_START + 1,
+			  .slack_ns = 1024,
+		  });
+	world_run(&f->world, 1023);
+	client_expect_none(&f->client);
+	world_run(&f->world, 1);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).scheduled_ns, WORLD_START + 1);
+}
+
+static void test_rearmed_goes_behind(void **state) {
+	struct fixture *f = *state;
+	struct timer *first;
+
+	first = world_after(&f->world, &f->client, 1, 10);
+	world_after(&f->world, &f->client, 2, 10);
+	assert_int_equal(timer_restart(first, WORLD_START + 10, 10), 0);
+	world_run(&f->world, 10);
+	client_expect(&f->client, 2, EVENT_TYPE_FIRED);
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+}
+
+static void test_merge(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 10);
+	struct event event;
+
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 12);
+	world_run(&f->world, 10);
+	world_run(&f->world, 33); /* 55: nominal times 30, 40 and 50 at once */
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fires, 5);
+	assert_int_equal(event.fire_seq, 5);
+	assert_int_equal(event.missed, 2);
+	assert_int_equal(event.first_scheduled_ns, WORLD_START + 10);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 50);
+	assert_int_equal(event.fired_ns, WORLD_START + 55);
+	client_expect_none(&f->client);
+
+	/* What was late does not move what follows, and what was taken is not told again. */
+	world_run(&f->world, 4);
+	client_expect_none(&f->client);
+	world_run(&f->world, 1);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fires, 1);
+	assert_int_equal(event.fire_seq, 6);
+	assert_int_equal(event.missed, 0);
+	assert_int_equal(event.first_scheduled_ns, WORLD_START + 60);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 60);
+}
+
+static void test_count(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 10);
+	struct event event;
+
+	spec.count = 5;
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 20);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).fires, 2);
+	world_run(&f->world, 100);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fires, 3);
+	assert_int_equal(event.fire_seq, 5);
+	assert_int_equal(event.missed, 2);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 50);
+	assert_null(owner_find(&f->client.owner, 1));
+}
+
+static void test_until(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 10);
+	enum timer_change change;
+	struct timer *timer;
+
+	spec.until_ns = WORLD_START + 30; /* still one of its times */
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 1000);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).fires, 3);
+	assert_null(owner_find(&f->client.owner, 1));
+
+	spec.until_ns = WORLD_START + 9;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), TIMER_E_PAST_UNTIL);
+	spec.until_ns = WORLD_START + 10;
+	spec.handle = 2;
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 0);
+	assert_int_equal(client_expect(&f->client, 2, EVENT_TYPE_FIRED).fires, 1);
+}
+
+/* Nothing wraps at the ends of time. */
+static void test_far_times(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, TIME_NS_MAX);
+
+	spec.deadline_ns = TIME_NS_MAX;
+	spec.slack_ns = TIME_NS_MAX;
+	spec.delay_ns = TIME_NS_MAX;
+	world_arm(&f->world, &f->client, &spec);
+	spec.handle = 2;
+	spec.deadline_ns = 1;
+	spec.slack_ns = 0;
+	world_arm(&f->world, &f->client, &spec);
+	spec.handle = 3;
+	spec.period_ns = 1;
+	spec.deadline_ns = 0;
+	world_arm(&f->world, &f->client, &spec);
+	world_turn(&f->world);
+	assert_int_equal(client_expect(&f->client, 3, EVENT_TYPE_FIRED).fires, WORLD_START + 1);
+	assert_int_equal(client_expect(&f->client, 2, EVENT_TYPE_FIRED).fires, 1);
+	assert_null(owner_find(&f->client.owner, 2)); /* its next time lies beyond the end */
+	assert_int_equal(timer_poke(timer_of_source(owner_find(&f->client.owner, 1))), 0);
+	world_run(&f->world, TIME_NS_MAX - WORLD_START);
+	assert_int_equal(client_expect(&f->client, 3, EVENT_TYPE_FIRED).fire_seq, (uint64_t)TIME_NS_MAX + 1);
+	client_expect_none(&f->client);
+}
+
+static void test_soon(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = { .kind = TIMER_KIND_SOON };
+
+	for (spec.handle = 1; spec.handle <= 3; spec.handle++)
+		world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), WORLD_START);
+	assert_int_equal(owner_cancel(&f->client.owner, 2), CANCEL_CANCELLED);
+	assert_false(world_turn(&f->world));
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	client_expect(&f->client, 3, EVENT_TYPE_FIRED);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), INT64_MAX);
+
+	world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(timer_trigger(timer_of_source(owner_find(&f->client.owner, 4))), TIMER_E_UNCHANGED);
+	assert_int_equal(timer_poke(timer_of_source(owner_find(&f->client.owner, 4))), TIMER_E_NOT_DELAYED);
+	assert_int_equal(timer_pause(timer_of_source(owner_find(&f->client.owner, 4))), 0);
+	world_run(&f->world, 10);
+	client_expect_none(&f->client);
+	assert_int_equal(timer_resume(timer_of_source(owner_find(&f->client.owner, 4))), 0);
+	world_run(&f->world, 0);
+	client_expect(&f->client, 4, EVENT_TYPE_FIRED);
+
+	/* One that is given a deadline is like any other. */
+	spec.handle = 5;
+	world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(timer_restart(timer_of_source(owner_find(&f->client.owner, 5)), WORLD_START + 20, 20), 0);
+	world_run(&f->world, 0);
+	client_expect_none(&f->client);
+	world_run(&f->world, 10);
+	client_expect(&f->client, 5, EVENT_TYPE_FIRED);
+}
+
+static void on_ready_post(struct client *client) {
+	struct world *world = client->userdata;
+
+	client->userdata = NULL;
+	if (world)
+		world_arm(world, client, &(struct timer_spec){ .handle = 99, .kind = TIMER_KIND_SOON });
+}
+
+static void test_soon_posts_for_the_next_turn(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = { .kind = TIMER_KIND_SOON };
+
+	for (spec.handle = 1; spec.handle <= 3; spec.handle++)
+		world_arm(&f->world, &f->client, &spec);
+	f->client.on_ready = on_ready_post;
+	f->client.userdata = &f->world;
+	assert_true(world_turn(&f->world));
+	for (uint64_t handle = 1; handle <= 3; handle++)
+		client_expect(&f->client, handle, EVENT_TYPE_FIRED);
+	client_expect_none(&f->client);
+	assert_false(world_turn(&f->world));
+	client_expect(&f->client, 99, EVENT_TYPE_FIRED);
+}
+
+static void test_step_of_the_clock(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 100);
+	struct event event;
+
+	spec.clock = TIMER_CLOCK_REALTIME;
+	world_arm(&f->world, &f->client, &spec);
+	spec.handle = 2;
+	spec.kind = TIMER_KIND_AT;
+	spec.period_ns = 0;
+	spec.deadline_ns = WORLD_START + 350;
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 250);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).fire_seq, 2);
+
+	/* Set back: nominal times come again, the numbers of the fires go on. */
+	f->world.now.ns[TIMER_CLOCK_REALTIME] = WORLD_START + 120;
+	scheduler_advance(f->world.scheduler, &f->world.now, true);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME), WORLD_START + 200);
+	world_run(&f->world, 80);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fire_seq, 3);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 200);
+
+	/* Set back before its anchor: not before that. */
+	f->world.now.ns[TIMER_CLOCK_REALTIME] = WORLD_START - 1000;
+	scheduler_advance(f->world.scheduler, &f->world.now, true);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME), WORLD_START + 100);
+
+	/* Set forward: what was skipped comes as one. */
+	f->world.now.ns[TIMER_CLOCK_REALTIME] = WORLD_START + 555;
+	scheduler_advance(f->world.scheduler, &f->world.now, true);
+	assert_false(scheduler_dispatch(f->world.scheduler));
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fires, 5);
+	assert_int_equal(event.missed, 4);
+	assert_int_equal(event.fire_seq, 8);
+	client_expect(&f->client, 2, EVENT_TYPE_FIRED);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME), WORLD_START + 600);
+}
+
+/* ---- what can be done to it ------------------------------------------------------------------------------ */
+
+static void test_restart(void **state) {
+	struct fixture *f = *state;
+	struct timer *timer = world_after(&f->world, &f->client, 1, 10);
+	struct timer_spec spec = every(2, 10);
+	struct event event;
+
+	world_run(&f->world, 10);
+	assert_int_equal(timer_restart(timer, WORLD_START + 30, 20), 0); /* the unsent fire is taken back */
+	client_expect_none(&f->client);
+	world_run(&f->world, 19);
+	client_expect_none(&f->client);
+	world_run(&f->world, 1);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 30);
+
+	spec.count = 3;
+	spec.deadline_ns = WORLD_START + 40;
+	timer = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 20);
+	assert_int_equal(timer_restart(timer, WORLD_START + 105, 55), 0);
+	client_expect_none(&f->client);
+	world_run(&f->world, 1000);
+	event = client_expect(&f->client, 2, EVENT_TYPE_FIRED);
+	assert_int_equal(event.first_scheduled_ns, WORLD_START + 105);
+	assert_int_equal(event.fires, 3);
+	assert_null(owner_find(&f->client.owner, 2));
+
+	spec.deadline_ns = world_boottime(&f->world);
+	spec.until_ns = spec.deadline_ns + 100;
+	timer = world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(timer_restart(timer, spec.until_ns + 1, 1), TIMER_E_PAST_UNTIL);
+	assert_int_equal(describe(timer).next_ns, spec.deadline_ns);
+}
+
+static void test_pause_once(void **state) {
+	struct fixture *f = *state;
+	struct timer *timer = world_after(&f->world, &f->client, 1, 100);
+
+	assert_int_equal(timer_resume(timer), TIMER_E_UNCHANGED);
+	world_run(&f->world, 30);
+	assert_int_equal(timer_pause(timer), 0);
+	assert_int_equal(timer_pause(timer), TIMER_E_UNCHANGED);
+	assert_int_equal(describe(timer).state, TIMER_STATE_PAUSED);
+	assert_int_equal(describe(timer).next_ns, 70);
+	world_run(&f->world, 1000);
+	client_expect_none(&f->client);
+	assert_int_equal(timer_resume(timer), 0);
+	assert_int_equal(describe(timer).next_ns, WORLD_START + 1100);
+	world_run(&f->world, 69);
+	client_expect_none(&f->client);
+	world_run(&f->world, 1);
+	assert_int_equal(timer_pause(timer), TIMER_E_UNCHANGED); /* it is over */
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+
+	timer = world_after(&f->world, &f->client, 1, 100);
+	assert_int_equal(timer_pause(timer), 0);
+	assert_int_equal(owner_cancel(&f->client.owner, 1), CANCEL_CANCELLED);
+}
+
+static void test_pause_repeating(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 100);
+	struct timer *timer;
+	struct event event;
+
+	timer = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 100);
+	assert_int_equal(timer_pause(timer), 0);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).fire_seq, 1); /* that one was before */
+	world_run(&f->world, 450);
+	assert_int_equal(timer_resume(timer), 0);
+	assert_int_equal(describe(timer).next_ns, WORLD_START + 600);
+	world_run(&f->world, 50);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fire_seq, 2); /* what passed meanwhile counts as nothing */
+	assert_int_equal(event.missed, 0);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 600);
+
+	/* It would have ended while it was paused: it is told so. */
+	spec.handle = 2;
+	spec.deadline_ns = WORLD_START + 700;
+	spec.until_ns = WORLD_START + 800;
+	timer = world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(timer_pause(timer), 0);
+	world_run(&f->world, 400);
+	owner_cancel(&f->client.owner, 1);
+	assert_int_equal(timer_resume(timer), 0);
+	assert_int_equal(client_expect(&f->client, 2, EVENT_TYPE_ENDED).end, SOURCE_END_DONE);
+	assert_null(owner_find(&f->client.owner, 2));
+}
+
+static void test_trigger(void **state) {
+	struct fixture *f = *state;
+	struct timer *once = world_after(&f->world, &f->client, 1, 100);
+	struct timer_spec spec = every(2, 100);
+	struct timer *repeating;
+	struct event event;
+
+	spec.count = 2;
+	repeating = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 30);
+	assert_int_equal(timer_trigger(once), 0);
+	assert_int_equal(timer_trigger(repeating), 0);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 30);
+	assert_int_equal(event.fired_ns, WORLD_START + 30);
+	assert_int_equal(describe(once).next_ns, WORLD_START + 100);
+	client_expect(&f->client, 2, EVENT_TYPE_FIRED);
+
+	world_run(&f->world, 70);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).fire_seq, 2);
+	assert_null(owner_find(&f->client.owner, 1));
+	/* Not one of the nominal times that `count` counts. */
+	assert_int_equal(timer_trigger(repeating), 0);
+	event = client_expect(&f->client, 2, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fires, 2);
+	assert_int_equal(event.fire_seq, 3);
+	world_run(&f->world, 100);
+	assert_int_equal(client_expect(&f->client, 2, EVENT_TYPE_FIRED).fire_seq, 4);
+	assert_null(owner_find(&f->client.owner, 2));
+}
+
+static void test_poke(void **state) {
+	struct fixture *f = *state;
+	struct timer *timer = world_after(&f->world, &f->client, 1, 100);
+	struct timer_spec spec = every(2, 100);
+
+	world_run(&f->world, 90);
+	assert_int_equal(timer_poke(timer), 0);
+	world_run(&f->world, 99);
+	client_expect_none(&f->client);
+	assert_int_equal(timer_pause(timer), 0);
+	assert_int_equal(timer_poke(timer), 0);
+	assert_int_equal(describe(timer).next_ns, 100);
+	assert_int_equal(timer_resume(timer), 0);
+	world_run(&f->world, 100);
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+
+	spec.deadline_ns = WORLD_START + 389;
+	timer = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 50);
+	assert_int_equal(timer_poke(timer), 0); /* its times count from here on */
+	world_run(&f->world, 210);
+	assert_int_equal(client_expect(&f->client, 2, EVENT_TYPE_FIRED).scheduled_ns, WORLD_START + 289 + 50 + 200);
+
+	timer = world_arm(&f->world, &f->client,
+			  &(struct timer_spec){
+				  .handle = 3,
+				  .kind = TIMER_KIND_AT,
+				  .deadline_ns = world_boottime(&f->world) + 10,
+				  .delay_ns = -1,
+			  });
+	assert_int_equal(timer_poke(timer), TIMER_E_NOT_DELAYED);
+	world_run(&f->world, 10);
+	assert_int_equal(timer_poke(timer), TIMER_E_UNCHANGED);
+	assert_int_equal(timer_kill(timer, 0), TIMER_E_NO_COMMAND);
+}
+
+/* Cancelled by somebody who is not its owner: the owner waits for an event, and gets that one. */
+static void test_cancelled_by_another(void **state) {
+	struct fixture *f = *state;
+	struct timer *timer = world_after(&f->world, &f->client, 1, 100);
+
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_CANCELLED);
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_GONE);
+	assert_int_equal(timer_restart(timer, WORLD_START + 5, 5), TIMER_E_UNCHANGED);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_ENDED).end, SOURCE_END_CANCELLED);
+	assert_null(owner_find(&f->client.owner, 1));
+
+	timer = world_after(&f->world, &f->client, 1, 100);
+	world_run(&f->world, 100);
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_WITHDRAWN);
+	assert_int_equal(timer_attach(timer, &f->other.owner, 2, false), 0);
+	assert_int_equal(client_expect(&f->other, 2, EVENT_TYPE_ENDED).end, SOURCE_END_CANCELLED);
+	assert_int_equal(owner_cancel(&f->client.owner, 1), CANCEL_GONE);
+	client_expect_none(&f->client);
+}
+
+/* ---- names ----------------------------------------------------------------------------------------------- */
+
+static void test_name_create(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	enum timer_change change;
+	struct timer *timer, *first;
+	char name[] = "a";
+
+	spec.name = name;
+	assert_int_equal(arm(f, &f->client, spec, &first, &change), 0);
+	name[0] = 'x'; /* it has its own copy */
+	assert_int_equal(change, TIMER_CHANGE_CREATED);
+	assert_ptr_equal(find(f, "a"), first);
+	assert_null(find(f, "b"));
+	assert_string_equal(describe(first).name, "a");
+
+	/* Whoever of that uid it belongs to. */
+	timer = NULL;
+	assert_int_equal(arm(f, &f->other, named(1, "a", 50), &timer, &change), TIMER_E_NAME_EXISTS);
+	assert_ptr_equal(timer, first);
+	assert_int_equal(arm(f, &f->other, named(1, "b", 50), &timer, &change), 0);
+
+	/* It goes with its session. */
+	client_deinit(&f->client);
+	assert_null(tenant_find_name(f->other.owner.tenant, "a"));
+	assert_ptr_equal(tenant_find_name(f->other.owner.tenant, "b"), timer);
+	client_init(&f->client, &f->world, 1000);
+	world_run(&f->world, 50);
+	assert_string_equal(client_expect(&f->other, 1, EVENT_TYPE_FIRED).name, "b");
+	assert_null(find(f, "b"));
+}
+
+static void test_names_of_two_uids(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	struct client stranger;
+
+	client_init(&stranger, &f->world, 2000);
+	world_arm(&f->world, &f->client, &spec);
+	world_arm(&f->world, &stranger, &spec);
+	assert_ptr_not_equal(find(f, "a"), tenant_find_name(stranger.owner.tenant, "a"));
+	assert_null(tenant_find_id(stranger.owner.tenant, timer_id(find(f, "a"))));
+	assert_int_equal(timer_id(tenant_next(stranger.owner.tenant, 0)), 2);
+	client_deinit(&stranger);
+}
+
+static void test_name_replace(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(2, "a", 50);
+	struct timer *first, *second;
+	enum timer_change change;
+	uint64_t id;
+
+	assert_int_equal(arm(f, &f->client, named(1, "a", 100), &first, &change), 0);
+	id = timer_id(first);
+	spec.name_mode = NAME_MODE_REPLACE;
+	assert_int_equal(arm(f, &f->other, spec, &second, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_REPLACED);
+	assert_int_not_equal(timer_id(second), id);
+	assert_ptr_equal(find(f, "a"), second);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_ENDED).end, SOURCE_END_REPLACED);
+	assert_ptr_equal(find(f, "a"), second);
+	world_run(&f->world, 50);
+	client_expect(&f->other, 2, EVENT_TYPE_FIRED);
+
+	/* A refused replacement leaves the holder alone. */
+	assert_int_equal(arm(f, &f->client, named(1, "a", 100), &first, &change), 0);
+	spec.handle = 1;
+	assert_int_equal(arm(f, &f->client, spec, &second, &change), TIMER_E_HANDLE_EXISTS);
+	assert_ptr_equal(find(f, "a"), first);
+	assert_int_equal(describe(first).state, TIMER_STATE_ARMED);
+}
+
+static void test_name_ensure(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 100);
+	struct timer *first, *timer;
+	enum timer_change change;
+	struct event event;
+
+	spec.name = "a";
+	spec.name_mode = NAME_MODE_ENSURE;
+	assert_int_equal(arm(f, &f->client, spec, &first, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_CREATED);
+
+	/* The same but for its anchor: untouched. */
+	world_run(&f->world, 30);
+	spec.deadline_ns += 30;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
+	assert_ptr_equal(timer, first);
+	assert_int_equal(describe(first).next_ns, WORLD_START + 100);
+
+	/* Another one: the same timer, defined anew; an unsent fire stays what it was. */
+	world_run(&f->world, 70);
+	spec.period_ns = 40;
+	spec.deadline_ns = WORLD_START + 20; /* gone by: it does not fire because of that */
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+	assert_ptr_equal(timer, first);
+	assert_int_equal(describe(first).generation, 2);
+	assert_int_equal(describe(first).next_ns, WORLD_START + 140);
+	world_run(&f->world, 0);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 100);
+	assert_int_equal(event.generation, 1);
+	client_expect_none(&f->client);
+	world_run(&f->world, 40);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.generation, 2);
+	assert_int_equal(event.fire_seq, 2);
+
+	/* So that no time is left of it: it is told that this is its end. */
+	spec.name = "b";
+	spec.handle = 2;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	spec.deadline_ns = WORLD_START + 10;
+	spec.until_ns = WORLD_START + 20;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
+	assert_int_equal(client_expect(&f->client, 2, EVENT_TYPE_ENDED).end, SOURCE_END_DONE);
+	spec.name = "a";
+	spec.handle = 1;
+	spec.until_ns = 0;
+
+	/* Onto another clock, and paused all the while. */
+	assert_int_equal(timer_pause(first), 0);
+	spec.clock = TIMER_CLOCK_REALTIME;
+	spec.deadline_ns = world_boottime(&f->world) + 40;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+	assert_int_equal(describe(first).state, TIMER_STATE_PAUSED);
+	assert_int_equal(describe(first).clock, TIMER_CLOCK_REALTIME);
+	assert_int_equal(timer_resume(first), 0);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME), spec.deadline_ns);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), INT64_MAX);
+}
+
+static void test_ensure_once(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	struct timer *first, *timer;
+	enum timer_change change;
+
+	spec.name_mode = NAME_MODE_ENSURE;
+	first = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 50);
+	spec.deadline_ns += 50;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
+	spec.delay_ns = 200;
+	spec.deadline_ns = WORLD_START + 250;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+	assert_int_equal(describe(first).next_ns, WORLD_START + 250);
+
+	/* A time is the definition itself. */
+	spec.kind = TIMER_KIND_AT;
+	spec.delay_ns = -1;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
+	spec.deadline_ns++;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+
+	/* Whoever else makes sure of it follows it, and may cancel it. */
+	spec.handle = 8;
+	assert_int_equal(arm(f, &f->other, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
+	assert_int_equal(arm(f, &f->other, spec, &timer, &change), TIMER_E_HANDLE_EXISTS);
+	assert_int_equal(owner_cancel(&f->other.owner, 8), CANCEL_CANCELLED);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_ENDED).end, SOURCE_END_CANCELLED);
+
+	/* Detached or not is not changed behind anybody's back. */
+	world_arm(&f->world, &f->client, &(struct timer_spec){ .handle = 3, .name = "b", .deadline_ns = TIME_NS_MAX });
+	spec = detached(0, "b", 100);
+	spec.name_mode = NAME_MODE_ENSURE;
+	assert_int_equal(arm(f, &f->other, spec, &timer, &change), TIMER_E_NAME_EXISTS);
+}
+
+/* ---- those that belong to the uid ------------------------------------------------------------------------ */
+
+static void test_detached(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = detached(1, "a", 100);
+	struct timer *timer = world_arm(&f->world, &f->client, &spec);
+	struct event event;
+
+	assert_true(describe(timer).detached);
+	assert_true(describe(timer).attached);
+	assert_int_equal(tenant_use(f->client.owner.tenant)->timers, 2); /* itself, and that it is followed */
+	world_run(&f->world, 100);
+	event = client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(event.fire_seq, 1);
+	assert_string_equal(event.name, "a");
+	event = client_expect(&f->client, 1, EVENT_TYPE_ENDED);
+	assert_int_equal(event.end, SOURCE_END_DONE);
+	assert_null(event.run);
+	client_expect_none(&f->client);
+
+	/* It is kept, and may be asked about; its name is free. */
+	assert_ptr_equal(find(f, "a"), timer);
+	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
+	assert_int_equal(tenant_use(f->client.owner.tenant)->timers, 0);
+	assert_int_equal(timer_pause(timer), TIMER_E_UNCHANGED);
+	assert_int_equal(timer_trigger(timer), TIMER_E_UNCHANGED);
+	assert_int_equal(timer_restart(timer, TIME_NS_MAX, -1), TIMER_E_UNCHANGED);
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_GONE);
+	spec.deadline_ns = WORLD_START + 500;
+	assert_ptr_not_equal(world_arm(&f->world, &f->client, &spec), timer);
+	assert_ptr_not_equal(find(f, "a"), timer);
+	assert_ptr_equal(tenant_find_id(f->client.owner.tenant, 1), timer);
+}
+
+static void test_detached_outlives_session(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = detached(1, "a", 100);
+	struct event event;
+
+	world_arm(&f->world, &f->client, &spec);
+	client_deinit(&f->client);
+	client_init(&f->client, &f->world, 1000);
+	world_run(&f->world, 150);
+
+	/* Nobody was there; who comes later is told all of it at once. */
+	assert_false(scheduler_idle(f->world.scheduler));
+	assert_int_equal(timer_attach(find(f, "a"), &f->other.owner, 5, false), 0);
+	assert_true(scheduler_idle(f->world.scheduler));
+	event = client_expect(&f->other, 5, EVENT_TYPE_FIRED);
+	assert_int_equal(event.scheduled_ns, WORLD_START + 100);
+	assert_int_equal(event.fired_ns, WORLD_START + 150);
+	assert_int_equal(client_expect(&f->other, 5, EVENT_TYPE_ENDED).end, SOURCE_END_DONE);
+	client_expect_none(&f->other);
+	assert_int_equal(timer_attach(find(f, "a"), &f->client.owner, 5, false), 0);
+	assert_int_equal(owner_cancel(&f->client.owner, 5), CANCEL_WITHDRAWN);
+}
+
+static void test_detached_cancel(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = detached(1, "a", 100);
+	struct timer *timer;
+
+	/* Who armed it cancels it by its handle; who only follows it stops following. */
+	timer = world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(timer_attach(timer, &f->other.owner, 2, false), 0);
+	assert_int_equal(timer_attach(timer, &f->other.owner, 3, false), 0);
+	assert_int_equal(owner_cancel(&f->other.owner, 2), CANCEL_CANCELLED);
+	assert_int_equal(describe(timer).state, TIMER_STATE_ARMED);
+	assert_int_equal(owner_cancel(&f->client.owner, 1), CANCEL_CANCELLED);
+	client_expect_none(&f->client);
+	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
+	assert_int_equal(describe(timer).end, SOURCE_END_CANCELLED);
+	assert_int_equal(client_expect(&f->other, 3, EVENT_TYPE_ENDED).end, SOURCE_END_CANCELLED);
+	assert_int_equal(owner_cancel(&f->client.owner, 1), CANCEL_GONE);
+
+	/* Fired and unsent. */
+	spec.name = NULL;
+	spec.deadline_ns = WORLD_START;
+	timer = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 0);
+	assert_int_equal(owner_cancel(&f->client.owner, 1), CANCEL_WITHDRAWN);
+	assert_int_equal(describe(timer).end, SOURCE_END_DONE);
+
+	/* Fired and sent, its end unsent. */
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 0);
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_int_equal(owner_cancel(&f->client.owner, 1), CANCEL_GONE);
+	client_expect_none(&f->client);
+}
+
+static void test_kept(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = detached(0, NULL, 0);
+	struct scheduler_stats stats;
+	uint64_t first;
+
+	for (unsigned i = 0; i < FINISHED_KEPT_MAX + 10; i++) {
+		world_arm(&f->world, &f->client, &spec);
+		world_run(&f->world, NSEC_PER_SEC);
+	}
+	scheduler_stats(f->world.scheduler, &stats);
+	assert_int_equal(stats.finished, FINISHED_KEPT_MAX);
+	assert_int_equal(stats.timers, 0);
+	first = timer_id(tenant_next(f->client.owner.tenant, 0));
+	assert_int_equal(first, 11); /* the oldest have made room */
+
+	world_run(&f->world, FINISHED_KEPT_NS - (FINISHED_KEPT_MAX - 1) * NSEC_PER_SEC - 1);
+	assert_non_null(tenant_find_id(f->client.owner.tenant, first));
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), world_boottime(&f->world) + 1);
+	world_run(&f->world, 1);
+	assert_null(tenant_find_id(f->client.owner.tenant, first));
+	assert_non_null(tenant_find_id(f->client.owner.tenant, first + 1));
+	world_run(&f->world, FINISHED_KEPT_NS);
+	assert_null(tenant_next(f->client.owner.tenant, 0));
+	assert_true(scheduler_idle(f->world.scheduler));
+}
+
+/* ---- commands -------------------------------------------------------------------------------------------- */
+
+static void test_command(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	struct timer *timer;
+	struct event event;
+
+	spec.command = fake_command("true");
+	timer = world_arm(&f->world, &f->client, &spec);
+	assert_true(describe(timer).detached);
+	assert_ptr_equal(describe(timer).command, fake_job->command);
+	world_run(&f->world, 107);
+	assert_int_equal(fake_job->fires, 1);
+	assert_int_equal(fake_job->last.id, timer_id(timer));
+	assert_string_equal(fake_job->last.name, "a");
+	assert_int_equal(fake_job->last.fire_seq, 1);
+	assert_int_equal(fake_job->last.scheduled_ns, WORLD_START + 100);
+	assert_int_equal(fake_job->last.lateness_ns, 7);
+	assert_int_equal(describe(timer).state, TIMER_STATE_RUNNING);
+	assert_int_equal(describe(timer).end, SOURCE_END_NONE);
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	client_expect_none(&f->client);
+
+	/* It has fired, and cannot be cancelled any more; nor does it hear of output it did not ask for. */
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_GONE);
+	assert_int_equal(timer_attach(timer, &f->other.owner, 2, true), 0);
+	fake_job_write(fake_job, 17);
+	assert_int_equal(client_expect(&f->other, 2, EVENT_TYPE_OUTPUT).output_end, 17);
+	client_expect_none(&f->client);
+	assert_int_equal(timer_kill(timer, 9), 0);
+	assert_int_equal(fake_job->signal_number, 9);
+
+	fake_job_exit(fake_job, 3);
+	event = client_expect(&f->client, 1, EVENT_TYPE_EXITED);
+	assert_int_equal(event.run->status, 3);
+	event = client_expect(&f->client, 1, EVENT_TYPE_ENDED);
+	assert_int_equal(event.end, SOURCE_END_DONE);
+	assert_int_equal(event.run->status, 3);
+	client_expect(&f->other, 2, EVENT_TYPE_EXITED);
+	client_expect(&f->other, 2, EVENT_TYPE_ENDED);
+	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
+	assert_int_equal(describe(timer).last_run.status, 3);
+	assert_int_equal(timer_kill(timer, 9), TIMER_E_NOT_RUNNING);
+
+	/* Whoever asks later hears it from the kept result. */
+	assert_int_equal(timer_attach(timer, &f->other.owner, 3, false), 0);
+	client_expect(&f->other, 3, EVENT_TYPE_FIRED);
+	client_expect(&f->other, 3, EVENT_TYPE_EXITED);
+	assert_int_equal(client_expect(&f->other, 3, EVENT_TYPE_ENDED).run->status, 3);
+}
+
+/* Cancelling ends what is to come; the run that is under way goes on. */
+static void test_command_cancelled(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(0, 100);
+	enum timer_change change;
+	struct timer *timer, *second;
+
+	spec.name = "a";
+	spec.command = fake_command("true");
+	timer = world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(timer_attach(timer, &f->other.owner, 2, false), 0);
+	world_run(&f->world, 100);
+	client_expect(&f->other, 2, EVENT_TYPE_FIRED);
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_CANCELLED);
+	assert_int_equal(describe(timer).state, TIMER_STATE_RUNNING);
+	assert_int_equal(describe(timer).end, SOURCE_END_CANCELLED);
+	world_run(&f->world, 1000);
+	assert_int_equal(fake_job->fires, 1);
+	client_expect_none(&f->other);
+
+	/* Its name is free. */
+	assert_int_equal(arm(f, &f->client, named(1, "a", 5000), &second, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_CREATED);
+	assert_ptr_equal(find(f, "a"), second);
+	fake_job_exit(fake_job, 0);
+	client_expect(&f->other, 2, EVENT_TYPE_EXITED);
+	assert_int_equal(client_expect(&f->other, 2, EVENT_TYPE_ENDED).end, SOURCE_END_CANCELLED);
+	assert_ptr_equal(find(f, "a"), second);
+}
+
+static void test_command_named(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(0, "a", 100);
+	struct timer *first, *timer;
+	enum timer_change change;
+	struct job *job;
+
+	spec.command = fake_command("true");
+	first = world_arm(&f->world, &f->client, &spec);
+	job = fake_job;
+	world_run(&f->world, 100);
+
+	/* While its last run goes on, the name is taken. */
+	spec.command = fake_command("true");
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), TIMER_E_NAME_EXISTS);
+	assert_ptr_equal(timer, first);
+
+	/* ENSURE: it shall be armed, and is not. */
+	spec.name_mode = NAME_MODE_ENSURE;
+	spec.deadline_ns = WORLD_START + 200;
+	spec.command = fake_command("true");
+	assert_int_equal(timer_arm(f->world.scheduler, &f->client.owner, &spec, &timer, &change), 0);
+	assert_null(spec.command);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+	assert_int_equal(describe(first).state, TIMER_STATE_ARMED);
+	spec.command = fake_command("true");
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
+	spec.command = fake_command("false");
+	assert_int_equal(timer_arm(f->world.scheduler, &f->client.owner, &spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_UPDATED);
+	assert_string_equal(describe(first).command->argv[0], "false");
+	fake_job_exit(job, 0);
+	assert_int_equal(describe(first).state, TIMER_STATE_ARMED);
+	world_run(&f->world, 100);
+	assert_int_equal(job->fires, 2);
+	assert_int_equal(job->last.fire_seq, 2);
+
+	/* REPLACE: a new timer; the old one ends with its run. */
+	spec.name_mode = NAME_MODE_REPLACE;
+	spec.deadline_ns = WORLD_START + 300;
+	spec.command = fake_command("true");
+	assert_int_equal(timer_arm(f->world.scheduler, &f->client.owner, &spec, &timer, &change), 0);
+	assert_int_equal(change, TIMER_CHANGE_REPLACED);
+	assert_ptr_not_equal(timer, first);
+	assert_ptr_equal(find(f, "a"), timer);
+	assert_int_equal(describe(first).state, TIMER_STATE_RUNNING);
+	fake_job_exit(job, 0);
+	assert_int_equal(describe(first).state, TIMER_STATE_FINISHED);
+	assert_int_equal(describe(first).end, SOURCE_END_DONE);
+}
+
+/* Nothing was started: then it is over at once. */
+static void test_command_refused(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	struct timer *timer;
+
+	spec.command = fake_command("true");
+	timer = world_arm(&f->world, &f->client, &spec);
+	fake_job->refuses = true;
+	world_run(&f->world, 100);
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	client_expect(&f->client, 1, EVENT_TYPE_ENDED);
+	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
+}
+
+static void test_describe_anonymous(void **state) {
+	struct fixture *f = *state;
+	struct timer *timer = world_after(&f->world, &f->client, 1, 100);
+	struct timer_info info = describe(timer);
+
+	assert_int_equal(info.id, 1);
+	assert_null(info.name);
+	assert_int_equal(info.state, TIMER_STATE_ARMED);
+	assert_int_equal(info.next_ns, WORLD_START + 100);
+	assert_int_equal(info.generation, 1);
+	assert_false(info.detached);
+	assert_ptr_equal(info.owner, &f->client.owner);
+	world_run(&f->world, 105);
+	info = describe(timer);
+	assert_int_equal(info.state, TIMER_STATE_FINISHED);
+	assert_int_equal(info.next_ns, 0);
+	assert_int_equal(info.fire_seq, 1);
+	assert_int_equal(info.last_fired_ns, WORLD_START + 105);
+	assert_int_equal(info.last_lateness_ns, 5);
+	assert_int_equal(timer_attach(timer, &f->other.owner, 1, false), 0);
+	assert_int_equal(client_expect(&f->other, 1, EVENT_TYPE_FIRED).fired_ns, WORLD_START + 105);
+	assert_int_equal(client_expect(&f->other, 1, EVENT_TYPE_ENDED).end, SOURCE_END_DONE);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).scheduled_ns, WORLD_START + 100);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		TEST(test_never_early),
+		TEST(test_clocks_differ),
+		TEST(test_slack),
+		TEST(test_rearmed_goes_behind),
+		TEST(test_merge),
+		TEST(test_count),
+		TEST(test_until),
+		TEST(test_far_times),
+		TEST(test_soon),
+		TEST(test_soon_posts_for_the_next_turn),
+		TEST(test_step_of_the_clock),
+		TEST(test_restart),
+		TEST(test_pause_once),
+		TEST(test_pause_repeating),
+		TEST(test_trigger),
+		TEST(test_poke),
+		TEST(test_cancelled_by_another),
+		TEST(test_name_create),
+		TEST(test_names_of_two_uids),
+		TEST(test_name_replace),
+		TEST(test_name_ensure),
+		TEST(test_ensure_once),
+		TEST(test_detached),
+		TEST(test_detached_outlives_session),
+		TEST(test_detached_cancel),
+		TEST(test_kept),
+		TEST(test_command),
+		TEST(test_command_cancelled),
+		TEST(test_command_named),
+		TEST(test_command_refused),
+		TEST(test_describe_anonymous),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
