@@ -23,6 +23,7 @@
 #define CLIENT_NAME_LENGTH_MAX 64 /* bytes of a client's name in Hello */
 #define COMMAND_SIZE_MAX 57344 /* bytes of argv, environment and directory together: fits one packet */
 #define LIST_PAGE_MAX 500 /* entries in one page of a list */
+#define SCAN_PAGE_MAX 2000 /* timers looked at for one page, whether they belong to it or not */
 #define LOG_PAGE_MAX 32768 /* bytes of output in one page */
 #define ID_MAX (UINT64_C(1) << 53) /* ids stay exact in a double, for JSON */
 
@@ -37,6 +38,7 @@
 #define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)
 #define JOB_KILL_DELAY_NS (10 * NSEC_PER_SEC) /* from TERM to KILL */
 #define JOB_OUTPUT_KEPT 65536 /* bytes of output kept per timer with a command */
+#define JOB_OUTPUT_KEPT_UID (64 * 1024 * 1024) /* bytes kept per uid, commands included; beyond it a timer keeps 4096 */
 #define JOB_ACTIVE_MAX 16 /* runs of one timer at the same time */
 #define FINISHED_KEPT_MAX 1000 /* finished timers kept per uid */
 #define FINISHED_KEPT_NS (24 * 3600 * NSEC_PER_SEC)

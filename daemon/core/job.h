@@ -41,7 +41,7 @@ void run_started(struct run *run, pid_t pid);
 void run_output(struct run *run, const void *data, size_t size);
 /* From the starter: all output has come and the process is gone.  `status`: 0 to 255, 128 + signal; the run is freed, and its
  * token with it.  `started`: false: it never became the command (126, 127). */
-void run_exited(struct run *run, int status, bool started);
+void run_exited(struct run *run, int status, bool started, int64_t boottime_ns);
 
 /* ---- for core/timer.c and core/scheduler.c ---- */
 
@@ -56,6 +56,8 @@ struct job_ops {
 struct job_board;
 int job_board_new(struct job_board **ret, struct starter *starter);
 struct job_board *job_board_free(struct job_board *board); /* no job may be left */
+/* How many runs a uid may have at the same time; others wait for one of them to end.  Unlimited at first. */
+void job_board_set_limit(struct job_board *board, size_t limit);
 /* It is now `boottime_ns`: end runs that have timed out, send what was due to be sent. */
 void job_board_advance(struct job_board *board, int64_t boottime_ns);
 /* The next time at which job_board_advance() has something to do; INT64_MAX: none. */

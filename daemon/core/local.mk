@@ -5,10 +5,11 @@ noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
 	daemon/core/attachment.c daemon/core/attachment.h \
 	daemon/core/clock.c daemon/core/clock.h \
-	daemon/core/command.h \
-	daemon/core/job.h \
+	daemon/core/command.c daemon/core/command.h \
+	daemon/core/job.c daemon/core/job.h \
 	daemon/core/loop.c daemon/core/loop.h \
 	daemon/core/map.c daemon/core/map.h \
+	daemon/core/output.c daemon/core/output.h \
 	daemon/core/queue.c daemon/core/queue.h \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
 	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \

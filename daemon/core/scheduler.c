@@ -56,6 +56,15 @@ void scheduler_set_first_id(struct scheduler *scheduler, uint64_t id) {
 	scheduler->next_id = id;
 }
 
+uint64_t scheduler_next_id(const struct scheduler *scheduler) {
+	return scheduler->next_id;
+}
+
+void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit) {
+	if (scheduler->board)
+		job_board_set_limit(scheduler->board, limit);
+}
+
 int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret) {
 	struct tenant *tenant = map_find(&scheduler->tenants, uid);
 

@@ -18,6 +18,11 @@ struct scheduler *scheduler_free(struct scheduler *scheduler);
 
 /* The first id to be given; ids rise from there. */
 void scheduler_set_first_id(struct scheduler *scheduler, uint64_t id);
+/* The id that will be given next. */
+uint64_t scheduler_next_id(const struct scheduler *scheduler);
+
+/* How many runs of jobs a uid may have at the same time; others wait. */
+void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit);
 
 /* Get a reference to the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a
  * reference is held.  Return: 0, -ENOMEM. */

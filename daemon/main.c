@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the options, and what the process needs before there is a loop.  All else is the manager's. */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+
+#include "daemon/manager.h"
+#include "daemon/svc/log.h"
+#include "daemon/svc/socket.h"
+#include "daemon/svc/systemd.h"
+#include "proto/duration.h"
+
+#define EXIT_IDLE_PRIVATE_NS (600 * NSEC_PER_SEC)
+
+static const char *arg_socket;
+static bool arg_private, arg_system, arg_verbose;
+static int64_t arg_exit_idle_ns = -1; /* -1: not given */
+static int arg_ready_fd = -1;
+static struct quota arg_quota;
+static const char *arg_limits[64];
+static size_t arg_n_limits;
+
+static const char help_text[] =
+	"evloopd [OPTION…]\n"
+	"An event loop that the processes of a machine share.  See evloopd(8).\n"
+	"\n"
+	"Without --socket or --private it serves the sockets that systemd passes to it.\n"
+	"\n"
+	"      --socket=PATH       listen at PATH, for this user only\n"
+	"      --private           listen at /tmp/evloopd-UID/socket and leave when idle for ten minutes\n"
+	"      --user              serve one user, and run commands for him (the default)\n"
+	"      --system            serve all users, and run no commands\n"
+	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m)\n"
+	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
+	"      --ready-fd=FD       write READY to descriptor FD when listening, and close it\n"
+	"      --verbose           also log who comes and goes\n"
+	"      --help              show this and leave\n"
+	"      --version           show the version and leave\n";
+
+enum {
+	OPTION_SOCKET = 256,
+	OPTION_PRIVATE,
+	OPTION_USER,
+	OPTION_SYSTEM,
+	OPTION_EXIT_IDLE,
+	OPTION_LIMIT,
+	OPTION_READY_FD,
+	OPTION_VERBOSE,
+	OPTION_HELP,
+	OPTION_VERSION,
+};
+
+static const struct option options[] = {
+	{ "socket", required_argument, NULL, OPTION_SOCKET },
+	{ "private", no_argument, NULL, OPTION_PRIVATE },
+	{ "user", no_argument, NULL, OPTION_USER },
+	{ "system", no_argument, NULL, OPTION_SYSTEM },
+	{ "exit-idle", optional_argument, NULL, OPTION_EXIT_IDLE },
+	{ "limit", required_argument, NULL, OPTION_LIMIT },
+	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
+	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ 0 },
+};
+
+static int usage(const char *option, const char *value, const char *wrong) {
+	fprintf(stderr, "evloopd: %s: bad value '%s': %s\n", option, value, wrong);
+	return -EX_USAGE;
+}
+
+static int parse_exit_idle(const char *value) {
+	int r = value ? duration_parse(value, &arg_exit_idle_ns) : 0;
+
+	if (!value)
+		arg_exit_idle_ns = EXIT_IDLE_PRIVATE_NS;
+	return r == 0 ? 0 : usage("--exit-idle", value, duration_error(r));
+}
+
+static int parse_ready_fd(const char *value) {
+	char *end;
+	long fd = strtol(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || fd > INT16_MAX || fcntl((int)fd, F_GETFD) < 0)
+		return usage("--ready-fd", value, "no open descriptor has that number");
+	(void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	arg_ready_fd = (int)fd;
+	return 0;
+}
+
+static int parse_limit(const char *value) {
+	struct quota scratch;
+	const char *wrong;
+
+	quota_init(&scratch, false);
+	wrong = quota_set(&scratch, value);
+	if (wrong)
+		return usage("--limit", value, wrong);
+	if (arg_n_limits == ARRAY_SIZE(arg_limits))
+		return usage("--limit", value, "too many limits are given");
+	arg_limits[arg_n_limits++] = value;
+	return 0;
+}
+
+/* Return: 0: go on, 1: leave with success, −exit status. */
+static int parse_option(int option, const char *value) {
+	switch (option) {
+	case OPTION_SOCKET:
+		arg_socket = value;
+		return *value ? 0 : usage("--socket", value, "a path is expected");
+	case OPTION_PRIVATE:
+		arg_private = true;
+		return 0;
+	case OPTION_USER:
+		arg_system = false;
+		return 0;
+	case OPTION_SYSTEM:
+		arg_system = true;
+		return 0;
+	case OPTION_EXIT_IDLE:
+		return parse_exit_idle(value);
+	case OPTION_LIMIT:
+		return parse_limit(value);
+	case OPTION_READY_FD:
+		return parse_ready_fd(value);
+	case OPTION_VERBOSE:
+		arg_verbose = true;
+		return 0;
+	case OPTION_HELP:
+		fputs(help_text, stdout);
+		return 1;
+	case OPTION_VERSION:
+		puts("evloopd " PACKAGE_VERSION);
+		return 1;
+	default: /* getopt has said what is wrong */
+		return -EX_USAGE;
+	}
+}
+
+static int parse_arguments(int argc, char **argv) {
+	int option, r;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		r = parse_option(option, optarg);
+		if (r != 0)
+			return r;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "evloopd: unexpected argument '%s'\n", argv[optind]);
+		return -EX_USAGE;
+	}
+	if (arg_socket && arg_private) {
+		fputs("evloopd: --socket and --private exclude each other\n", stderr);
+		return -EX_USAGE;
+	}
+	if (arg_private && arg_system) {
+		fputs("evloopd: --private and --system exclude each other\n", stderr);
+		return -EX_USAGE;
+	}
+	quota_init(&arg_quota, arg_system);
+	for (size_t i = 0; i < arg_n_limits; i++)
+		(void)quota_set(&arg_quota, arg_limits[i]);
+	if (arg_exit_idle_ns < 0)
+		arg_exit_idle_ns = arg_private ? EXIT_IDLE_PRIVATE_NS : 0;
+	return 0;
+}
+
+/* A thousand sessions are a thousand descriptors. */
+static void raise_descriptor_limit(void) {
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* ---- sockets ---- */
+
+static int socket_failed(int r, const char *path) {
+	switch (r) {
+	case SERVICE_SOCKET_E_BUSY:
+		log_error("another daemon serves %s", path);
+		return EX_TEMPFAIL;
+	case SERVICE_SOCKET_E_UNSAFE:
+		log_error("the directory of %s is not this user's alone", path);
+		return EX_NOPERM;
+	case SERVICE_SOCKET_E_TOO_LONG:
+		log_error("%s: the path is too long for a socket", path);
+		return EX_USAGE;
+	case SERVICE_SOCKET_E_NO_SOCKET:
+		log_error("%s is there and is not a socket", path);
+		return EX_CANTCREAT;
+	default:
+		log_error("cannot listen at %s: %s", path, strerror(-r));
+		return EX_OSERR;
+	}
+}
+
+/* Return: 0, or an exit status. */
+static int open_socket(struct service_socket *socket) {
+	char path[64];
+	int r;
+
+	if (arg_socket) {
+		r = service_socket_open(socket, arg_socket);
+		return r == 0 ? 0 : socket_failed(r, arg_socket);
+	}
+	snprintf(path, sizeof(path), "/tmp/evloopd-%lu/socket", (unsigned long)geteuid());
+	r = service_socket_open_private(socket);
+	return r == 0 ? 0 : socket_failed(r, path);
+}
+
+/* Those that systemd passes.  Return: 0, or an exit status. */
+static int take_sockets(int *fds, size_t *ret_n) {
+	int first, n = systemd_listen_fds(&first);
+
+	if (n <= 0) {
+		log_error("nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
+		return EX_USAGE;
+	}
+	if (n > LISTENERS_MAX) {
+		log_error("%d sockets are passed, more than %d", n, LISTENERS_MAX);
+		return EX_USAGE;
+	}
+	for (int i = 0; i < n; i++) {
+		fds[i] = first + i;
+		if (!systemd_is_listening(fds[i])) {
+			log_error("descriptor %d is no listening socket of type SOCK_SEQPACKET", fds[i]);
+			return EX_USAGE;
+		}
+		(void)fcntl(fds[i], F_SETFL, O_NONBLOCK);
+	}
+	*ret_n = (size_t)n;
+	return 0;
+}
+
+/* The path that jobs will find the daemon at; NULL: none. */
+static char *path_of_socket(int fd) {
+	struct sockaddr_un address = { 0 };
+	socklen_t size = sizeof(address) - 1;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || address.sun_path[0] != '/')
+		return NULL;
+	return strdup(address.sun_path);
+}
+
+/* Where ids are remembered: in the unit's state directory, else beside the socket; NULL: nowhere. */
+static char *path_of_ids(const char *socket_path) {
+	const char *state = getenv("STATE_DIRECTORY");
+	char *path = NULL;
+
+	if (state && state[0] == '/') {
+		if (asprintf(&path, "%.*s/ids", (int)strcspn(state, ":"), state) < 0)
+			return NULL;
+	} else if (socket_path && asprintf(&path, "%s.ids", socket_path) < 0) {
+		return NULL;
+	}
+	return path;
+}
+
+/* A private daemon has no terminal and no journal: what it has to say is found beside its socket. */
+static void redirect_log(const struct service_socket *socket) {
+	_cleanup_close_ int fd =
+		openat(socket->directory_fd, "log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		(void)dup2(fd, STDERR_FILENO);
+}
+
+/* ---- serving ---- */
+
+static void tell_ready(void) {
+	systemd_notify("READY=1");
+	if (arg_ready_fd >= 0) {
+		if (write(arg_ready_fd, "READY\n", 6) != 6)
+			log_warning("cannot write to descriptor %d", arg_ready_fd);
+		arg_ready_fd = close_fd(arg_ready_fd);
+	}
+}
+
+static int serve(const struct manager_options *manager_options) {
+	struct manager manager;
+	int r;
+
+	r = manager_init(&manager, manager_options);
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return EX_OSERR;
+	}
+	log_notice("serving %s", manager_options->socket_path ? manager_options->socket_path : "an unnamed socket");
+	tell_ready();
+	r = manager_run(&manager);
+	systemd_notify("STOPPING=1");
+	if (r < 0)
+		log_error("the loop is broken: %s", strerror(-r));
+	manager_deinit(&manager);
+	return r < 0 ? EX_OSERR : 0;
+}
+
+static int run(struct service_socket *socket) {
+	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL;
+	const char *helper = getenv("EVLOOP_EXEC");
+	int fds[LISTENERS_MAX], r;
+	size_t n = 1;
+
+	if (arg_socket || arg_private) {
+		r = open_socket(socket);
+		fds[0] = socket->fd;
+	} else {
+		r = take_sockets(fds, &n);
+	}
+	if (r != 0)
+		return r;
+	if (arg_private)
+		redirect_log(socket);
+	socket_path = path_of_socket(fds[0]);
+	ids_path = path_of_ids(socket_path);
+	return serve(&(struct manager_options){
+		.listen_fds = fds,
+		.n_listen_fds = n,
+		.quota = &arg_quota,
+		.executes = !arg_system,
+		.exec_helper = helper ? helper : EVLOOP_EXEC_PATH,
+		.socket_path = socket_path,
+		.ids_path = ids_path,
+		.exit_idle_ns = arg_exit_idle_ns,
+	});
+}
+
+int main(int argc, char **argv) {
+	struct service_socket socket = SERVICE_SOCKET_INIT;
+	int r = parse_arguments(argc, argv);
+
+	if (r != 0)
+		return r > 0 ? 0 : -r;
+	log_open(getenv("EVLOOP_DEBUG") ? LOG_DEBUG : arg_verbose ? LOG_INFO : LOG_NOTICE);
+	raise_descriptor_limit();
+	r = run(&socket);
+	service_socket_close(&socket);
+	return r;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns everything that lives as long as the daemon, the order in which it is built, and what the loop does in each turn beside
+ * timers: send, and look at the clocks of sessions, listeners and idleness.  Decides nothing else.
+ */
+
+#include "daemon/manager.h"
+
+#include <signal.h>
+
+#include "daemon/core/loop.h"
+#include "daemon/core/scheduler.h"
+#include "daemon/svc/log.h"
+#include "daemon/svc/spawn.h"
+
+/* ---- the turn ---- */
+
+static bool manager_flush(void *userdata) {
+	struct manager *manager = userdata;
+
+	return sessions_flush(&manager->sessions);
+}
+
+static bool is_idle(const struct manager *manager) {
+	return manager->sessions.n == 0 && scheduler_idle(manager->scheduler);
+}
+
+/* When there will have been nothing to do for long enough. */
+static int64_t next_idle(struct manager *manager) {
+	if (manager->exit_idle_ns == 0 || !is_idle(manager)) {
+		manager->idle_since_ns = 0;
+		return INT64_MAX;
+	}
+	if (manager->idle_since_ns == 0)
+		manager->idle_since_ns = loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	return manager->idle_since_ns + manager->exit_idle_ns;
+}
+
+static int64_t manager_next(void *userdata) {
+	struct manager *manager = userdata;
+	int64_t next = MIN(sessions_next(&manager->sessions), next_idle(manager));
+
+	for (size_t i = 0; i < manager->n_listeners; i++)
+		next = MIN(next, listener_next(&manager->listeners[i]));
+	return next;
+}
+
+static void manager_tick(void *userdata, int64_t boottime_ns) {
+	struct manager *manager = userdata;
+
+	sessions_tick(&manager->sessions, boottime_ns);
+	for (size_t i = 0; i < manager->n_listeners; i++)
+		listener_tick(&manager->listeners[i], boottime_ns);
+	if (next_idle(manager) <= boottime_ns) {
+		log_notice("idle for %lld s: leaving", (long long)(manager->exit_idle_ns / NSEC_PER_SEC));
+		loop_stop(manager->loop);
+	}
+}
+
+static const struct loop_ops manager_loop_ops = {
+	.flush = manager_flush,
+	.next = manager_next,
+	.tick = manager_tick,
+};
+
+static void manager_signal(void *userdata, int signal_number) {
+	struct manager *manager = userdata;
+
+	if (signal_number != SIGHUP) {
+		log_notice("received %s: leaving", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+		loop_stop(manager->loop);
+	}
+}
+
+/* ---- building ---- */
+
+static int add_signals(struct manager *manager) {
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		int r = loop_add_signal(manager->loop, signals[i], manager_signal, manager);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_scheduler(struct manager *manager, const struct manager_options *options) {
+	int64_t first;
+	int r;
+
+	if (options->executes) {
+		r = spawner_new(&manager->starter, manager->loop, options->exec_helper, options->socket_path);
+		if (r < 0)
+			return r;
+	}
+	r = scheduler_new(&manager->scheduler, loop_refresh(manager->loop), manager->starter);
+	if (r < 0)
+		return r;
+	scheduler_set_job_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_JOBS], SIZE_MAX));
+	first = ids_begin(&manager->ids, options->ids_path);
+	if (first < 0)
+		log_warning("cannot write %s: ids may repeat after a restart", options->ids_path);
+	scheduler_set_first_id(manager->scheduler, first < 0 ? 1 : (uint64_t)first);
+	loop_set_scheduler(manager->loop, manager->scheduler);
+	return 0;
+}
+
+static int add_listeners(struct manager *manager, const struct manager_options *options) {
+	for (size_t i = 0; i < options->n_listen_fds; i++) {
+		int r = listener_init(&manager->listeners[i], &manager->sessions, options->listen_fds[i]);
+
+		if (r < 0)
+			return r;
+		manager->n_listeners++;
+	}
+	return 0;
+}
+
+static int manager_build(struct manager *manager, const struct manager_options *options) {
+	int r;
+
+	r = loop_new(&manager->loop);
+	if (r < 0)
+		return r;
+	r = add_signals(manager);
+	if (r < 0)
+		return r;
+	r = add_scheduler(manager, options);
+	if (r < 0)
+		return r;
+	r = rpc_init(&manager->rpc, manager->loop, manager->scheduler, &manager->quota, options->executes);
+	if (r < 0)
+		return r;
+	r = sessions_init(&manager->sessions, manager->loop, manager->scheduler, &manager->quota, &rpc_session_ops,
+			  &manager->rpc);
+	if (r < 0)
+		return r;
+	loop_set_ops(manager->loop, &manager_loop_ops, manager);
+	return add_listeners(manager, options);
+}
+
+int manager_init(struct manager *manager, const struct manager_options *options) {
+	int r;
+
+	*manager = (struct manager){ .quota = *options->quota, .exit_idle_ns = options->exit_idle_ns };
+	r = manager_build(manager, options);
+	if (r < 0)
+		manager_deinit(manager);
+	return r;
+}
+
+void manager_deinit(struct manager *manager) {
+	while (manager->n_listeners > 0)
+		listener_deinit(&manager->listeners[--manager->n_listeners]);
+	sessions_deinit(&manager->sessions);
+	rpc_deinit(&manager->rpc);
+	if (manager->scheduler)
+		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));
+	if (manager->loop)
+		loop_set_scheduler(manager->loop, NULL);
+	manager->scheduler = scheduler_free(manager->scheduler);
+	manager->starter = spawner_free(manager->starter);
+	manager->loop = loop_free(manager->loop);
+}
+
+int manager_run(struct manager *manager) {
+	return loop_run(manager->loop);
+}

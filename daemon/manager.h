@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The composition root: builds the daemon from its parts, wires them, and takes them down in reverse. */
+
+#include "daemon/peer/listener.h"
+#include "daemon/peer/quota.h"
+#include "daemon/peer/session.h"
+#include "daemon/rpc/dispatch.h"
+#include "daemon/svc/ids.h"
+
+#define LISTENERS_MAX 16
+
+struct manager_options {
+	const int *listen_fds; /* listening, non-blocking; borrowed */
+	size_t n_listen_fds;   /* <= LISTENERS_MAX */
+	const struct quota *quota;
+	bool executes;             /* a user's own instance */
+	const char *exec_helper;   /* path of evloop-exec */
+	const char *socket_path;   /* for jobs: EVLOOP_SOCKET; NULL: unknown */
+	const char *ids_path;      /* NULL: ids are not remembered */
+	int64_t exit_idle_ns;      /* leave after being idle for so long; 0: stay */
+};
+
+struct manager {
+	struct loop *loop;
+	struct starter *starter; /* NULL: no commands */
+	struct scheduler *scheduler;
+	struct quota quota;
+	struct rpc rpc;
+	struct sessions sessions;
+	struct listener listeners[LISTENERS_MAX];
+	size_t n_listeners;
+	struct ids ids;
+	int64_t exit_idle_ns;
+	int64_t idle_since_ns; /* boottime; 0: not idle */
+};
+
+/* Return: 0, −errno.  On failure nothing is left. */
+int manager_init(struct manager *manager, const struct manager_options *options);
+void manager_deinit(struct manager *manager);
+
+/* Serve until SIGTERM, SIGINT or idleness.  Return: 0, −errno. */
+int manager_run(struct manager *manager);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The way out of a session: one ordered stream of replies and events.
+ *
+ * Frames are put into one packet that all sessions share, and sent when it is full or the turn's work for the
+ * session is done.  Only what the socket does not take is kept, packet by packet, by the session itself; while something
+ * is kept, nothing overtakes it.
+ */
+
+#include <sys/queue.h>
+
+#include "proto/packet.h"
+
+struct kept_packet;
+
+struct outbox {
+	int fd;                 /* borrowed */
+	struct packet *scratch; /* borrowed: shared by all sessions; empty between two sessions' turns */
+	STAILQ_HEAD(, kept_packet) kept;
+	size_t kept_bytes;
+	bool lost; /* the connection is: everything is thrown away */
+};
+
+/* `scratch` has room for PACKET_SIZE_MAX bytes. */
+void outbox_init(struct outbox *outbox, int fd, struct packet *scratch);
+void outbox_deinit(struct outbox *outbox);
+
+/*
+ * Append a frame.  What has gathered is sent first where the frame finds no room beside it.
+ * Return: 0; PACKET_E_TOO_LARGE: it fits no packet; -ENOMEM: what the socket did not take could not be kept, and is
+ * lost, so the session cannot go on.
+ */
+int outbox_put(struct outbox *outbox, enum frame_kind kind, uint16_t method, uint64_t serial,
+	       const ProtobufCMessage *message);
+
+/* Send what has gathered, or keep it.  Return: 0, -ENOMEM as above. */
+int outbox_push(struct outbox *outbox);
+
+/* The socket takes more: send what was kept, at most `n` packets.  Return: true: nothing is kept any more. */
+bool outbox_flush(struct outbox *outbox, unsigned n);
+
+static inline bool outbox_is_blocked(const struct outbox *outbox) {
+	return outbox->kept_bytes > 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the limits of a uid, their names and their shipped values.  Judges, and never counts what the core counts. */
+
+#include "daemon/peer/quota.h"
+
+#include <string.h>
+
+#include "proto/limits.h"
+
+static const struct {
+	const char *name;
+	uint64_t system, user;
+} table[QUOTA_MAX] = {
+	[QUOTA_SESSIONS] = { "sessions", LIMIT_SESSIONS, LIMIT_SESSIONS_USER },
+	[QUOTA_TIMERS] = { "timers", LIMIT_TIMERS, LIMIT_TIMERS_USER },
+	[QUOTA_COMMAND_BYTES] = { "command-bytes", LIMIT_COMMAND_BYTES, LIMIT_COMMAND_BYTES_USER },
+	[QUOTA_JOBS] = { "jobs", LIMIT_JOBS, LIMIT_JOBS_USER },
+};
+
+void quota_init(struct quota *quota, bool system) {
+	LIST_INIT(&quota->accounts);
+	for (unsigned i = 0; i < QUOTA_MAX; i++)
+		quota->limits[i] = system ? table[i].system : table[i].user;
+}
+
+const char *quota_set(struct quota *quota, const char *assignment) {
+	const char *equals = strchr(assignment, '=');
+	unsigned long long value;
+	char *end;
+
+	if (!equals)
+		return "NAME=VALUE is expected";
+	for (unsigned i = 0; i < QUOTA_MAX; i++) {
+		size_t n = strlen(table[i].name);
+
+		if ((size_t)(equals - assignment) != n || memcmp(assignment, table[i].name, n) != 0)
+			continue;
+		errno = 0;
+		value = strtoull(equals + 1, &end, 10);
+		if (equals[1] < '0' || equals[1] > '9' || *end || errno)
+			return "the value must be a whole number";
+		quota->limits[i] = value;
+		return NULL;
+	}
+	return "there is no such limit: sessions, timers, command-bytes and jobs are";
+}
+
+const char *quota_name(enum quota_limit limit) {
+	return table[limit].name;
+}
+
+int quota_account(struct quota *quota, uid_t uid, struct account **ret) {
+	struct account *account;
+
+	LIST_FOREACH (account, &quota->accounts, link)
+		if (account->uid == uid)
+			break;
+	if (!account) {
+		account = calloc(1, sizeof(*account));
+		if (!account)
+			return -ENOMEM;
+		account->uid = uid;
+		LIST_INSERT_HEAD(&quota->accounts, account, link);
+	}
+	account->refs++;
+	*ret = account;
+	return 0;
+}
+
+struct account *account_unref(struct account *account) {
+	if (account && --account->refs == 0) {
+		LIST_REMOVE(account, link);
+		free(account);
+	}
+	return NULL;
+}
+
+bool quota_allows(const struct quota *quota, enum quota_limit limit, uint64_t used, uint64_t asked) {
+	return used <= quota->limits[limit] && asked <= quota->limits[limit] - used;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the life of a session, and who is read and written in which turn.
+ *
+ * Reading: one packet at a time, whole or not at all; not while REPLIES_UNSENT_MAX bytes of answers have not been read, and not
+ * while the sessions of the uid have had their share of this turn.  Writing: at most PACKETS_PER_TURN a turn;
+ * events stay in their sources until the socket takes them.
+ *
+ * Must not know what a frame means: that is behind session_ops.
+ */
+
+#include "daemon/peer/session.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/core/scheduler.h"
+#include "daemon/core/tenant.h"
+#include "daemon/svc/log.h"
+#include "proto/evloop.pb-c.h"
+
+#define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
+#define SOURCES_FREED_PER_TURN 4096        /* of sessions that have ended */
+
+/* ---- the end of a session ---- */
+
+static void set_ready(struct session *session) {
+	if (session->ready)
+		return;
+	session->ready = true;
+	TAILQ_INSERT_TAIL(&session->sessions->ready, session, ready_link);
+}
+
+static void clear_ready(struct session *session) {
+	if (!session->ready)
+		return;
+	session->ready = false;
+	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
+}
+
+static void session_free(struct session *session) {
+	clear_ready(session);
+	TAILQ_REMOVE(&session->sessions->all, session, link);
+	owner_deinit(&session->owner);
+	free(session);
+}
+
+static void set_state(struct session *session, enum session_state state) {
+	struct sessions *sessions = session->sessions;
+
+	if (session->state == SESSION_GREETING && state != SESSION_GREETING) {
+		TAILQ_REMOVE(&sessions->greeting, session, link);
+		TAILQ_INSERT_TAIL(&sessions->all, session, link);
+	}
+	session->state = state;
+}
+
+/* The socket goes now, the sources go turn by turn: a million of them must not hold up anybody. */
+static void session_close(struct session *session) {
+	struct sessions *sessions = session->sessions;
+
+	if (session->state == SESSION_CLOSED)
+		return;
+	log_info("session %llu of uid %u closed", (unsigned long long)session->id, (unsigned)session->uid);
+	set_state(session, SESSION_CLOSED);
+	session->owner.ready = NULL;
+	session->io = loop_io_remove(session->io);
+	outbox_deinit(&session->outbox);
+	session->outbox.lost = true;
+	session->fd = close_fd(session->fd);
+	session->account->sessions--;
+	session->account = account_unref(session->account);
+	sessions->n--;
+	set_ready(session);
+	if (sessions->changed)
+		sessions->changed(sessions->userdata);
+}
+
+/* What the loop should wait for on the session's socket. */
+static void session_watch(struct session *session) {
+	int events = 0;
+
+	if (session->state == SESSION_CLOSED)
+		return;
+	if (session->state != SESSION_FAILED && session->outbox.kept_bytes < REPLIES_UNSENT_MAX)
+		events |= LOOP_READ;
+	if (outbox_is_blocked(&session->outbox))
+		events |= LOOP_WRITE;
+	if (loop_io_set(session->io, events) < 0)
+		session_close(session);
+}
+
+void session_fail(struct session *session, int status, const char *format, ...) {
+	char message[256];
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+	va_list args;
+
+	if (session->state == SESSION_FAILED || session->state == SESSION_CLOSED)
+		return;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (!session->account->warned)
+		log_warning("session %llu of uid %u, pid %llu (%s): %s", (unsigned long long)session->id,
+			    (unsigned)session->uid, (unsigned long long)session->owner.pid, session->client_name,
+			    message);
+	session->account->warned = true;
+	error.status = (Evloop__Status)status;
+	error.message = message;
+	set_state(session, SESSION_FAILED);
+	(void)outbox_put(&session->outbox, FRAME_ERROR, EVLOOP__METHOD__METHOD_NONE, 0, &error.base);
+}
+
+/* ---- reading ---- */
+
+static void receive(struct session *session, struct packet *packet) {
+	struct sessions *sessions = session->sessions;
+
+	switch (packet_receive(session->fd, packet)) {
+	case 0:
+		break;
+	case PACKET_E_AGAIN:
+		return;
+	case PACKET_E_TOO_LARGE:
+		session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "a packet is larger than %d bytes",
+			     PACKET_SIZE_MAX);
+		return;
+	case PACKET_E_FD_LOST:
+		session_fail(session, EVLOOP__STATUS__STATUS_FD_LOST, "descriptors of a packet did not arrive");
+		return;
+	default: /* PACKET_E_END, or whatever is wrong with the connection: it is over */
+		session_close(session);
+		return;
+	}
+	if (packet_check(packet) != 0)
+		session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "a packet is not made of whole frames");
+	else if (sessions->ops->dispatch(sessions->userdata, session, packet) < 0)
+		session_close(session);
+	packet_close_fds(packet);
+}
+
+/* Has the uid had its share of this turn?  Then the socket stays readable, and the next turn finds it so. */
+static bool has_share(struct session *session) {
+	struct account *account = session->account;
+
+	if (account->turn != session->sessions->turn) {
+		account->turn = session->sessions->turn;
+		account->spent_ns = 0;
+	}
+	return account->spent_ns < UID_TIME_PER_TURN_NS;
+}
+
+static void session_read(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	int64_t begin = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	struct account *account = session->account;
+
+	if (!has_share(session))
+		return;
+	receive(session, &sessions->input);
+	if (outbox_push(&session->outbox) < 0 || session->outbox.lost)
+		session_close(session);
+	if (session->state == SESSION_FAILED && !outbox_is_blocked(&session->outbox))
+		session_close(session);
+	session_watch(session);
+	if (session->state != SESSION_CLOSED)
+		account->spent_ns += loop_refresh(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME] - begin;
+}
+
+/* ---- writing ---- */
+
+/* Put pending events into packets and send them.  Return: true: there are more, and the socket takes them. */
+static bool send_events(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	struct event event;
+	unsigned n = PACKETS_PER_TURN;
+
+	while (n > 0 && !outbox_is_blocked(&session->outbox)) {
+		size_t before = sessions->output.size;
+
+		if (!owner_peek_event(&session->owner, &event))
+			break;
+		if (sessions->ops->notify(sessions->userdata, session, &event) < 0) {
+			session_close(session);
+			return false;
+		}
+		owner_took_event(&session->owner);
+		if (sessions->output.size < before) /* one has been sent to make room */
+			n--;
+	}
+	if (outbox_push(&session->outbox) < 0 || session->outbox.lost) {
+		session_close(session);
+		return false;
+	}
+	return !outbox_is_blocked(&session->outbox) && !TAILQ_EMPTY(&session->owner.pending);
+}
+
+static void session_write(struct session *session) {
+	if (!outbox_flush(&session->outbox, PACKETS_PER_TURN))
+		goto out;
+	if (session->state == SESSION_FAILED) {
+		session_close(session);
+		return;
+	}
+	if (!TAILQ_EMPTY(&session->owner.pending))
+		set_ready(session);
+out:
+	if (session->outbox.lost)
+		session_close(session);
+	session_watch(session);
+}
+
+static void session_event(void *userdata, int fd _unused_, int events) {
+	struct session *session = userdata;
+
+	if (events & LOOP_WRITE)
+		session_write(session);
+	else
+		session_read(session);
+}
+
+/* The owner's first event is pending. */
+static void session_has_event(struct owner *owner) {
+	set_ready(container_of(owner, struct session, owner));
+}
+
+bool sessions_flush(struct sessions *sessions) {
+	struct session_list round = TAILQ_HEAD_INITIALIZER(round);
+	struct session *session;
+	bool more = false;
+
+	sessions->turn++;
+	TAILQ_CONCAT(&round, &sessions->ready, ready_link);
+	while ((session = TAILQ_FIRST(&round))) {
+		TAILQ_REMOVE(&round, session, ready_link);
+		session->ready = false;
+		if (session->state == SESSION_CLOSED) {
+			if (owner_reduce(&session->owner, SOURCES_FREED_PER_TURN))
+				set_ready(session);
+			else
+				session_free(session);
+		} else if (session->state == SESSION_OPEN) {
+			if (send_events(session))
+				set_ready(session);
+			session_watch(session);
+		}
+	}
+	more = !TAILQ_EMPTY(&sessions->ready);
+	return more;
+}
+
+/* ---- the beginning of a session ---- */
+
+static int session_new(struct sessions *sessions, int fd, const struct ucred *peer, struct account *account) {
+	struct session *session = calloc(1, sizeof(*session));
+	struct tenant *tenant;
+	int r;
+
+	if (!session)
+		return -ENOMEM;
+	r = scheduler_tenant(sessions->scheduler, peer->uid, &tenant);
+	if (r < 0) {
+		free(session);
+		return r;
+	}
+	*session = (struct session){
+		.sessions = sessions,
+		.fd = fd,
+		.id = ++sessions->last_id,
+		.uid = peer->uid,
+		.gid = peer->gid,
+		.connected_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME],
+	};
+	owner_init(&session->owner, tenant, session_has_event);
+	tenant_unref(tenant);
+	session->owner.pid = (uint64_t)peer->pid;
+	session->owner.name = session->client_name;
+	outbox_init(&session->outbox, fd, &sessions->output);
+	r = loop_add_io(sessions->loop, &session->io, fd, LOOP_READ, session_event, session);
+	if (r < 0) {
+		owner_deinit(&session->owner);
+		free(session);
+		return r;
+	}
+	session->account = account;
+	account->sessions++;
+	TAILQ_INSERT_TAIL(&sessions->greeting, session, link);
+	sessions->n++;
+	log_info("session %llu of uid %u, pid %d", (unsigned long long)session->id, (unsigned)session->uid,
+		 (int)peer->pid);
+	if (sessions->changed)
+		sessions->changed(sessions->userdata);
+	return 0;
+}
+
+/* Too many: said in one packet, which an empty socket always takes; the peer reads it in place of a hello. */
+static void refuse(struct sessions *sessions, int fd, const struct account *account) {
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+	char message[128];
+
+	snprintf(message, sizeof(message), "uid %u has %llu sessions, the limit", (unsigned)account->uid,
+		 (unsigned long long)account->sessions);
+	error.status = EVLOOP__STATUS__STATUS_QUOTA;
+	error.message = message;
+	error.limit_name = (char *)quota_name(QUOTA_SESSIONS);
+	error.limit = sessions->quota->limits[QUOTA_SESSIONS];
+	error.used = account->sessions;
+	error.asked = 1;
+	packet_clear(&sessions->output);
+	sessions->output.capacity = PACKET_SIZE_MAX;
+	if (packet_put(&sessions->output, FRAME_ERROR, EVLOOP__METHOD__METHOD_NONE, 0, &error.base, NULL, 0) == 0)
+		(void)packet_send(fd, &sessions->output);
+	packet_clear(&sessions->output);
+}
+
+void sessions_accept(struct sessions *sessions, int fd) {
+	_cleanup_close_ int owned = fd;
+	struct account *account;
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    quota_account(sessions->quota, peer.uid, &account) < 0)
+		return;
+	if (!quota_allows(sessions->quota, QUOTA_SESSIONS, account->sessions, 1)) {
+		if (!account->warned)
+			log_warning("uid %u has reached its limit of %llu sessions", (unsigned)peer.uid,
+				    (unsigned long long)sessions->quota->limits[QUOTA_SESSIONS]);
+		account->warned = true;
+		refuse(sessions, fd, account);
+	} else if (session_new(sessions, fd, &peer, account) == 0) {
+		(void)TAKE_FD(owned);
+		return;
+	}
+	account_unref(account);
+}
+
+void session_open(struct session *session, const char *client_name) {
+	set_state(session, SESSION_OPEN);
+	snprintf(session->client_name, sizeof(session->client_name), "%s", client_name);
+}
+
+/* ---- all of them ---- */
+
+int64_t sessions_next(const struct sessions *sessions) {
+	const struct session *oldest = TAILQ_FIRST(&sessions->greeting);
+
+	return oldest ? oldest->connected_ns + HELLO_TIMEOUT_NS : INT64_MAX;
+}
+
+void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
+	struct session *session;
+
+	while (sessions_next(sessions) <= boottime_ns) {
+		session = TAILQ_FIRST(&sessions->greeting);
+		session_fail(session, EVLOOP__STATUS__STATUS_TIMEOUT, "no hello came within %d s",
+			     (int)(HELLO_TIMEOUT_NS / NSEC_PER_SEC));
+		(void)outbox_push(&session->outbox);
+		if (outbox_is_blocked(&session->outbox))
+			session_watch(session);
+		else
+			session_close(session);
+	}
+}
+
+int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler *scheduler, struct quota *quota,
+		  const struct session_ops *ops, void *userdata) {
+	*sessions = (struct sessions){
+		.loop = loop,
+		.scheduler = scheduler,
+		.quota = quota,
+		.ops = ops,
+		.userdata = userdata,
+		.buffers = malloc(2 * (size_t)PACKET_SIZE_MAX),
+	};
+	if (!sessions->buffers)
+		return -ENOMEM;
+	TAILQ_INIT(&sessions->greeting);
+	TAILQ_INIT(&sessions->all);
+	TAILQ_INIT(&sessions->ready);
+	packet_init(&sessions->input, sessions->buffers, PACKET_SIZE_MAX);
+	packet_init(&sessions->output, sessions->buffers + PACKET_SIZE_MAX, PACKET_SIZE_MAX);
+	return 0;
+}
+
+void sessions_deinit(struct sessions *sessions) {
+	struct session *session;
+
+	if (!sessions->buffers)
+		return;
+	sessions->changed = NULL;
+	while ((session = TAILQ_FIRST(&sessions->greeting)))
+		session_close(session);
+	while ((session = TAILQ_FIRST(&sessions->all))) {
+		session_close(session);
+		session_free(session);
+	}
+	free(TAKE_PTR(sessions->buffers));
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * A session: one peer, its sources, and the packets it sends and receives; and the set of all sessions.
+ *
+ * Every fault of a peer ends in one place, session_fail(), in one of three ways: a request that cannot be granted is answered,
+ * and the peer lives; a peer that breaks the protocol gets a last word, is not read any more, and is closed when that
+ * has left; a peer that is gone is closed.  None of them reaches anybody else.
+ */
+
+#include "daemon/core/loop.h"
+#include "daemon/core/source.h"
+#include "daemon/peer/outbox.h"
+#include "daemon/peer/quota.h"
+#include "proto/limits.h"
+
+struct session;
+
+/* What sessions need of whoever understands frames. */
+struct session_ops {
+	/* A packet that has passed packet_check().  Return: 0; −errno: the session cannot go on. */
+	int (*dispatch)(void *userdata, struct session *session, struct packet *packet);
+	/* Put an event into the session's outbox.  Return: 0; −errno: the session cannot go on. */
+	int (*notify)(void *userdata, struct session *session, const struct event *event);
+};
+
+enum session_state {
+	SESSION_GREETING, /* connected, has not said hello */
+	SESSION_OPEN,
+	SESSION_FAILED,   /* the last word has been put into the outbox; closed when it has left */
+	SESSION_CLOSED,   /* the socket is gone, the sources are being freed, some in every turn */
+};
+
+struct session {
+	struct sessions *sessions;
+	TAILQ_ENTRY(session) link;       /* sessions::greeting while it is, else sessions::all */
+	TAILQ_ENTRY(session) ready_link; /* sessions::ready, if `ready` */
+	struct owner owner;
+	struct account *account; /* of its uid */
+	struct outbox outbox;
+	struct loop_io *io;
+	int fd;
+	enum session_state state;
+	bool ready;
+	bool dispatching;
+	uint64_t id;
+	uint64_t sequence; /* of the last event put into a packet */
+	uid_t uid;
+	gid_t gid;
+	int64_t connected_ns; /* boottime */
+	char client_name[CLIENT_NAME_LENGTH_MAX + 1];
+};
+
+TAILQ_HEAD(session_list, session);
+
+struct sessions {
+	struct loop *loop;
+	struct scheduler *scheduler;
+	struct quota *quota;
+	const struct session_ops *ops;
+	void *userdata;
+	struct session_list greeting; /* the oldest first */
+	struct session_list all;      /* the others */
+	struct session_list ready;    /* those with something to say */
+	size_t n;                     /* that are not SESSION_CLOSED */
+	uint64_t last_id, turn;
+	struct packet input, output; /* shared by all */
+	uint8_t *buffers;
+	void (*changed)(void *userdata); /* one has come or gone */
+};
+
+/* Return: 0, -ENOMEM. */
+int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler *scheduler, struct quota *quota,
+		  const struct session_ops *ops, void *userdata);
+void sessions_deinit(struct sessions *sessions);
+
+/* A peer has connected; `fd` is taken over in any case. */
+void sessions_accept(struct sessions *sessions, int fd);
+
+/* Send what there is to say, some of it.  Return: true: there is more that can be sent now.  For loop_ops::flush. */
+bool sessions_flush(struct sessions *sessions);
+
+/* For loop_ops: when a peer will have been silent for too long, and what to do then. */
+int64_t sessions_next(const struct sessions *sessions);
+void sessions_tick(struct sessions *sessions, int64_t boottime_ns);
+
+/* The hello was good. */
+void session_open(struct session *session, const char *client_name);
+
+/* The peer has broken the protocol: say so, and close.  `format` becomes Error.message. */
+void session_fail(struct session *session, int status, const char *format, ...) _printf_(3, 4);
+
+/* The next event's sequence number. */
+static inline uint64_t session_next_sequence(struct session *session) {
+	return ++session->sequence;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the correspondence of the core's terms and the protocol's, in both directions.  Decides nothing. */
+
+#include "daemon/rpc/convert.h"
+
+#include <string.h>
+
+#include "daemon/core/scheduler.h"
+
+static const Evloop__EventType event_types[] = {
+	[EVENT_TYPE_FIRED] = EVLOOP__EVENT_TYPE__EVENT_FIRED,
+	[EVENT_TYPE_OUTPUT] = EVLOOP__EVENT_TYPE__EVENT_OUTPUT,
+	[EVENT_TYPE_EXITED] = EVLOOP__EVENT_TYPE__EVENT_EXITED,
+	[EVENT_TYPE_ENDED] = EVLOOP__EVENT_TYPE__EVENT_ENDED,
+};
+
+static const Evloop__End ends[] = {
+	[SOURCE_END_NONE] = EVLOOP__END__END_NONE,
+	[SOURCE_END_DONE] = EVLOOP__END__END_DONE,
+	[SOURCE_END_CANCELLED] = EVLOOP__END__END_CANCELLED,
+	[SOURCE_END_REPLACED] = EVLOOP__END__END_REPLACED,
+};
+
+static const Evloop__Clock clocks[] = {
+	[TIMER_CLOCK_BOOTTIME] = EVLOOP__CLOCK__CLOCK_BOOTTIME,
+	[TIMER_CLOCK_MONOTONIC] = EVLOOP__CLOCK__CLOCK_MONOTONIC,
+	[TIMER_CLOCK_REALTIME] = EVLOOP__CLOCK__CLOCK_REALTIME,
+};
+
+static const Evloop__Kind kinds[] = {
+	[TIMER_KIND_AFTER] = EVLOOP__KIND__KIND_AFTER,
+	[TIMER_KIND_AT] = EVLOOP__KIND__KIND_AT,
+	[TIMER_KIND_EVERY] = EVLOOP__KIND__KIND_EVERY,
+	[TIMER_KIND_SOON] = EVLOOP__KIND__KIND_SOON,
+};
+
+static const Evloop__NameMode name_modes[] = {
+	[NAME_MODE_CREATE] = EVLOOP__NAME_MODE__NAME_CREATE,
+	[NAME_MODE_REPLACE] = EVLOOP__NAME_MODE__NAME_REPLACE,
+	[NAME_MODE_ENSURE] = EVLOOP__NAME_MODE__NAME_ENSURE,
+};
+
+static const Evloop__Overlap overlaps[] = {
+	[OVERLAP_MODE_SKIP] = EVLOOP__OVERLAP__OVERLAP_SKIP,
+	[OVERLAP_MODE_QUEUE] = EVLOOP__OVERLAP__OVERLAP_QUEUE,
+	[OVERLAP_MODE_RESTART] = EVLOOP__OVERLAP__OVERLAP_RESTART,
+	[OVERLAP_MODE_ALLOW] = EVLOOP__OVERLAP__OVERLAP_ALLOW,
+};
+
+static const Evloop__TimerState states[] = {
+	[TIMER_STATE_ARMED] = EVLOOP__TIMER_STATE__TIMER_ARMED,
+	[TIMER_STATE_PAUSED] = EVLOOP__TIMER_STATE__TIMER_PAUSED,
+	[TIMER_STATE_RUNNING] = EVLOOP__TIMER_STATE__TIMER_RUNNING,
+	[TIMER_STATE_FINISHED] = EVLOOP__TIMER_STATE__TIMER_FINISHED,
+};
+
+static const Evloop__RunResult results[] = {
+	[RUN_RESULT_NONE] = EVLOOP__RUN_RESULT__RUN_NONE,
+	[RUN_RESULT_ACTIVE] = EVLOOP__RUN_RESULT__RUN_ACTIVE,
+	[RUN_RESULT_EXITED] = EVLOOP__RUN_RESULT__RUN_EXITED,
+	[RUN_RESULT_TIMED_OUT] = EVLOOP__RUN_RESULT__RUN_TIMED_OUT,
+	[RUN_RESULT_KILLED] = EVLOOP__RUN_RESULT__RUN_KILLED,
+	[RUN_RESULT_NOT_STARTED] = EVLOOP__RUN_RESULT__RUN_NOT_STARTED,
+};
+
+Evloop__EventType convert_event_type(enum event_type type) {
+	return event_types[type];
+}
+
+Evloop__End convert_end(enum source_end end) {
+	return ends[end];
+}
+
+Evloop__Clock convert_clock(enum timer_clock clock) {
+	return clocks[clock];
+}
+
+Evloop__Outcome convert_cancel(enum cancel_outcome outcome) {
+	switch (outcome) {
+	case CANCEL_CANCELLED:
+		return EVLOOP__OUTCOME__OUTCOME_CANCELLED;
+	case CANCEL_WITHDRAWN:
+		return EVLOOP__OUTCOME__OUTCOME_WITHDRAWN;
+	case CANCEL_GONE:
+		break;
+	}
+	return EVLOOP__OUTCOME__OUTCOME_GONE;
+}
+
+Evloop__Armed__Change convert_change(enum timer_change change) {
+	switch (change) {
+	case TIMER_CHANGE_CREATED:
+		break;
+	case TIMER_CHANGE_REPLACED:
+		return EVLOOP__ARMED__CHANGE__REPLACED;
+	case TIMER_CHANGE_UPDATED:
+		return EVLOOP__ARMED__CHANGE__UPDATED;
+	case TIMER_CHANGE_UNCHANGED:
+		return EVLOOP__ARMED__CHANGE__UNCHANGED;
+	}
+	return EVLOOP__ARMED__CHANGE__CREATED;
+}
+
+void convert_run(const struct run_info *run, Evloop__RunInfo *ret) {
+	evloop__run_info__init(ret);
+	ret->run = run->run;
+	ret->result = results[run->result];
+	ret->status = run->status;
+	ret->pid = run->result == RUN_RESULT_ACTIVE ? (uint64_t)run->pid : 0;
+	ret->fire_seq = run->fire_seq;
+	ret->started_ns = run->started_ns;
+	ret->ended_ns = run->ended_ns;
+	ret->lateness_ns = run->lateness_ns;
+}
+
+/* The index of `value` in a table of `n`; n: it has none. */
+#define FIND(table, value)                                        \
+	({                                                        \
+		size_t found_ = 0;                                \
+		while (found_ < ARRAY_SIZE(table) && table[found_] != (value)) \
+			found_++;                                 \
+		found_;                                           \
+	})
+
+bool convert_to_clock(Evloop__Clock clock, enum timer_clock *ret) {
+	size_t i = FIND(clocks, clock);
+
+	*ret = (enum timer_clock)i;
+	return i < ARRAY_SIZE(clocks);
+}
+
+bool convert_to_kind(Evloop__Kind kind, enum timer_kind *ret) {
+	size_t i = FIND(kinds, kind);
+
+	*ret = (enum timer_kind)i;
+	return i < ARRAY_SIZE(kinds);
+}
+
+bool convert_to_name_mode(Evloop__NameMode mode, enum name_mode *ret) {
+	size_t i = FIND(name_modes, mode);
+
+	*ret = (enum name_mode)i;
+	return i < ARRAY_SIZE(name_modes);
+}
+
+bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret) {
+	size_t i = FIND(overlaps, overlap);
+
+	*ret = (enum overlap)i;
+	return i < ARRAY_SIZE(overlaps);
+}
+
+/* ---- timers ---- */
+
+static bool copy_argv(struct call *call, char *const *argv, Evloop__TimerInfo *ret) {
+	size_t n = 0;
+
+	while (argv[n])
+		n++;
+	ret->argv = call_alloc(call, n * sizeof(*ret->argv));
+	if (!ret->argv)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		ret->argv[i] = (ProtobufCBinaryData){ .data = (uint8_t *)argv[i], .len = strlen(argv[i]) };
+	ret->n_argv = n;
+	return true;
+}
+
+/* Names only, for the values may be secrets; those that are not UTF-8 cannot be told. */
+static bool copy_environment_names(struct call *call, char *const *environment, Evloop__TimerInfo *ret) {
+	size_t n = 0;
+
+	while (environment[n])
+		n++;
+	ret->environment_names = call_alloc(call, n * sizeof(*ret->environment_names));
+	if (!ret->environment_names)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		size_t size = strcspn(environment[i], "=");
+		char *name;
+
+		if (!text_is_valid((const uint8_t *)environment[i], size))
+			continue;
+		name = call_copy(call, environment[i], size);
+		if (!name)
+			return false;
+		ret->environment_names[ret->n_environment_names++] = name;
+	}
+	return true;
+}
+
+static bool fill_command(struct call *call, const struct command *command, bool details, Evloop__TimerInfo *ret) {
+	if (!copy_argv(call, command->argv, ret))
+		return false;
+	ret->overlap = overlaps[command->overlap];
+	ret->timeout_ns = command->timeout_ns;
+	if (!details)
+		return true;
+	ret->umask = command->umask;
+	ret->directory = (ProtobufCBinaryData){ .data = (uint8_t *)command->directory,
+						.len = strlen(command->directory) };
+	return copy_environment_names(call, command->environment, ret);
+}
+
+/* The next deadline as civil time, as things stand. */
+static int64_t next_realtime(const struct call *call, const struct timer_info *info) {
+	const struct instant *now = scheduler_now(call->rpc->scheduler);
+
+	if (info->next_ns == 0 || info->state != TIMER_STATE_ARMED)
+		return 0;
+	return info->next_ns - now->ns[info->clock] + now->ns[TIMER_CLOCK_REALTIME];
+}
+
+static void fill_schedule(const struct timer_info *info, Evloop__TimerInfo *ret) {
+	ret->id = info->id;
+	if (info->name)
+		ret->name = (char *)info->name;
+	ret->kind = kinds[info->kind];
+	ret->state = states[info->state];
+	ret->clock = clocks[info->clock];
+	ret->next_ns = info->next_ns;
+	ret->period_ns = info->period_ns;
+	ret->count = info->count;
+	ret->until_ns = info->until_ns;
+	ret->slack_ns = info->slack_ns;
+	ret->generation = info->generation;
+	ret->fire_seq = info->fire_seq;
+	ret->missed = info->missed;
+	ret->last_fired_ns = info->last_fired_ns;
+	ret->last_lateness_ns = info->last_lateness_ns;
+	ret->detached = info->detached;
+	ret->attached = info->attached;
+	ret->end = ends[info->end];
+	ret->created_realtime_ns = info->created_realtime_ns;
+	ret->finished_realtime_ns = info->finished_realtime_ns;
+}
+
+Evloop__TimerInfo *convert_timer(struct call *call, const struct timer *timer, bool details) {
+	Evloop__TimerInfo *ret = call_alloc(call, sizeof(*ret));
+	struct timer_info info;
+
+	if (!ret)
+		return NULL;
+	timer_describe(timer, &info);
+	evloop__timer_info__init(ret);
+	fill_schedule(&info, ret);
+	ret->next_realtime_ns = next_realtime(call, &info);
+	ret->owner_pid = info.owner->pid;
+	if (info.owner->name)
+		ret->owner_name = (char *)info.owner->name;
+	ret->runs = info.runs;
+	ret->skipped = info.skipped;
+	ret->active = info.active;
+	ret->output_bytes = info.output_bytes;
+	if (info.command && !fill_command(call, info.command, details, ret))
+		return NULL;
+	if (info.last_run.run > 0) {
+		ret->last_run = call_alloc(call, sizeof(*ret->last_run));
+		if (!ret->last_run)
+			return NULL;
+		convert_run(&info.last_run, ret->last_run);
+	}
+	return ret;
+}

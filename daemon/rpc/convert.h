@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Between the core's terms and the messages of evloop.proto. */
+
+#include "daemon/core/command.h"
+#include "daemon/core/source.h"
+#include "daemon/core/timer.h"
+#include "daemon/rpc/dispatch.h"
+#include "proto/evloop.pb-c.h"
+
+Evloop__EventType convert_event_type(enum event_type type);
+Evloop__End convert_end(enum source_end end);
+Evloop__Clock convert_clock(enum timer_clock clock);
+Evloop__Outcome convert_cancel(enum cancel_outcome outcome);
+Evloop__Armed__Change convert_change(enum timer_change change);
+void convert_run(const struct run_info *run, Evloop__RunInfo *ret);
+
+/* Of values from outside: false where the enum has no such value. */
+bool convert_to_clock(Evloop__Clock clock, enum timer_clock *ret);
+bool convert_to_kind(Evloop__Kind kind, enum timer_kind *ret);
+bool convert_to_name_mode(Evloop__NameMode mode, enum name_mode *ret);
+bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret);
+
+/*
+ * What is to be said of a timer, from the call's memory; `details`: directory and names of the environment too.
+ * Return: the message, or NULL: out of memory.
+ */
+Evloop__TimerInfo *convert_timer(struct call *call, const struct timer *timer, bool details);

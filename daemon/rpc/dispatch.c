@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the table of handlers and the rules that hold for every request: hello first, kinds and methods that exist, a body
+ * that can be unpacked within its budget, one answer.  Must not know what any request does.
+ */
+
+#include "daemon/rpc/dispatch.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/rpc/notify.h"
+#include "proto/method.h"
+#include "proto/status.h"
+
+static const rpc_handler handlers[] = {
+	[EVLOOP__METHOD__METHOD_HELLO] = rpc_hello,
+	[EVLOOP__METHOD__METHOD_PING] = rpc_ping,
+	[EVLOOP__METHOD__METHOD_TIME] = rpc_time,
+	[EVLOOP__METHOD__METHOD_ARM] = rpc_arm,
+	[EVLOOP__METHOD__METHOD_CANCEL_HANDLE] = rpc_cancel_handle,
+	[EVLOOP__METHOD__METHOD_RESTART_HANDLE] = rpc_restart_handle,
+	[EVLOOP__METHOD__METHOD_IDENTIFY] = rpc_identify,
+	[EVLOOP__METHOD__METHOD_ATTACH] = rpc_attach,
+	[EVLOOP__METHOD__METHOD_LIST] = rpc_list,
+	[EVLOOP__METHOD__METHOD_CANCEL] = rpc_cancel,
+	[EVLOOP__METHOD__METHOD_PAUSE] = rpc_pause,
+	[EVLOOP__METHOD__METHOD_RESUME] = rpc_resume,
+	[EVLOOP__METHOD__METHOD_TRIGGER] = rpc_trigger,
+	[EVLOOP__METHOD__METHOD_POKE] = rpc_poke,
+	[EVLOOP__METHOD__METHOD_KILL] = rpc_kill,
+	[EVLOOP__METHOD__METHOD_LOG] = rpc_log,
+};
+
+/* ---- answers ---- */
+
+static void call_put(struct call *call, enum frame_kind kind, uint16_t method, uint64_t serial,
+		     const ProtobufCMessage *message) {
+	int r = outbox_put(&call->session->outbox, kind, method, serial, message);
+
+	call->answered = true;
+	if (r == PACKET_E_TOO_LARGE)
+		call_refuse(call, EVLOOP__STATUS__STATUS_INTERNAL, "the answer is too large for a packet");
+	else if (r < 0)
+		call->result = r;
+}
+
+void call_reply(struct call *call, const ProtobufCMessage *reply) {
+	call->answered = true;
+	if (call->frame->kind == FRAME_REQUEST)
+		call_put(call, FRAME_REPLY, call->frame->method, call->frame->serial, reply);
+}
+
+/* The handle that a request names is its field 1, where it has one: every message with a handle begins with it. */
+static uint64_t named_handle(const struct call *call) {
+	const struct method *method = method_find(call->frame->method);
+	const ProtobufCFieldDescriptor *field =
+		method && method->input ? protobuf_c_message_descriptor_get_field(method->input, 1) : NULL;
+	Evloop__HandleRequest *request;
+
+	if (!field || strcmp(field->name, "handle") != 0)
+		return 0;
+	/* All other fields are unknown to this message, and ignored. */
+	request = message_unpack(&call->rpc->arena, &evloop__handle_request__descriptor, call->frame->body,
+				 call->frame->body_size);
+	return request ? request->handle : 0;
+}
+
+void call_refuse_with(struct call *call, Evloop__Error *error) {
+	if (call->frame->kind == FRAME_REQUEST) {
+		call_put(call, FRAME_ERROR, call->frame->method, call->frame->serial, &error->base);
+		return;
+	}
+	error->handle = named_handle(call);
+	error->serial = call->frame->serial;
+	error->method = call->frame->method;
+	call_put(call, FRAME_EVENT, EVLOOP__METHOD__METHOD_REFUSED, session_next_sequence(call->session), &error->base);
+}
+
+void call_refuse(struct call *call, Evloop__Status status, const char *format, ...) {
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	error.status = status;
+	error.message = message;
+	call_refuse_with(call, &error);
+}
+
+bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked) {
+	const struct quota *quota = call->rpc->quota;
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+	char message[160];
+
+	if (quota_allows(quota, limit, used, asked))
+		return true;
+	snprintf(message, sizeof(message), "uid %u uses %llu of %llu %s and asks for %llu more",
+		 (unsigned)call->session->uid, (unsigned long long)used, (unsigned long long)quota->limits[limit],
+		 quota_name(limit), (unsigned long long)asked);
+	error.status = EVLOOP__STATUS__STATUS_QUOTA;
+	error.message = message;
+	error.limit_name = (char *)quota_name(limit);
+	error.limit = quota->limits[limit];
+	error.used = used;
+	error.asked = asked;
+	call_refuse_with(call, &error);
+	return false;
+}
+
+void *call_alloc(struct call *call, size_t size) {
+	ProtobufCAllocator *allocator = &call->rpc->arena.allocator;
+
+	return allocator->alloc(allocator->allocator_data, size);
+}
+
+char *call_copy(struct call *call, const void *data, size_t size) {
+	char *copy = call_alloc(call, size + 1);
+
+	if (copy) {
+		memcpy(copy, data, size);
+		copy[size] = '\0';
+	}
+	return copy;
+}
+
+/* ---- requests ---- */
+
+/* Is the frame one that may come now?  Where not, the session has failed or the call is refused. */
+static bool frame_is_welcome(struct call *call, const struct method *method) {
+	const struct frame *frame = call->frame;
+	struct session *session = call->session;
+
+	if (frame->kind != FRAME_REQUEST && frame->kind != FRAME_ONEWAY) {
+		session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "a client does not send frames of kind %u",
+			     frame->kind);
+		return false;
+	}
+	if (session->state == SESSION_GREETING &&
+	    (frame->method != EVLOOP__METHOD__METHOD_HELLO || frame->kind != FRAME_REQUEST)) {
+		session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "the first frame must be the request Hello");
+		return false;
+	}
+	if (!method || !method->input || frame->method >= ARRAY_SIZE(handlers) || !handlers[frame->method]) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_UNSUPPORTED, "there is no method %u", frame->method);
+		return false;
+	}
+	if (frame->n_fds > 0) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "%s takes no descriptors", method->name);
+		return false;
+	}
+	return true;
+}
+
+static void serve(struct call *call) {
+	const struct frame *frame = call->frame;
+	const struct method *method = method_find(frame->method);
+	void *request;
+	int r;
+
+	if (!frame_is_welcome(call, method))
+		return;
+	request = message_unpack(&call->rpc->arena, method->input, frame->body, frame->body_size);
+	if (!request) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
+			    "the body is no %s, or takes too much memory, or has text that is not UTF-8",
+			    method->input->short_name);
+		return;
+	}
+	r = handlers[frame->method](call, request);
+	if (r < 0 && !call->answered)
+		call_refuse(call, (Evloop__Status)status_of_error(r), "%s",
+			    r == -ENOMEM ? "the daemon is out of memory" : strerror(-r));
+}
+
+static int dispatch(void *userdata, struct session *session, struct packet *packet) {
+	struct rpc *rpc = userdata;
+	struct frame frame;
+	int *fds;
+
+	while (session->state < SESSION_FAILED && packet_next(packet, &frame, &fds)) {
+		struct call call = { .rpc = rpc, .session = session, .frame = &frame };
+
+		serve(&call);
+		arena_reset(&rpc->arena);
+		if (call.result < 0)
+			return call.result;
+	}
+	return 0;
+}
+
+static int notify(void *userdata _unused_, struct session *session, const struct event *event) {
+	return notify_event(session, event);
+}
+
+const struct session_ops rpc_session_ops = {
+	.dispatch = dispatch,
+	.notify = notify,
+};
+
+int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, const struct quota *quota,
+	     bool executes) {
+	struct stat st;
+
+	*rpc = (struct rpc){ .loop = loop, .scheduler = scheduler, .quota = quota, .executes = executes };
+	if (stat("/proc/self/ns/time", &st) == 0)
+		rpc->time_namespace = st.st_ino;
+	return arena_init(&rpc->arena);
+}
+
+void rpc_deinit(struct rpc *rpc) {
+	arena_deinit(&rpc->arena);
+}

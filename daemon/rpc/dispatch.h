@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * From a frame to its handler and back: the only place that looks at a frame's kind and method, and the only one that
+ * may tell a peer that memory has run out.
+ */
+
+#include "daemon/peer/session.h"
+#include "proto/evloop.pb-c.h"
+#include "proto/message.h"
+
+struct loop;
+struct scheduler;
+
+/* What the handlers work on. */
+struct rpc {
+	struct loop *loop;
+	struct scheduler *scheduler;
+	const struct quota *quota;
+	bool executes;           /* timers may carry commands */
+	uint64_t time_namespace; /* inode of our own; 0: unknown */
+	struct arena arena;      /* of the request being handled, and its reply */
+};
+
+/* One request being handled. */
+struct call {
+	struct rpc *rpc;
+	struct session *session;
+	const struct frame *frame;
+	int result; /* −errno: the session cannot go on */
+	bool answered;
+};
+
+/* Return: 0, -ENOMEM. */
+int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, const struct quota *quota,
+	     bool executes);
+void rpc_deinit(struct rpc *rpc);
+
+/* How sessions reach this layer; the userdata is a struct rpc. */
+extern const struct session_ops rpc_session_ops;
+
+/* Answer the call; once, and only one of these three.  A oneway call hears nothing of success, and of a refusal by an event. */
+void call_reply(struct call *call, const ProtobufCMessage *reply);
+void call_refuse(struct call *call, Evloop__Status status, const char *format, ...) _printf_(3, 4);
+/* `error` has all but the handle, the serial and the method. */
+void call_refuse_with(struct call *call, Evloop__Error *error);
+
+/* The limit is reached: name it, with its numbers.  Return: true: it is not, nothing was said. */
+bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked);
+
+/* Memory that lives until the call has been answered, for replies.  NULL: there is none. */
+void *call_alloc(struct call *call, size_t size);
+char *call_copy(struct call *call, const void *data, size_t size); /* with a NUL behind it */
+
+/*
+ * A handler answers its call.  Return: 0; −errno where it failed for a reason of our own: the caller answers then.
+ */
+typedef int (*rpc_handler)(struct call *call, const void *request);
+
+/* rpc-session.c */
+int rpc_hello(struct call *call, const void *request);
+int rpc_ping(struct call *call, const void *request);
+int rpc_time(struct call *call, const void *request);
+
+/* rpc-timer.c: the sources of this session, by handle */
+int rpc_arm(struct call *call, const void *request);
+int rpc_cancel_handle(struct call *call, const void *request);
+int rpc_restart_handle(struct call *call, const void *request);
+int rpc_identify(struct call *call, const void *request);
+int rpc_attach(struct call *call, const void *request);
+
+/* rpc-manage.c: the timers of this uid, by id, name or pattern */
+int rpc_list(struct call *call, const void *request);
+int rpc_cancel(struct call *call, const void *request);
+int rpc_pause(struct call *call, const void *request);
+int rpc_resume(struct call *call, const void *request);
+int rpc_trigger(struct call *call, const void *request);
+int rpc_poke(struct call *call, const void *request);
+int rpc_kill(struct call *call, const void *request);
+int rpc_log(struct call *call, const void *request);

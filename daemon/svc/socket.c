@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may replace and remove the socket; the lock file
+ * itself stays, for a lock on a file that can be removed keeps nobody out.
+ */
+
+#include "daemon/svc/socket.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define BACKLOG 1024 /* a burst of scripts must not be refused */
+
+static int take_lock(const char *path, int *ret_fd) {
+	_cleanup_free_ char *lock_path = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (asprintf(&lock_path, "%s.lock", path) < 0)
+		return -ENOMEM;
+	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? SERVICE_SOCKET_E_BUSY : -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* We hold the lock, so nobody serves what is there. */
+static int remove_stale(const char *path) {
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return SERVICE_SOCKET_E_NO_SOCKET;
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int listen_at(const struct sockaddr_un *address, int *ret_fd) {
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	mode_t mask;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	mask = umask(0177);
+	r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	(void)umask(mask);
+	if (r < 0)
+		return r;
+	if (listen(fd, BACKLOG) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int service_socket_open(struct service_socket *ret, const char *path) {
+	struct service_socket result = SERVICE_SOCKET_INIT;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int r;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return SERVICE_SOCKET_E_TOO_LONG;
+	memcpy(address.sun_path, path, strlen(path));
+	r = take_lock(path, &result.lock_fd);
+	if (r == 0)
+		r = remove_stale(path);
+	if (r == 0)
+		r = listen_at(&address, &result.fd);
+	if (r == 0) {
+		result.path = strdup(path);
+		r = result.path ? 0 : -ENOMEM;
+	}
+	if (r != 0) {
+		close_fd(result.fd);
+		close_fd(result.lock_fd);
+		return r;
+	}
+	*ret = result;
+	return 0;
+}
+
+/* The directory is in /tmp, where everybody may make it first. */
+static int open_private_directory(const char *path, int *ret_fd) {
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ELOOP || errno == ENOTDIR || errno == EACCES ? SERVICE_SOCKET_E_UNSAFE : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		return SERVICE_SOCKET_E_UNSAFE;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno != EWOULDBLOCK)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int service_socket_open_private(struct service_socket *ret) {
+	_cleanup_close_ int directory_fd = -1;
+	char directory[64], path[80];
+	int r;
+
+	snprintf(directory, sizeof(directory), "/tmp/evloopd-%lu", (unsigned long)geteuid());
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	r = open_private_directory(directory, &directory_fd);
+	if (r != 0)
+		return r;
+	r = service_socket_open(ret, path);
+	if (r == 0)
+		ret->directory_fd = TAKE_FD(directory_fd);
+	return r;
+}
+
+void service_socket_close(struct service_socket *socket) {
+	if (socket->path)
+		(void)unlink(socket->path);
+	socket->fd = close_fd(socket->fd);
+	socket->lock_fd = close_fd(socket->lock_fd);
+	socket->directory_fd = close_fd(socket->directory_fd);
+	free(TAKE_PTR(socket->path));
+}

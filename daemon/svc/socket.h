@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The listening socket that the daemon makes itself, and the lock that keeps a second daemon off it. */
+
+#include "proto/base.h"
+
+struct service_socket {
+	char *path; /* NULL: none */
+	int fd;
+	int lock_fd;      /* PATH.lock, locked as long as we live */
+	int directory_fd; /* a private daemon's, locked so that systemd-tmpfiles(8) does not clean it; -1: none */
+};
+
+#define SERVICE_SOCKET_INIT \
+	{ .fd = -1, .lock_fd = -1, .directory_fd = -1 }
+
+enum {
+	SERVICE_SOCKET_E_BUSY = 1,  /* another daemon serves that path */
+	SERVICE_SOCKET_E_UNSAFE,    /* the private directory is not ours, or others may write to it */
+	SERVICE_SOCKET_E_TOO_LONG,  /* the path does not fit into a socket's address */
+	SERVICE_SOCKET_E_NO_SOCKET, /* there is something at that path which is not a socket */
+};
+
+/*
+ * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced.
+ * Return: 0, SERVICE_SOCKET_E_BUSY, _TOO_LONG, _NO_SOCKET, −errno.
+ */
+int service_socket_open(struct service_socket *ret, const char *path);
+
+/* The same at /tmp/evloopd-UID/socket, whose directory is made if need be.  Return: also SERVICE_SOCKET_E_UNSAFE. */
+int service_socket_open_private(struct service_socket *ret);
+
+/* Stop listening, remove the socket, let the next one in. */
+void service_socket_close(struct service_socket *socket);
