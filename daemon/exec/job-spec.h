@@ -14,5 +14,5 @@ struct job_spec {
 };
 
 /* The descriptors that evloop-exec is started with, beside the standard three. */
-#define JOB_SPEC_FD 3   /* the file */
+#define JOB_SPEC_FD 3 /* the file */
 #define JOB_STATUS_FD 4 /* a pipe: the errno if the command did not start, nothing if it did */
