@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The process around the loop.
+
+libdaemon_la_SOURCES += \
+	daemon/svc/ids.c daemon/svc/ids.h \
+	daemon/svc/log.c daemon/svc/log.h \
+	daemon/svc/socket.c daemon/svc/socket.h \
+	daemon/svc/spawn.c daemon/svc/spawn.h \
+	daemon/svc/systemd.h
+
+if SYSTEMD
+libdaemon_la_SOURCES += daemon/svc/systemd.c
+else
+libdaemon_la_SOURCES += daemon/svc/systemd-fallback.c
+endif

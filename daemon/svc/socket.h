@@ -7,17 +7,17 @@
 struct service_socket {
 	char *path; /* NULL: none */
 	int fd;
-	int lock_fd;      /* PATH.lock, locked as long as we live */
+	int lock_fd; /* PATH.lock, locked as long as we live */
 	int directory_fd; /* a private daemon's, locked so that systemd-tmpfiles(8) does not clean it; -1: none */
 };
 
-#define SERVICE_SOCKET_INIT \
+#define SERVICE_SOCKET_INIT                                                                                            \
 	{ .fd = -1, .lock_fd = -1, .directory_fd = -1 }
 
 enum {
-	SERVICE_SOCKET_E_BUSY = 1,  /* another daemon serves that path */
-	SERVICE_SOCKET_E_UNSAFE,    /* the private directory is not ours, or others may write to it */
-	SERVICE_SOCKET_E_TOO_LONG,  /* the path does not fit into a socket's address */
+	SERVICE_SOCKET_E_BUSY = 1, /* another daemon serves that path */
+	SERVICE_SOCKET_E_UNSAFE, /* the private directory is not ours, or others may write to it */
+	SERVICE_SOCKET_E_TOO_LONG, /* the path does not fit into a socket's address */
 	SERVICE_SOCKET_E_NO_SOCKET, /* there is something at that path which is not a socket */
 };
 

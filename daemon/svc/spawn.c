@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,16 +25,16 @@
 #include "daemon/exec/job-spec.h"
 #include "proto/limits.h"
 
-#define READ_SIZE 16384        /* bytes of output taken at once: one job's flood leaves the others their turn */
-#define READS_AT_EXIT 64       /* so much is still taken when the process has ended: more than a pipe holds */
-#define VARIABLES_MAX 8        /* EVLOOP_* */
+#define READ_SIZE 16384 /* bytes of output taken at once: one job's flood leaves the others their turn */
+#define READS_AT_EXIT 64 /* so much is still taken when the process has ended: more than a pipe holds */
+#define VARIABLES_MAX 8 /* EVLOOP_* */
 #define VARIABLE_SIZE 192
-#define FIRST_FREE_FD 16       /* ours stay above those that the child gets */
+#define FIRST_FREE_FD 16 /* ours stay above those that the child gets */
 
 struct process {
 	struct spawner *spawner;
 	LIST_ENTRY(process) link; /* spawner::processes */
-	struct run *run;          /* NULL: abandoned, nobody listens */
+	struct run *run; /* NULL: abandoned, nobody listens */
 	pid_t pid;
 	int pid_fd, output_fd, status_fd;
 	struct loop_io *exit_io, *output_io, *status_io;
@@ -245,8 +246,7 @@ static int set_attributes(posix_spawnattr_t *attributes) {
 
 	sigfillset(&all);
 	sigemptyset(&none);
-	r = posix_spawnattr_setflags(attributes,
-				     POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	r = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	if (r == 0)
 		r = posix_spawnattr_setsigdefault(attributes, &all);
 	if (r == 0)
@@ -368,8 +368,7 @@ int spawner_new(struct starter **ret, struct loop *loop, const char *exec_path, 
 
 	if (!spawner)
 		return -ENOMEM;
-	spawner->starter =
-		(struct starter){ .start = spawner_start, .kill = spawner_kill, .abandon = spawner_abandon };
+	spawner->starter = (struct starter){ .start = spawner_start, .kill = spawner_kill, .abandon = spawner_abandon };
 	spawner->loop = loop;
 	LIST_INIT(&spawner->processes);
 	spawner->exec_fd = raise_fd(open(exec_path, O_PATH | O_CLOEXEC));
