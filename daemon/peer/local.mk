@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# Who is connected, and what they may cost.
+
+libdaemon_la_SOURCES += \
+	daemon/peer/listener.c daemon/peer/listener.h \
+	daemon/peer/outbox.c daemon/peer/outbox.h \
+	daemon/peer/quota.c daemon/peer/quota.h \
+	daemon/peer/session.c daemon/peer/session.h

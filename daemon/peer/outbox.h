@@ -15,7 +15,7 @@
 struct kept_packet;
 
 struct outbox {
-	int fd;                 /* borrowed */
+	int fd; /* borrowed */
 	struct packet *scratch; /* borrowed: shared by all sessions; empty between two sessions' turns */
 	STAILQ_HEAD(, kept_packet) kept;
 	size_t kept_bytes;

@@ -52,9 +52,9 @@ const char *quota_name(enum quota_limit limit) {
 int quota_account(struct quota *quota, uid_t uid, struct account **ret) {
 	struct account *account;
 
-	LIST_FOREACH (account, &quota->accounts, link)
-		if (account->uid == uid)
-			break;
+	LIST_FOREACH(account, &quota->accounts, link)
+	if (account->uid == uid)
+		break;
 	if (!account) {
 		account = calloc(1, sizeof(*account));
 		if (!account)

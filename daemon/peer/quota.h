@@ -11,10 +11,10 @@
 #include "proto/base.h"
 
 enum quota_limit {
-	QUOTA_SESSIONS,      /* connections */
-	QUOTA_TIMERS,        /* armed timers, and attachments to them */
+	QUOTA_SESSIONS, /* connections */
+	QUOTA_TIMERS, /* armed timers, and attachments to them */
 	QUOTA_COMMAND_BYTES, /* of commands and their environments, and of kept output */
-	QUOTA_JOBS,          /* runs at the same time */
+	QUOTA_JOBS, /* runs at the same time */
 	QUOTA_MAX,
 };
 

@@ -23,7 +23,7 @@
 #include "proto/evloop.pb-c.h"
 
 #define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
-#define SOURCES_FREED_PER_TURN 4096        /* of sessions that have ended */
+#define SOURCES_FREED_PER_TURN 4096 /* of sessions that have ended */
 
 /* ---- the end of a session ---- */
 

@@ -27,13 +27,13 @@ struct session_ops {
 enum session_state {
 	SESSION_GREETING, /* connected, has not said hello */
 	SESSION_OPEN,
-	SESSION_FAILED,   /* the last word has been put into the outbox; closed when it has left */
-	SESSION_CLOSED,   /* the socket is gone, the sources are being freed, some in every turn */
+	SESSION_FAILED, /* the last word has been put into the outbox; closed when it has left */
+	SESSION_CLOSED, /* the socket is gone, the sources are being freed, some in every turn */
 };
 
 struct session {
 	struct sessions *sessions;
-	TAILQ_ENTRY(session) link;       /* sessions::greeting while it is, else sessions::all */
+	TAILQ_ENTRY(session) link; /* sessions::greeting while it is, else sessions::all */
 	TAILQ_ENTRY(session) ready_link; /* sessions::ready, if `ready` */
 	struct owner owner;
 	struct account *account; /* of its uid */
@@ -60,9 +60,9 @@ struct sessions {
 	const struct session_ops *ops;
 	void *userdata;
 	struct session_list greeting; /* the oldest first */
-	struct session_list all;      /* the others */
-	struct session_list ready;    /* those with something to say */
-	size_t n;                     /* that are not SESSION_CLOSED */
+	struct session_list all; /* the others */
+	struct session_list ready; /* those with something to say */
+	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
 	struct packet input, output; /* shared by all */
 	uint8_t *buffers;
