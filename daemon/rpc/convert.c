@@ -114,12 +114,12 @@ void convert_run(const struct run_info *run, Evloop__RunInfo *ret) {
 }
 
 /* The index of `value` in a table of `n`; n: it has none. */
-#define FIND(table, value)                                        \
-	({                                                        \
-		size_t found_ = 0;                                \
-		while (found_ < ARRAY_SIZE(table) && table[found_] != (value)) \
-			found_++;                                 \
-		found_;                                           \
+#define FIND(table, value)                                                                                             \
+	({                                                                                                             \
+		size_t found_ = 0;                                                                                     \
+		while (found_ < ARRAY_SIZE(table) && table[found_] != (value))                                         \
+			found_++;                                                                                      \
+		found_;                                                                                                \
 	})
 
 bool convert_to_clock(Evloop__Clock clock, enum timer_clock *ret) {
@@ -197,8 +197,8 @@ static bool fill_command(struct call *call, const struct command *command, bool 
 	if (!details)
 		return true;
 	ret->umask = command->umask;
-	ret->directory = (ProtobufCBinaryData){ .data = (uint8_t *)command->directory,
-						.len = strlen(command->directory) };
+	ret->directory =
+		(ProtobufCBinaryData){ .data = (uint8_t *)command->directory, .len = strlen(command->directory) };
 	return copy_environment_names(call, command->environment, ret);
 }
 

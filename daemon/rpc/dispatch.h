@@ -17,9 +17,9 @@ struct rpc {
 	struct loop *loop;
 	struct scheduler *scheduler;
 	const struct quota *quota;
-	bool executes;           /* timers may carry commands */
+	bool executes; /* timers may carry commands */
 	uint64_t time_namespace; /* inode of our own; 0: unknown */
-	struct arena arena;      /* of the request being handled, and its reply */
+	struct arena arena; /* of the request being handled, and its reply */
 };
 
 /* One request being handled. */
@@ -32,8 +32,7 @@ struct call {
 };
 
 /* Return: 0, -ENOMEM. */
-int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, const struct quota *quota,
-	     bool executes);
+int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, const struct quota *quota, bool executes);
 void rpc_deinit(struct rpc *rpc);
 
 /* How sessions reach this layer; the userdata is a struct rpc. */

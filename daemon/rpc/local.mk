@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The only place where messages meet the core.
+
+libdaemon_la_SOURCES += \
+	daemon/rpc/convert.c daemon/rpc/convert.h \
+	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
+	daemon/rpc/notify.c daemon/rpc/notify.h \
+	daemon/rpc/rpc-manage.c \
+	daemon/rpc/rpc-session.c \
+	daemon/rpc/rpc-timer.c \
+	daemon/rpc/target.c daemon/rpc/target.h

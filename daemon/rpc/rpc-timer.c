@@ -22,8 +22,8 @@
 static bool check_range(struct call *call, const char *field, int64_t value, int64_t least) {
 	if (value >= least && value <= TIME_NS_MAX)
 		return true;
-	return REFUSE(call, OUT_OF_RANGE, "%s is %" PRId64 ", not between %" PRId64 " and %" PRId64, field, value, least,
-		      TIME_NS_MAX);
+	return REFUSE(call, OUT_OF_RANGE, "%s is %" PRId64 ", not between %" PRId64 " and %" PRId64, field, value,
+		      least, TIME_NS_MAX);
 }
 
 static bool is_first(char c) {
@@ -44,9 +44,10 @@ static bool check_name(struct call *call, const char *name) {
 		return REFUSE(call, INVALID, "the name has %zu bytes, more than %d", n, NAME_LENGTH_MAX);
 	for (size_t i = 0; i < n; i++)
 		if (!(i == 0 ? is_first(name[i]) : is_further(name[i])))
-			return REFUSE(call, INVALID,
-				      "the name '%s' is not made of letters, digits and ._:@/- with a letter or _ first",
-				      name);
+			return REFUSE(
+				call, INVALID,
+				"the name '%s' is not made of letters, digits and ._:@/- with a letter or _ first",
+				name);
 	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
 		if (strncmp(name, reserved[i], strlen(reserved[i])) == 0)
 			return REFUSE(call, INVALID, "the name '%s' begins with %s, which is reserved", name,
@@ -102,7 +103,8 @@ static bool check_schedule(struct call *call, const Evloop__TimerSpec *request, 
 	if (!resolve_deadline(call, ret->clock, request->relative, request->deadline_ns, &ret->deadline_ns,
 			      &ret->delay_ns))
 		return false;
-	if (!check_range(call, "slack_ns", request->slack_ns, 0) || !check_range(call, "delay_ns", request->delay_ns, 0))
+	if (!check_range(call, "slack_ns", request->slack_ns, 0) ||
+	    !check_range(call, "delay_ns", request->delay_ns, 0))
 		return false;
 	ret->slack_ns = request->slack_ns;
 	if (ret->kind == TIMER_KIND_AFTER && ret->delay_ns < 0)
@@ -111,7 +113,8 @@ static bool check_schedule(struct call *call, const Evloop__TimerSpec *request, 
 					: MAX(ret->deadline_ns - loop_now(call->rpc->loop)->ns[ret->clock], 0);
 	if (ret->kind != TIMER_KIND_EVERY)
 		return true;
-	if (!check_range(call, "period_ns", request->period_ns, 1) || !check_range(call, "until_ns", request->until_ns, 0))
+	if (!check_range(call, "period_ns", request->period_ns, 1) ||
+	    !check_range(call, "until_ns", request->until_ns, 0))
 		return false;
 	ret->period_ns = request->period_ns;
 	ret->count = request->count;
@@ -138,8 +141,9 @@ static bool check_command(struct call *call, const Evloop__Command *request) {
 	enum overlap overlap;
 
 	if (!call->rpc->executes)
-		return REFUSE(call, UNSUPPORTED,
-			      "the system's instance runs no commands: use your own (systemctl --user start evloopd.socket)");
+		return REFUSE(
+			call, UNSUPPORTED,
+			"the system's instance runs no commands: use your own (systemctl --user start evloopd.socket)");
 	if (request->n_argv == 0 || request->argv[0].len == 0)
 		return REFUSE(call, INVALID, "the command has no first word");
 	if (!check_words(call, "argv", request->argv, request->n_argv, &size) ||

@@ -19,7 +19,8 @@ bool target_check(struct call *call, const Evloop__Target *target) {
 		return false;
 	}
 	if (strlen(target->glob) > NAME_LENGTH_MAX) {
-		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "the pattern has more than %d bytes", NAME_LENGTH_MAX);
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "the pattern has more than %d bytes",
+			    NAME_LENGTH_MAX);
 		return false;
 	}
 	return true;
