@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# The daemon: everything but main() in a library of its own, so that any test can link any part.
+
+noinst_LTLIBRARIES += libdaemon.la
+libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h
+libdaemon_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(LIBSYSTEMD_CFLAGS)
+libdaemon_la_LIBADD = libcore.la libproto.la $(LIBSYSTEMD_LIBS)
+
+sbin_PROGRAMS += evloopd
+evloopd_SOURCES = daemon/main.c
+evloopd_CPPFLAGS = $(AM_CPPFLAGS) -DEVLOOP_EXEC_PATH='"$(libexecdir)/evloop-exec"'
+evloopd_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+evloopd_LDADD = libdaemon.la

@@ -222,7 +222,8 @@ static int take_sockets(int *fds, size_t *ret_n) {
 	int first, n = systemd_listen_fds(&first);
 
 	if (n <= 0) {
-		log_error("nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
+		log_error(
+			"nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
 		return EX_USAGE;
 	}
 	if (n > LISTENERS_MAX) {

@@ -12,13 +12,13 @@
 
 struct manager_options {
 	const int *listen_fds; /* listening, non-blocking; borrowed */
-	size_t n_listen_fds;   /* <= LISTENERS_MAX */
+	size_t n_listen_fds; /* <= LISTENERS_MAX */
 	const struct quota *quota;
-	bool executes;             /* a user's own instance */
-	const char *exec_helper;   /* path of evloop-exec */
-	const char *socket_path;   /* for jobs: EVLOOP_SOCKET; NULL: unknown */
-	const char *ids_path;      /* NULL: ids are not remembered */
-	int64_t exit_idle_ns;      /* leave after being idle for so long; 0: stay */
+	bool executes; /* a user's own instance */
+	const char *exec_helper; /* path of evloop-exec */
+	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
+	const char *ids_path; /* NULL: ids are not remembered */
+	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
 };
 
 struct manager {
