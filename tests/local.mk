@@ -6,7 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_top_srcdir)'; builddir='$(abs_top_builddir)'; export srcdir builddir; \
 	EVLOOPD='$(abs_top_builddir)/evloopd'; EVLOOP='$(abs_top_builddir)/evloop'; export EVLOOPD EVLOOP; \
 	EVLOOP_EXEC='$(abs_top_builddir)/evloop-exec'; export EVLOOP_EXEC; \
-	CC='$(CC)'; CXX='$(CXX)'; PYTHON='$(PYTHON_PROTOBUF)'; export CC CXX PYTHON; \
+	CC='$(CC)'; CXX='$(CXX)'; PYTHON='$(PYTHON_PROTOBUF)'; PROTOC='$(PROTOC)'; export CC CXX PYTHON PROTOC; \
 	unset EVLOOP_SOCKET EVLOOP_DEBUG EVLOOP_AUTOSTART;
 
 # A test that hangs is one that fails.
@@ -16,11 +16,13 @@ AM_LOG_FLAGS = -k 10 300
 dist_check_SCRIPTS += \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
+	tests/check-protocol.sh \
 	tests/check-style.sh \
 	tests/check-symbols.sh
 TESTS += \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
+	tests/check-protocol.sh \
 	tests/check-style.sh \
 	tests/check-symbols.sh
 EXTRA_DIST += tests/run-with-daemon.sh

@@ -19,12 +19,12 @@ static void put_size(uint8_t *p, uint32_t size) {
 
 /* The example of PROTOCOL.md, byte for byte. */
 static void test_vector(void **state _unused_) {
-	static const uint8_t expected[] = { 0x14, 0, 0, 0, 0x11, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t expected[] = { 0x12, 0, 0, 0, 0x11, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0 };
 	static const uint8_t large[] = { 0x0f, 0x00, 0x01, 0x00, 0xfe, 0xca, 0xff, 0x10,
 					 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01 };
 	uint8_t bytes[FRAME_HEADER_SIZE];
 
-	frame_encode(bytes, &(struct frame){ .method = 17, .kind = FRAME_ONEWAY, .serial = 7, .body_size = 4 });
+	frame_encode(bytes, &(struct frame){ .method = 17, .kind = FRAME_ONEWAY, .serial = 7, .body_size = 2 });
 	assert_memory_equal(bytes, expected, sizeof(expected));
 	frame_encode(bytes, &(struct frame){ .method = 0xcafe,
 					     .kind = 0xff,
