@@ -88,7 +88,8 @@ core_tests = \
 	tests/unit/test-scheduler \
 	tests/unit/test-simulation \
 	tests/unit/test-source \
-	tests/unit/test-timer
+	tests/unit/test-timer \
+	tests/unit/test-timer-name
 check_PROGRAMS += $(core_tests)
 TESTS += $(core_tests)
 core_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -127,7 +128,11 @@ tests_unit_test_source_SOURCES = tests/unit/test-source.c $(core_world)
 tests_unit_test_source_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_source_LDADD = $(core_test_LDADD)
 
-tests_unit_test_timer_SOURCES = tests/unit/test-timer.c $(core_world)
+tests_unit_test_timer_SOURCES = tests/unit/test-timer.c tests/unit/timer-fixture.h $(core_world)
 tests_unit_test_timer_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_LDADD = $(core_test_LDADD)
+
+tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/timer-fixture.h $(core_world)
+tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
 endif
