@@ -82,14 +82,12 @@ bool target_init(Evloop__Target *target, const char *operand) {
 	return operand[0] != '\0';
 }
 
-static int visit_page(const Evloop__ListReply *page, Evloop__ListRequest *request, timer_visitor visitor,
-		      void *userdata) {
+static int visit_page(const Evloop__ListReply *page, timer_visitor visitor, void *userdata) {
 	for (size_t i = 0; i < page->n_timers; i++) {
 		int status = visitor(page->timers[i], userdata);
 
 		if (status != 0)
 			return status;
-		request->after = page->timers[i]->id;
 	}
 	return 0;
 }
@@ -114,10 +112,11 @@ int daemon_list(struct evl *evl, Evloop__ListRequest *request, const char *opera
 			return complain_call(evl, r, operand);
 		page = (const Evloop__ListReply *)reply;
 		found |= page->n_timers > 0;
-		r = visit_page(page, request, visitor, userdata);
+		r = visit_page(page, visitor, userdata);
 		if (r != 0)
 			return r;
-		more = page->more && page->n_timers > 0;
+		more = page->more;
+		request->after = page->next;
 	}
 	return operand && !found && !request->failed ? complain_no_timer(operand) : 0;
 }

@@ -82,10 +82,10 @@ static int manage(struct evl *evl, const struct order *order, const char *operan
 			if (r == EX_IOERR)
 				return 1;
 			status = status != 0 ? status : r;
-			request.after = reply->results[i]->id;
 		}
 		found |= reply->n_results > 0;
-		more = reply->more && reply->n_results > 0;
+		more = reply->more;
+		request.after = reply->next;
 	}
 	return found ? status : complain_no_timer(operand);
 }
