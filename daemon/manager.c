@@ -6,19 +6,37 @@
 
 #include "daemon/manager.h"
 
+#include <malloc.h>
 #include <signal.h>
+#include <string.h>
 
 #include "daemon/core/loop.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/svc/log.h"
 #include "daemon/svc/spawn.h"
 
+#define TRIM_TIMERS 65536 /* it takes so many to leave memory worth giving back */
+
 /* ---- the turn ---- */
+
+/* Most of many timers have gone: the allocator keeps their memory unless it is told. */
+static void give_memory_back(struct manager *manager) {
+	struct scheduler_stats stats;
+
+	scheduler_stats(manager->scheduler, &stats);
+	manager->most_timers = MAX(manager->most_timers, stats.timers);
+	if (manager->most_timers < TRIM_TIMERS || stats.timers > manager->most_timers / 8)
+		return;
+	manager->most_timers = stats.timers;
+	(void)malloc_trim(0);
+}
 
 static bool manager_flush(void *userdata) {
 	struct manager *manager = userdata;
+	bool more = sessions_flush(&manager->sessions);
 
-	return sessions_flush(&manager->sessions);
+	give_memory_back(manager);
+	return more;
 }
 
 static bool is_idle(const struct manager *manager) {
@@ -93,8 +111,10 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 
 	if (options->executes) {
 		r = spawner_new(&manager->starter, manager->loop, options->exec_helper, options->socket_path);
-		if (r < 0)
+		if (r < 0) {
+			log_error("cannot use %s, which starts commands: %s", options->exec_helper, strerror(-r));
 			return r;
+		}
 	}
 	r = scheduler_new(&manager->scheduler, loop_refresh(manager->loop), manager->starter);
 	if (r < 0)

@@ -32,6 +32,7 @@ struct manager {
 	size_t n_listeners;
 	struct ids ids;
 	int64_t exit_idle_ns;
+	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */
 };
 
