@@ -7,3 +7,26 @@ tests_e2e_test_lib_cxx_SOURCES = tests/e2e/test-lib-cxx.cc
 tests_e2e_test_lib_cxx_CPPFLAGS = -I$(top_srcdir)/client
 tests_e2e_test_lib_cxx_CXXFLAGS = $(AM_CXXFLAGS) -std=c++11 -pedantic
 tests_e2e_test_lib_cxx_LDADD = libevloop.la
+
+dist_check_SCRIPTS += tests/e2e/test-lib-examples.sh
+TESTS += tests/e2e/test-lib-examples.sh
+
+if CMOCKA
+lib_e2e_tests = \
+	tests/e2e/test-lib-sources \
+	tests/e2e/test-lib-timers
+check_PROGRAMS += $(lib_e2e_tests)
+TESTS += $(lib_e2e_tests)
+# As users have it: the shared library and nothing of its inside.
+lib_e2e_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+lib_e2e_LDADD = libevloop.la $(CMOCKA_LIBS)
+daemon_fixture = tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h
+
+tests_e2e_test_lib_sources_SOURCES = tests/e2e/test-lib-sources.c $(daemon_fixture)
+tests_e2e_test_lib_sources_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_lib_sources_LDADD = $(lib_e2e_LDADD)
+
+tests_e2e_test_lib_timers_SOURCES = tests/e2e/test-lib-timers.c $(daemon_fixture)
+tests_e2e_test_lib_timers_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_lib_timers_LDADD = $(lib_e2e_LDADD)
+endif
