@@ -6,7 +6,6 @@
 #     evloopd(8)     every option of --help, every limit of proto/limits.h with its value
 #     evloop(1)      every verb, and every option of each verb's --help
 #     libevloop(3)   every function, constant and structure member of evloop.h
-#     PROTOCOL.md    every method with its number
 #     *.md           every file that is named exists
 set -eu
 builddir=$PWD
@@ -53,19 +52,7 @@ man=contrib/man
 page_options $man/evloopd.8 >"$scratch/2"
 same "evloopd --help" "evloopd(8)"
 
-# Macro and value of each limit, as the compiler sees it.
-sed -nE 's/^#define ([A-Z_]+) .*/\1/p' proto/limits.h >"$scratch/macros"
-{
-    echo '#include <inttypes.h>'
-    echo '#include <stdio.h>'
-    echo '#include "proto/base.h"'
-    echo '#include "proto/limits.h"'
-    echo 'int main(void) {'
-    sed -E 's/.*/printf("%s %" PRId64 "\\n", "&", (int64_t)(&));/' "$scratch/macros"
-    echo 'return 0; }'
-} >"$scratch/limits.c"
-${CC:-cc} -I. "$scratch/limits.c" -o "$scratch/limits"
-"$scratch/limits" >"$scratch/values"
+tests/print-limits.sh >"$scratch/values"
 [ -s "$scratch/values" ] || complain "proto/limits.h: no limits found"
 # shellcheck disable=SC2094 # only read
 while read -r macro value; do
@@ -83,7 +70,7 @@ while read -r macro value; do
     esac
 done <"$scratch/values"
 sed -nE 's/^\.It Dv ([A-Z_]+) Ta .*/\1/p' $man/evloopd.8 >"$scratch/2"
-grep -v '^LIMIT_' "$scratch/macros" >"$scratch/1"
+sed -n '/^LIMIT_/!s/ .*//p' "$scratch/values" >"$scratch/1"
 same "proto/limits.h" "evloopd(8)"
 
 # ---- evloop(1) -------------------------------------------------------------------------------------------------------
@@ -122,15 +109,6 @@ done >>"$scratch/lacking"
 while read -r word; do
     complain "libevloop(3): nothing about $word of evloop.h"
 done <"$scratch/lacking"
-
-# ---- PROTOCOL.md -----------------------------------------------------------------------------------------------------
-
-sed -nE 's/^\t(METHOD_[A-Z_]+) = ([0-9]+);.*/\1 \2/p' proto/evloop.proto | grep -v '^METHOD_NONE ' >"$scratch/methods"
-[ -s "$scratch/methods" ] || complain "evloop.proto: no methods found"
-while read -r method number; do
-    grep -wE "(METHOD_)?${method#METHOD_}" proto/PROTOCOL.md | grep -qw "$number" ||
-        complain "PROTOCOL.md: no line with $method and its number $number"
-done <"$scratch/methods"
 
 # ---- files named in the prose --------------------------------------------------------------------------------------
 

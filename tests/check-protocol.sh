@@ -25,18 +25,7 @@ same() {
 
 # ---- limits: NAME VALUE, those of a uid NAME VALUE USER'S-VALUE ----
 
-sed -nE 's/^#define ([A-Z_]+) .*/\1/p' proto/limits.h >"$scratch/names"
-{
-    echo '#include <inttypes.h>'
-    echo '#include <stdio.h>'
-    echo '#include "proto/base.h"'
-    echo '#include "proto/limits.h"'
-    echo 'int main(void) {'
-    sed 's/.*/printf("%s %" PRId64 "\\n", "&", (int64_t)(&));/' "$scratch/names"
-    echo 'return 0; }'
-} >"$scratch/limits.c"
-${CC:-cc} -I. "$scratch/limits.c" -o "$scratch/limits"
-"$scratch/limits" | awk '
+tests/print-limits.sh | awk '
     $1 ~ /^LIMIT_.*_USER$/ { name = $1; sub("_USER$", "", name); value[name] = value[name] " " $2; next }
     { value[$1] = $2 }
     END { for (name in value) print name, value[name] }

@@ -5,16 +5,11 @@
 # it prints is compared with the lines below it, but for numbers and blanks.
 set -eu
 
-scratch=$(mktemp -d)
-daemon=
-# shellcheck disable=SC2317 # called by the trap
-clean_up() {
-    [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
-    rm -rf "$scratch"
-}
-trap clean_up EXIT
+tests=$(cd "$(dirname "$0")" && pwd)
+[ -n "${EVLOOP_SOCKET:-}" ] || exec "$tests/run-with-daemon.sh" "$tests/check-readme.sh"
 
-readme=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)/README.md
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/bin" "$scratch/work"
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$EVLOOP" >"$scratch/bin/evloop"
 # What the reader has and we have not.
@@ -23,15 +18,7 @@ for stub in bin/make work/alarm work/report; do
 done
 chmod +x "$scratch"/bin/* "$scratch"/work/*
 PATH=$scratch/bin:$PATH
-EVLOOP_SOCKET=$scratch/socket
-export PATH EVLOOP_SOCKET
 cd "$scratch/work"
-
-mkfifo "$scratch/ready"
-"$EVLOOPD" --socket "$EVLOOP_SOCKET" --ready-fd 3 3>"$scratch/ready" &
-daemon=$!
-read -r word <"$scratch/ready"
-[ "$word" = READY ]
 
 # Durations, numbers and the width of columns differ from run to run.
 likeness() {
@@ -52,7 +39,7 @@ compare() {
 }
 
 command=
-exec 4<"$readme"
+exec 4<"$tests/../README.md"
 while IFS= read -r line <&4 || [ -n "$line" ]; do
     case $line in
     '    $ '*)
@@ -60,7 +47,7 @@ while IFS= read -r line <&4 || [ -n "$line" ]; do
         command=${line#'    $ '}
         commands=$((commands + 1))
         : >"$scratch/said"
-        { eval "$command"; } >"$scratch/printed" 2>&1 </dev/null || true
+        { eval "$command"; } >"$scratch/printed" 2>&1 </dev/null 4<&- || true
         ;;
     '    '*)
         [ -z "$command" ] || echo "${line#'    '}" >>"$scratch/said"

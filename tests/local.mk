@@ -14,15 +14,19 @@ LOG_COMPILER = timeout
 AM_LOG_FLAGS = -k 10 300
 
 dist_check_SCRIPTS += \
+	tests/check-docs.sh \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
 	tests/check-protocol.sh \
+	tests/check-readme.sh \
 	tests/check-style.sh \
 	tests/check-symbols.sh
 TESTS += \
+	tests/check-docs.sh \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
 	tests/check-protocol.sh \
+	tests/check-readme.sh \
 	tests/check-style.sh \
 	tests/check-symbols.sh
-EXTRA_DIST += tests/run-with-daemon.sh
+EXTRA_DIST += tests/print-limits.sh tests/run-with-daemon.sh
