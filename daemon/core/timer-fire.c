@@ -154,6 +154,12 @@ static void timer_finish(struct timer *timer) {
 		timer_free(TAILQ_FIRST(&tenant->finished)->timer);
 }
 
+void timer_settle(struct timer *timer) {
+	if (timer_has(timer, TIMER_SPENT) && !timer_has(timer, TIMER_FINISHED) &&
+	    (!timer->extra->job || !job_is_busy(timer->extra->job)))
+		timer_finish(timer);
+}
+
 void timer_spend(struct timer *timer, enum source_end end) {
 	timer_set(timer, TIMER_SPENT);
 	timer_clear(timer, TIMER_PAUSED);
@@ -161,8 +167,7 @@ void timer_spend(struct timer *timer, enum source_end end) {
 		timer->extra->end = end;
 
 	if (timer_has(timer, TIMER_DETACHED)) {
-		if (!timer->extra->job || !job_is_busy(timer->extra->job))
-			timer_finish(timer);
+		timer_settle(timer);
 		return;
 	}
 	if (timer->extra)
@@ -191,8 +196,8 @@ static void timer_job_exited(void *userdata, const struct run_info *run, bool id
 
 	LIST_FOREACH(attachment, &timer->extra->attachments, link)
 	attachment_exited(attachment, run);
-	if (idle && timer_has(timer, TIMER_SPENT) && !timer_has(timer, TIMER_FINISHED))
-		timer_finish(timer);
+	if (idle)
+		timer_settle(timer);
 }
 
 const struct job_ops timer_job_ops = {

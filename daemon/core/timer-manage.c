@@ -143,6 +143,7 @@ int timer_kill(struct timer *timer, int signal_number) {
 	if (!timer->extra || !timer->extra->job)
 		return TIMER_E_NO_COMMAND;
 	r = job_kill(timer->extra->job, signal_number, timer_tenant(timer)->scheduler->now.ns[TIMER_CLOCK_BOOTTIME]);
+	timer_settle(timer); /* runs that waited for their turn were dropped */
 	return r > 0 ? TIMER_E_NOT_RUNNING : r;
 }
 

@@ -124,6 +124,9 @@ int64_t timer_next_nominal(const struct timer *timer, int64_t now_ns);
 /* It will not fire any more, is in no queue, and `end` says why.  The timer may be gone afterwards, unless something is pending. */
 void timer_spend(struct timer *timer, enum source_end end);
 
+/* A detached timer is finished once it is spent and its job is idle. */
+void timer_settle(struct timer *timer);
+
 /* It has no nominal time left and ends without a fire: its owner is told so. */
 void timer_expire(struct timer *timer);
 

@@ -96,7 +96,7 @@ core_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 core_test_LDADD = libcore.la $(LIBEVENT_LIBS) $(CMOCKA_LIBS)
 core_world = \
 	tests/unit/core-world.c tests/unit/core-world.h \
-	tests/unit/fake-job.c tests/unit/fake-job.h \
+	tests/unit/fake-starter.c tests/unit/fake-starter.h \
 	tests/unit/test.h
 
 tests_unit_test_core_oom_SOURCES = tests/unit/test-core-oom.c $(core_world)

@@ -317,14 +317,14 @@ static void test_command(void **state) {
 	spec.command = fake_command("true");
 	timer = world_arm(&f->world, &f->client, &spec);
 	assert_true(describe(timer).detached);
-	assert_ptr_equal(describe(timer).command, fake_job->command);
+	assert_string_equal(describe(timer).command->argv[0], "true");
 	world_run(&f->world, 107);
-	assert_int_equal(fake_job->fires, 1);
-	assert_int_equal(fake_job->last.id, timer_id(timer));
-	assert_string_equal(fake_job->last.name, "a");
-	assert_int_equal(fake_job->last.fire_seq, 1);
-	assert_int_equal(fake_job->last.scheduled_ns, WORLD_START + 100);
-	assert_int_equal(fake_job->last.lateness_ns, 7);
+	assert_int_equal(f->fake.starts, 1);
+	assert_int_equal(f->fake.request.id, timer_id(timer));
+	assert_string_equal(f->fake.request.name, "a");
+	assert_int_equal(f->fake.request.fire_seq, 1);
+	assert_int_equal(f->fake.request.scheduled_ns, WORLD_START + 100);
+	assert_int_equal(f->fake.request.lateness_ns, 7);
 	assert_int_equal(describe(timer).state, TIMER_STATE_RUNNING);
 	assert_int_equal(describe(timer).end, SOURCE_END_NONE);
 	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
@@ -333,13 +333,13 @@ static void test_command(void **state) {
 	/* It has fired, and cannot be cancelled any more; nor does it hear of output it did not ask for. */
 	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_GONE);
 	assert_int_equal(timer_attach(timer, &f->other.owner, 2, true), 0);
-	fake_job_write(fake_job, 17);
+	run_output(f->fake.run, "17 bytes of output", 17);
 	assert_int_equal(client_expect(&f->other, 2, EVENT_TYPE_OUTPUT).output_end, 17);
 	client_expect_none(&f->client);
 	assert_int_equal(timer_kill(timer, 9), 0);
-	assert_int_equal(fake_job->signal_number, 9);
+	assert_int_equal(f->fake.signal_number, 9);
 
-	fake_job_exit(fake_job, 3);
+	fake_starter_exit(&f->fake, 3, world_boottime(&f->world));
 	event = client_expect(&f->client, 1, EVENT_TYPE_EXITED);
 	assert_int_equal(event.run->status, 3);
 	event = client_expect(&f->client, 1, EVENT_TYPE_ENDED);
@@ -375,14 +375,14 @@ static void test_command_cancelled(void **state) {
 	assert_int_equal(describe(timer).state, TIMER_STATE_RUNNING);
 	assert_int_equal(describe(timer).end, SOURCE_END_CANCELLED);
 	world_run(&f->world, 1000);
-	assert_int_equal(fake_job->fires, 1);
+	assert_int_equal(f->fake.starts, 1);
 	client_expect_none(&f->other);
 
 	/* Its name is free. */
 	assert_int_equal(arm(f, &f->client, named(1, "a", 5000), &second, &change), 0);
 	assert_int_equal(change, TIMER_CHANGE_CREATED);
 	assert_ptr_equal(find(f, "a"), second);
-	fake_job_exit(fake_job, 0);
+	fake_starter_exit(&f->fake, 0, world_boottime(&f->world));
 	client_expect(&f->other, 2, EVENT_TYPE_EXITED);
 	assert_int_equal(client_expect(&f->other, 2, EVENT_TYPE_ENDED).end, SOURCE_END_CANCELLED);
 	assert_ptr_equal(find(f, "a"), second);
@@ -393,11 +393,9 @@ static void test_command_named(void **state) {
 	struct timer_spec spec = named(0, "a", 100);
 	struct timer *first, *timer;
 	enum timer_change change;
-	struct job *job;
 
 	spec.command = fake_command("true");
 	first = world_arm(&f->world, &f->client, &spec);
-	job = fake_job;
 	world_run(&f->world, 100);
 
 	/* While its last run goes on, the name is taken. */
@@ -420,11 +418,11 @@ static void test_command_named(void **state) {
 	assert_int_equal(timer_arm(f->world.scheduler, &f->client.owner, &spec, &timer, &change), 0);
 	assert_int_equal(change, TIMER_CHANGE_UPDATED);
 	assert_string_equal(describe(first).command->argv[0], "false");
-	fake_job_exit(job, 0);
+	fake_starter_exit(&f->fake, 0, world_boottime(&f->world));
 	assert_int_equal(describe(first).state, TIMER_STATE_ARMED);
 	world_run(&f->world, 100);
-	assert_int_equal(job->fires, 2);
-	assert_int_equal(job->last.fire_seq, 2);
+	assert_int_equal(f->fake.starts, 2);
+	assert_int_equal(f->fake.request.fire_seq, 2);
 
 	/* REPLACE: a new timer; the old one ends with its run. */
 	spec.name_mode = NAME_MODE_REPLACE;
@@ -435,12 +433,12 @@ static void test_command_named(void **state) {
 	assert_ptr_not_equal(timer, first);
 	assert_ptr_equal(find(f, "a"), timer);
 	assert_int_equal(describe(first).state, TIMER_STATE_RUNNING);
-	fake_job_exit(job, 0);
+	fake_starter_exit(&f->fake, 0, world_boottime(&f->world));
 	assert_int_equal(describe(first).state, TIMER_STATE_FINISHED);
 	assert_int_equal(describe(first).end, SOURCE_END_DONE);
 }
 
-/* Nothing was started: then it is over at once. */
+/* No process was made: that is how its run ends, and with it the timer. */
 static void test_command_refused(void **state) {
 	struct fixture *f = *state;
 	struct timer_spec spec = named(1, "a", 100);
@@ -448,11 +446,37 @@ static void test_command_refused(void **state) {
 
 	spec.command = fake_command("true");
 	timer = world_arm(&f->world, &f->client, &spec);
-	fake_job->refuses = true;
+	f->fake.refuses = true;
 	world_run(&f->world, 100);
 	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	client_expect_none(&f->client);
+	world_run(&f->world, 0);
+	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_EXITED).run->status, 127);
 	client_expect(&f->client, 1, EVENT_TYPE_ENDED);
 	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
+}
+
+/* Runs of a uid are limited; one that only waits is dropped by KILL, and then nothing is left to wait for. */
+static void test_command_waiting(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	struct timer *first, *second;
+
+	scheduler_set_job_limit(f->world.scheduler, 1);
+	spec.command = fake_command("true");
+	first = world_arm(&f->world, &f->client, &spec);
+	spec = named(2, "b", 100);
+	spec.command = fake_command("true");
+	second = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 100);
+	assert_int_equal(f->fake.starts, 1);
+	assert_int_equal(describe(second).state, TIMER_STATE_RUNNING);
+	assert_int_equal(timer_kill(second, 9), TIMER_E_NOT_RUNNING);
+	assert_int_equal(describe(second).state, TIMER_STATE_FINISHED);
+	assert_int_equal(describe(first).state, TIMER_STATE_RUNNING);
+	fake_starter_exit(&f->fake, 0, world_boottime(&f->world));
+	assert_int_equal(f->fake.starts, 1);
+	assert_int_equal(describe(first).state, TIMER_STATE_FINISHED);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -472,6 +496,7 @@ int main(void) {
 		TEST(test_command_cancelled),
 		TEST(test_command_named),
 		TEST(test_command_refused),
+		TEST(test_command_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

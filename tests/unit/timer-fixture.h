@@ -3,10 +3,11 @@
 /* Two owners of one uid, and the kinds of timers that tests arm most. */
 
 #include "tests/unit/core-world.h"
-#include "tests/unit/fake-job.h"
+#include "tests/unit/fake-starter.h"
 #include "tests/unit/test.h"
 
 struct fixture {
+	struct fake_starter fake;
 	struct world world;
 	struct client client; /* of uid 1000, as `other` */
 	struct client other;
@@ -16,7 +17,8 @@ static inline int setup(void **state) {
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	world_init_with(&f->world, fake_starter());
+	fake_starter_init(&f->fake);
+	world_init_with(&f->world, &f->fake.starter);
 	client_init(&f->client, &f->world, 1000);
 	client_init(&f->other, &f->world, 1000);
 	*state = f;
@@ -29,7 +31,6 @@ static inline int teardown(void **state) {
 	client_deinit(&f->client);
 	client_deinit(&f->other);
 	world_deinit(&f->world);
-	assert_int_equal(fake_jobs, 0);
 	free(f);
 	return 0;
 }
