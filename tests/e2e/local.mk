@@ -13,6 +13,7 @@ TESTS += tests/e2e/test-lib-examples.sh
 
 if CMOCKA
 lib_e2e_tests = \
+	tests/e2e/test-lib-loss \
 	tests/e2e/test-lib-sources \
 	tests/e2e/test-lib-timers
 check_PROGRAMS += $(lib_e2e_tests)
@@ -21,6 +22,10 @@ TESTS += $(lib_e2e_tests)
 lib_e2e_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 lib_e2e_LDADD = libevloop.la $(CMOCKA_LIBS)
 daemon_fixture = tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h
+
+tests_e2e_test_lib_loss_SOURCES = tests/e2e/test-lib-loss.c $(daemon_fixture)
+tests_e2e_test_lib_loss_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_lib_loss_LDADD = $(lib_e2e_LDADD)
 
 tests_e2e_test_lib_sources_SOURCES = tests/e2e/test-lib-sources.c $(daemon_fixture)
 tests_e2e_test_lib_sources_CFLAGS = $(lib_e2e_CFLAGS)
