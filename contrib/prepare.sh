@@ -36,6 +36,7 @@ check  pc:libuv                libuv1-dev            libuv-devel
 check  cmd:mandoc              mandoc                mandoc
 check  cmd:clang-format        clang-format          clang-tools-extra
 check  cmd:xz                  xz-utils              xz
+check  cmd:jq                  jq                    jq
 END
 }
 
