@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,9 @@ int main(void) {
 	argv = next_strings(&p, spec->n_argv);
 	environ = next_strings(&p, spec->n_environment);
 	umask(spec->umask);
+	/* The end of the status pipe says that the command runs; what the daemon was started with is none of its business. */
+	if (close_range(JOB_SPEC_FD, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		fail("part", "descriptors", errno);
 	if (chdir(directory) < 0) {
 		int error = errno;
 
