@@ -33,25 +33,27 @@ enum column {
 	COLUMN_COMMAND,
 };
 
-static struct libscols_table *new_table(void) {
+static int set_up(struct libscols_table *table) {
 	static const char *const columns[] = { "ID", "NAME", "KIND", "NEXT", "LAST", "COMMAND" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		/* On a terminal the command gets what room is left. */
+		if (!scols_table_new_column(table, columns[i], 0, i == COLUMN_COMMAND ? SCOLS_FL_TRUNC : 0))
+			return -ENOMEM;
+	/* What is not printable is escaped by text.c. */
+	scols_table_enable_noencoding(table, 1);
+	return scols_table_set_column_separator(table, "  ");
+}
+
+static struct libscols_table *new_table(void) {
 	struct libscols_table *table;
 
 	scols_init_debug(0);
 	table = scols_new_table();
-	if (!table)
+	if (table && set_up(table) < 0) {
+		scols_unref_table(table);
 		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
-		/* On a terminal the command gets what room is left. */
-		int flags = i == COLUMN_COMMAND ? SCOLS_FL_TRUNC : 0;
-
-		if (!scols_table_new_column(table, columns[i], 0, flags)) {
-			scols_unref_table(table);
-			return NULL;
-		}
 	}
-	/* What is not printable is escaped by text.c. */
-	scols_table_enable_noencoding(table, 1);
 	return table;
 }
 

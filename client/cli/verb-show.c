@@ -63,7 +63,7 @@ static void line_realtime(const char *name, int64_t ns) {
 }
 
 static void show_schedule(const struct showing *showing, const Evloop__TimerInfo *info) {
-	char word[WORD_MAX], text[TIMER_TEXT_MAX], seconds[SECONDS_MAX];
+	char word[WORD_MAX], seconds[SECONDS_MAX];
 
 	line("kind", "%s", text_enum(&evloop__kind__descriptor, (int)info->kind, word));
 	if (info->period_ns != 0)
@@ -74,8 +74,6 @@ static void show_schedule(const struct showing *showing, const Evloop__TimerInfo
 		line_time("next", showing, info, info->next_ns);
 	else if (info->state == EVLOOP__TIMER_STATE__TIMER_PAUSED && info->kind != EVLOOP__KIND__KIND_EVERY)
 		line_duration("left", info->next_ns, NULL);
-	else
-		line("next", "%s", timer_next(info, showing->now, text));
 	if (info->count != 0)
 		line("count", "%" PRIu64, info->count);
 	line_time("until", showing, info, info->until_ns);

@@ -16,6 +16,8 @@ evl() {
     stderr=$(<"$BATS_TEST_TMPDIR/err")
 }
 
+daemon=
+
 # A daemon of its own for the test, and $EVLOOP_SOCKET for it.
 start_daemon() {
     local ready=$BATS_TEST_TMPDIR/ready line
@@ -28,7 +30,7 @@ start_daemon() {
 }
 
 stop_daemon() {
-    if [[ -n ${daemon:-} ]]; then
+    if [[ -n $daemon ]]; then
         kill "$daemon" 2>/dev/null || true
         wait "$daemon" 2>/dev/null || true
         daemon=

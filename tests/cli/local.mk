@@ -4,9 +4,16 @@
 TEST_EXTENSIONS = .bats
 BATS_LOG_COMPILER = $(srcdir)/tests/cli/run-bats
 
-dist_check_SCRIPTS += tests/cli/run-bats tests/cli/private-tmp.sh
+BATS_TESTS = \
+	tests/cli/arm.bats \
+	tests/cli/completion.bats \
+	tests/cli/daemon.bats \
+	tests/cli/log.bats \
+	tests/cli/manage.bats \
+	tests/cli/output.bats \
+	tests/cli/usage.bats \
+	tests/cli/wait.bats
+TESTS += $(BATS_TESTS)
+EXTRA_DIST += $(BATS_TESTS)
+dist_check_SCRIPTS += tests/cli/private-tmp.sh tests/cli/run-bats
 dist_check_DATA += tests/cli/helper.bash
-TESTS += \
-	tests/cli/usage.bats
-EXTRA_DIST += \
-	tests/cli/usage.bats

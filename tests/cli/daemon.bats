@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Which daemon is meant, what it says of itself, and the private one that starts by itself.
+
+# shellcheck disable=SC2016,SC2154 # variables are for the shells that are started, or of the helper
+load helper
+
+teardown() {
+    stop_daemon
+}
+
+# COMMAND where no private daemon of this user is; what it starts ends with it.
+privately() {
+    local status=0
+    "$BATS_TEST_DIRNAME/private-tmp.sh" "$BATS_TEST_TMPDIR" "$BATS_TEST_DIRNAME" "$(dirname "$EVLOOP")" \
+        "$(dirname "$EVLOOPD")" "$(dirname "$EVLOOP_EXEC")" -- "$@" || status=$?
+    if [[ $status -eq 77 ]]; then
+        skip "no mount namespace of our own can be made here"
+    fi
+    return "$status"
+}
+
+# The rest of the arguments as a script of bash, in a private /tmp; at its end the private daemon is ended.
+script() {
+    cat >"$BATS_TEST_TMPDIR/script" <<END
+set -u
+unset EVLOOP_SOCKET EVLOOP_AUTOSTART
+evloop() { "\$EVLOOP" "\$@"; }
+end() { pid=\$(EVLOOP_AUTOSTART=0 evloop ping --json 2>/dev/null | jq .daemon_pid) && kill "\$pid"; }
+trap end EXIT
+$1
+END
+    privately bash "$BATS_TEST_TMPDIR/script" 3>&-
+}
+
+@test "ping says which socket, which process and how long it took" {
+    start_daemon
+    evl ping
+    expect_status 0
+    expect_regex "^$EVLOOP_SOCKET pid=$daemon round_trip=0\.[0-9]{9}$"
+    evl ping --json
+    is_json "$output"
+    [[ $(jq -r '"\(.socket) \(.daemon_pid) \(.round_trip_ns|type)"' <<<"$output") == "$EVLOOP_SOCKET $daemon number" ]]
+}
+
+@test "time shows the clocks" {
+    start_daemon
+    evl time
+    expect_status 0
+    [[ ${lines[0]} =~ ^realtime\ \ 20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{9}Z$ ]] || fail "realtime"
+    [[ ${lines[1]} =~ ^boottime\ \ [0-9]+\.[0-9]{9}$ ]] || fail "boottime"
+    [[ ${lines[2]} =~ ^monotonic\ [0-9]+\.[0-9]{9}$ ]] || fail "monotonic"
+    [[ ${lines[3]} =~ ^loop\ +[0-9]+\.[0-9]{9}$ ]] || fail "loop"
+    evl time --json
+    is_json "$output"
+    [[ $(jq -r '.realtime_ns | type' <<<"$output") == string ]]
+    [[ $(jq -r .realtime <<<"$output") == "$(date -u +%Y)-"* ]]
+}
+
+@test "version shows both" {
+    start_daemon
+    evl version
+    expect_status 0
+    [[ ${lines[0]} =~ ^evloop\ [0-9.]+$ && ${lines[1]} =~ ^evloopd\ [0-9.]+$ ]] || fail "versions"
+    evl version --json
+    is_json "$output"
+    [[ $(jq -r .version <<<"$output") -eq 1 ]]
+}
+
+@test "the socket: the option before the environment, before and behind the verb" {
+    start_daemon
+    local socket=$EVLOOP_SOCKET
+    export EVLOOP_SOCKET=/nowhere
+    evl ping --socket "$socket"
+    expect_status 0
+    evl --socket "$socket" ping
+    expect_match "$socket *"
+    evl --socket="$socket" after 1h --json true
+    expect_status 0
+    refused 69 '*/nowhere: no daemon listens there' ping
+}
+
+@test "the system's daemon is only asked for by --system" {
+    [[ ! -S /run/evloopd/socket ]] || skip "there is one on this machine"
+    refused 69 '*/run/evloopd/socket: no daemon listens there' --system ping
+    refused 69 '*/run/evloopd/socket: no daemon listens there' ping --system
+}
+
+@test "a socket that is none, is another's, or does not speak the protocol" {
+    : >"$BATS_TEST_TMPDIR/file"
+    refused 69 '*/file: no daemon listens there' ping --socket "$BATS_TEST_TMPDIR/file"
+    python3 - "$BATS_TEST_TMPDIR/stream" "$BATS_TEST_TMPDIR/mute" 3>&- <<'END' &
+import socket, sys, time
+stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+stream.bind(sys.argv[1])
+stream.listen()
+mute = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+mute.bind(sys.argv[2])
+mute.listen()
+time.sleep(30)
+END
+    local python=$!
+    eventually test -S "$BATS_TEST_TMPDIR/mute"
+    refused 76 '*/stream: what listens there does not speak*' ping --socket "$BATS_TEST_TMPDIR/stream"
+    # It gives up after five seconds.
+    refused 69 '*/mute: the daemon does not answer' ping --socket "$BATS_TEST_TMPDIR/mute"
+    kill "$python"
+}
+
+@test "nothing to set up: a private daemon starts" {
+    run script '
+        evloop after 0 echo tea || exit
+        evloop wait 1 || exit
+        evloop log 1
+        evloop ping
+        stat -c %a /tmp/evloopd-$(id -u)'
+    [[ $status -eq 0 ]] || fail
+    [[ ${lines[0]} == 1 ]]
+    [[ ${lines[1]} == '1 - done status=0 lateness=0.'* ]]
+    [[ ${lines[2]} == tea ]]
+    [[ ${lines[3]} == "/tmp/evloopd-"*"/socket pid="* ]]
+    [[ ${lines[4]} == 700 ]]
+}
+
+@test "eight at once start one" {
+    run script '
+        for i in 1 2 3 4 5 6 7 8; do
+            evloop ping --json >/tmp/ping$i 2>/tmp/error$i &
+        done
+        wait
+        cat /tmp/error*
+        for i in 1 2 3 4 5 6 7 8; do
+            jq .daemon_pid /tmp/ping$i
+        done | sort -u
+        # Nor is there one that nobody can reach.
+        for process in /proc/[0-9]*; do
+            [[ $(readlink $process/ns/mnt) == $(readlink /proc/self/ns/mnt) ]] && cat $process/comm
+        done | grep -c "^evloopd$"'
+    [[ ${#lines[@]} -eq 2 && ${lines[0]} =~ ^[0-9]+$ && ${lines[1]} == 1 ]] || fail "not one daemon"
+}
+
+@test "EVLOOP_AUTOSTART=0 and an explicit socket start none" {
+    run script '
+        EVLOOP_AUTOSTART=0 evloop list
+        echo "status $?"
+        evloop --socket /tmp/evloopd-$(id -u)/socket list
+        echo "status $?"
+        EVLOOP_SOCKET=/tmp/evloopd-$(id -u)/socket evloop list
+        echo "status $?"
+        ls /tmp | grep -c evloopd
+        trap - EXIT'
+    [[ $(grep -c '^status 69$' <<<"$output") -eq 3 ]] || fail
+    grep -q 'EVLOOP_AUTOSTART=0 forbids' <<<"$output" || fail
+    [[ ${lines[-1]} == 0 ]] || fail "something has started"
+}
+
+@test "a daemon that cannot start is said in one line" {
+    run script '
+        EVLOOPD=/nowhere evloop list
+        echo "status $?"
+        EVLOOPD=/bin/false evloop list
+        echo "status $?"
+        trap - EXIT'
+    [[ ${#lines[@]} -eq 4 ]] || fail
+    [[ ${lines[0]} == 'evloop: /tmp/evloopd-'*'could not be started'* && ${lines[1]} == 'status 69' ]] || fail
+    [[ ${lines[2]} == 'evloop: /tmp/evloopd-'*'could not be started'* && ${lines[3]} == 'status 69' ]] || fail
+}
+
+@test "a directory in /tmp that is somebody else's is not trusted" {
+    run script '
+        mkdir -m 777 /tmp/evloopd-$(id -u)
+        evloop list
+        echo "status $?"
+        trap - EXIT'
+    [[ $status -eq 0 ]] || fail
+    [[ ${lines[-1]} == 'status 77' ]] || fail
+    [[ ${#lines[@]} -eq 2 ]] || fail
+}
