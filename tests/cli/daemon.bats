@@ -134,7 +134,7 @@ END
         done | sort -u
         # Nor is there one that nobody can reach.
         for process in /proc/[0-9]*; do
-            [[ $(readlink $process/ns/mnt) == $(readlink /proc/self/ns/mnt) ]] && cat $process/comm
+            [[ $(readlink $process/ns/mnt) == "$(readlink /proc/self/ns/mnt)" ]] && cat $process/comm
         done | grep -c "^evloopd$"'
     [[ ${#lines[@]} -eq 2 && ${lines[0]} =~ ^[0-9]+$ && ${lines[1]} == 1 ]] || fail "not one daemon"
 }
