@@ -14,7 +14,9 @@ struct cursor {
 static char *put_word(struct cursor *cursor, struct word word) {
 	char *copy = cursor->bytes;
 
-	memcpy(copy, word.data, word.size);
+	/* An empty word of a message has no data. */
+	if (word.size > 0)
+		memcpy(copy, word.data, word.size);
 	copy[word.size] = '\0';
 	cursor->bytes += word.size + 1;
 	return copy;
