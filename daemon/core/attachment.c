@@ -39,7 +39,7 @@ int attachment_new(struct attachment **ret, struct timer *timer, struct owner *o
 	struct attachment *attachment;
 	int r;
 
-	assert(handle != 0 && timer->extra);
+	assert(handle != 0 && timer_extra(timer));
 
 	attachment = calloc(1, sizeof(*attachment) + size);
 	if (!attachment)
@@ -52,7 +52,7 @@ int attachment_new(struct attachment **ret, struct timer *timer, struct owner *o
 	if (name)
 		memcpy(attachment->name, name, size);
 	attachment->timer = timer;
-	LIST_INSERT_HEAD(&timer->extra->attachments, attachment, link);
+	LIST_INSERT_HEAD(&timer_extra(timer)->attachments, attachment, link);
 	owner->tenant->use.timers++;
 	*ret = attachment;
 	return 0;

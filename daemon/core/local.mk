@@ -10,6 +10,7 @@ libcore_la_SOURCES = \
 	daemon/core/loop.c daemon/core/loop.h \
 	daemon/core/map.c daemon/core/map.h \
 	daemon/core/output.c daemon/core/output.h \
+	daemon/core/pool.c daemon/core/pool.h \
 	daemon/core/queue.c daemon/core/queue.h \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
 	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \

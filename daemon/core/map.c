@@ -15,17 +15,20 @@
 #define DIGIT_BITS 6
 #define FANOUT 64
 #define DEPTH_MAX 11
-#define CAPACITY_MIN 2
 
 struct node {
 	uint64_t bitmap; /* which of the 64 children are there */
 	uint64_t prefix; /* a key of this node with its digit and all bits below cleared */
 	uint8_t shift;
-	uint8_t capacity;
+	uint8_t size; /* index of node_capacities */
 	/* shift 0: values; else nodes.  With room for all 64, each is at the place of its digit, so that in a large map a
 	 * change touches two cache lines; with less room they are in the order of their digits, without holes. */
 	void *slots[];
 };
+
+/* A node that is full becomes one of the next size, one that would fill half of the size below becomes that. */
+static const unsigned node_capacities[MAP_NODE_SIZES] = { 2, 6, 20, FANOUT };
+#define SIZE_FULL (MAP_NODE_SIZES - 1)
 
 /* The bits of `key` above the digit at `shift`. */
 static uint64_t key_above(uint64_t key, unsigned shift) {
@@ -46,7 +49,7 @@ static bool node_has(const struct node *node, unsigned digit) {
 
 /* Where the child of that digit is, or would be. */
 static unsigned node_position(const struct node *node, unsigned digit) {
-	if (node->capacity == FANOUT)
+	if (node->size == SIZE_FULL)
 		return digit;
 	return (unsigned)__builtin_popcountll(node->bitmap & ((UINT64_C(1) << digit) - 1));
 }
@@ -58,60 +61,67 @@ static void *node_from(const struct node *node, unsigned digit) {
 	return rest ? node->slots[node_position(node, (unsigned)__builtin_ctzll(rest))] : NULL;
 }
 
-static size_t node_size(unsigned capacity) {
-	return sizeof(struct node) + capacity * sizeof(void *);
+void map_memory_init(struct map_memory *memory) {
+	for (unsigned size = 0; size < MAP_NODE_SIZES; size++)
+		pool_init(&memory->nodes[size], sizeof(struct node) + node_capacities[size] * sizeof(void *));
 }
 
-static struct node *node_new(uint64_t key, unsigned shift) {
-	struct node *node = malloc(node_size(CAPACITY_MIN));
+void map_memory_deinit(struct map_memory *memory) {
+	for (unsigned size = 0; size < MAP_NODE_SIZES; size++)
+		pool_deinit(&memory->nodes[size]);
+}
+
+static void node_free(struct map *map, struct node *node) {
+	pool_give(&map->memory->nodes[node->size], node);
+}
+
+/* A node that `key` belongs to, with nothing in it. */
+static struct node *node_new(struct map *map, uint64_t key, unsigned shift) {
+	struct node *node = pool_take(&map->memory->nodes[0]);
 
 	if (!node)
 		return NULL;
 	node->bitmap = 0;
 	node->prefix = shift + DIGIT_BITS < 64 ? key_above(key, shift) << (shift + DIGIT_BITS) : 0;
 	node->shift = (uint8_t)shift;
-	node->capacity = CAPACITY_MIN;
+	node->size = 0;
 	return node;
 }
 
-/* Give the node another capacity; it may move. */
-static int node_resize(void **link, unsigned capacity) {
-	struct node *node = *link;
-	unsigned old = node->capacity, i = node_count(node);
+/* Put a node of another size in the place of this one. */
+static int node_resize(struct map *map, void **link, unsigned size) {
+	struct node *old = *link, *new = pool_take(&map->memory->nodes[size]);
 
-	if (old == FANOUT) { /* close the holes */
-		i = 0;
-		for (uint64_t rest = node->bitmap; rest; rest &= rest - 1)
-			node->slots[i++] = node->slots[__builtin_ctzll(rest)];
-		node->capacity = (uint8_t)i; /* true even if what follows fails */
-	}
-	node = realloc(node, node_size(capacity));
-	if (!node)
+	if (!new)
 		return -ENOMEM;
-	*link = node;
-	node->capacity = (uint8_t)capacity;
-	if (capacity == FANOUT) { /* make them */
-		for (unsigned digit = FANOUT; digit-- > 0;)
-			if (node_has(node, digit))
-				node->slots[digit] = node->slots[--i];
+	new->bitmap = old->bitmap;
+	new->prefix = old->prefix;
+	new->shift = old->shift;
+	new->size = (uint8_t)size;
+	for (uint64_t rest = old->bitmap; rest; rest &= rest - 1) {
+		unsigned digit = (unsigned)__builtin_ctzll(rest);
+
+		new->slots[node_position(new, digit)] = old->slots[node_position(old, digit)];
 	}
+	node_free(map, old);
+	*link = new;
 	return 0;
 }
 
 /* Add a child that is not there; the node may move. */
-static int node_add(void **link, unsigned digit, void *child) {
+static int node_add(struct map *map, void **link, unsigned digit, void *child) {
 	struct node *node = *link;
 	unsigned count = node_count(node), position;
 
-	if (count == node->capacity) {
-		int r = node_resize(link, MIN(2 * count, FANOUT));
+	if (count == node_capacities[node->size]) {
+		int r = node_resize(map, link, node->size + 1u);
 
 		if (r < 0)
 			return r;
 		node = *link;
 	}
 	position = node_position(node, digit);
-	if (node->capacity < FANOUT)
+	if (node->size < SIZE_FULL)
 		memmove(&node->slots[position + 1], &node->slots[position], (count - position) * sizeof(void *));
 	node->slots[position] = child;
 	node->bitmap |= UINT64_C(1) << digit;
@@ -119,23 +129,21 @@ static int node_add(void **link, unsigned digit, void *child) {
 }
 
 /* Take a child out; the node may move, but is not freed. */
-static void node_drop(void **link, unsigned digit) {
+static void node_drop(struct map *map, void **link, unsigned digit) {
 	struct node *node = *link;
 	unsigned position = node_position(node, digit), count;
 
 	node->bitmap &= ~(UINT64_C(1) << digit);
 	count = node_count(node);
-	if (node->capacity < FANOUT)
+	if (node->size < SIZE_FULL)
 		memmove(&node->slots[position], &node->slots[position + 1], (count - position) * sizeof(void *));
-
-	/* Half of the room is left as a margin, lest a key that comes and goes moves the node each time. */
-	if (node->capacity > CAPACITY_MIN && count <= node->capacity / 4u)
-		(void)node_resize(link, node->capacity / 2u); /* no memory to shrink: it stays as it is */
+	if (node->size > 0 && count <= node_capacities[node->size - 1] / 2)
+		(void)node_resize(map, link, node->size - 1u); /* no memory to shrink: it stays as it is */
 }
 
 /* A leaf with one value. */
-static struct node *leaf_new(uint64_t key, void *value) {
-	struct node *leaf = node_new(key, 0);
+static struct node *leaf_new(struct map *map, uint64_t key, void *value) {
+	struct node *leaf = node_new(map, key, 0);
 
 	if (!leaf)
 		return NULL;
@@ -145,13 +153,13 @@ static struct node *leaf_new(uint64_t key, void *value) {
 }
 
 /* Put a node above *link, which does not hold `key`, at the highest digit in which they differ; `leaf` becomes its other child. */
-static int node_fork(void **link, uint64_t key, struct node *leaf) {
+static int node_fork(struct map *map, void **link, uint64_t key, struct node *leaf) {
 	struct node *node = *link, *parent;
 	unsigned bit = 63 - (unsigned)__builtin_clzll(key ^ node->prefix);
 	unsigned shift = bit / DIGIT_BITS * DIGIT_BITS;
 	unsigned old = key_digit(node->prefix, shift), new = key_digit(key, shift);
 
-	parent = node_new(key, shift);
+	parent = node_new(map, key, shift);
 	if (!parent)
 		return -ENOMEM;
 	parent->bitmap = UINT64_C(1) << old | UINT64_C(1) << new;
@@ -161,15 +169,15 @@ static int node_fork(void **link, uint64_t key, struct node *leaf) {
 	return 0;
 }
 
-/* The node that `key` belongs to but is not in yet, or that stands where it would be. */
-static int map_insert_at(void **link, uint64_t key, void *value) {
+/* Put a key at *link: the leaf that it belongs to, or the node above its place, or one that stands where its leaf would be. */
+static int map_insert_at(struct map *map, void **link, uint64_t key, void *value) {
 	struct node *node = *link, *leaf;
 	int r;
 
 	if (node && node->shift == 0 && key_above(key, 0) == key_above(node->prefix, 0))
-		return node_add(link, key_digit(key, 0), value);
+		return node_add(map, link, key_digit(key, 0), value);
 
-	leaf = leaf_new(key, value);
+	leaf = leaf_new(map, key, value);
 	if (!leaf)
 		return -ENOMEM;
 	if (!node) {
@@ -177,11 +185,11 @@ static int map_insert_at(void **link, uint64_t key, void *value) {
 		return 0;
 	}
 	if (key_above(key, node->shift) == key_above(node->prefix, node->shift))
-		r = node_add(link, key_digit(key, node->shift), leaf);
+		r = node_add(map, link, key_digit(key, node->shift), leaf);
 	else
-		r = node_fork(link, key, leaf);
+		r = node_fork(map, link, key, leaf);
 	if (r < 0)
-		free(leaf);
+		node_free(map, leaf);
 	return r;
 }
 
@@ -199,7 +207,7 @@ int map_insert(struct map *map, uint64_t key, void *value) {
 		link = &node->slots[node_position(node, digit)];
 	}
 
-	r = map_insert_at(link, key, value);
+	r = map_insert_at(map, link, key, value);
 	if (r < 0)
 		return r;
 	map->count++;
@@ -275,20 +283,20 @@ bool map_remove(struct map *map, uint64_t key) {
 	/* A leaf that becomes empty goes, and with it a parent that is left with one child. */
 	link = path[--depth];
 	if (node_count(node) > 1) {
-		node_drop(link, key_digit(key, 0));
+		node_drop(map, link, key_digit(key, 0));
 		return true;
 	}
-	free(node);
+	node_free(map, node);
 	*link = NULL;
 	if (depth == 0)
 		return true;
 	link = path[--depth];
 	node = *link;
-	node_drop(link, key_digit(key, node->shift));
+	node_drop(map, link, key_digit(key, node->shift));
 	node = *link;
 	if (node_count(node) == 1) {
 		*link = node_from(node, 0);
-		free(node);
+		node_free(map, node);
 	}
 	return true;
 }

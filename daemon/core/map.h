@@ -3,19 +3,34 @@
 /*
  * A map from 64-bit keys to pointers, ordered by key: a radix tree of 64-way nodes that hold only the
  * children they have.  Handles and ids are given in rising order, and for those a key costs nine bytes;
- * no key, however chosen, costs more than about a hundred.  Nothing is ever rehashed, so no call takes
+ * no key, however chosen, costs a hundred.  Nothing is ever rehashed, so no call takes
  * longer because the map is large, and what is removed is given back.
  */
 
-#include "proto/base.h"
+#include "daemon/core/pool.h"
+
+#define MAP_NODE_SIZES 4
+
+/* Where the nodes of several maps come from. */
+struct map_memory {
+	struct pool nodes[MAP_NODE_SIZES];
+};
 
 struct map {
 	void *root; /* struct node, or NULL */
 	size_t count;
+	struct map_memory *memory; /* borrowed */
 };
 
-#define MAP_INIT                                                                                                       \
-	{ .root = NULL }
+void map_memory_init(struct map_memory *memory);
+
+/* Every map of it must be empty. */
+void map_memory_deinit(struct map_memory *memory);
+
+/* A map that is empty needs no clearing up. */
+static inline void map_init(struct map *map, struct map_memory *memory) {
+	*map = (struct map){ .memory = memory };
+}
 
 enum {
 	MAP_E_EXISTS = 1, /* the key is taken */

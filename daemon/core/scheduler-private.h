@@ -3,6 +3,7 @@
 /* The scheduler from within core/; nobody else includes this. */
 
 #include "daemon/core/job.h"
+#include "daemon/core/pool.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant-private.h"
 
@@ -10,6 +11,8 @@ TAILQ_HEAD(tenant_list, tenant);
 
 struct scheduler {
 	struct instant now;
+	struct pool timers; /* struct timer */
+	struct map_memory maps; /* of all maps of the core */
 	struct map tenants; /* by uid */
 	struct queue clocks[TIMER_CLOCK_MAX]; /* of tenants, by tenant_clock::place */
 	struct tenant_list due; /* tenants with something to dispatch; each is referenced */

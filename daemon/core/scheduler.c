@@ -27,6 +27,9 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 			return r;
 		}
 	}
+	pool_init(&scheduler->timers, sizeof(struct timer));
+	map_memory_init(&scheduler->maps);
+	map_init(&scheduler->tenants, &scheduler->maps);
 	scheduler->now = *now;
 	scheduler->next_id = 1;
 	TAILQ_INIT(&scheduler->due);
@@ -45,6 +48,8 @@ struct scheduler *scheduler_free(struct scheduler *scheduler) {
 		tenant_free(tenant);
 	for (unsigned clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		queue_deinit(&scheduler->clocks[clock]);
+	pool_deinit(&scheduler->timers);
+	map_memory_deinit(&scheduler->maps);
 	if (scheduler->board)
 		job_board_free(scheduler->board);
 	free(scheduler);

@@ -11,7 +11,7 @@
 #include <assert.h>
 
 #include "daemon/core/attachment.h"
-#include "daemon/core/scheduler.h"
+#include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
 
 int source_init(struct source *source, enum source_kind kind, struct owner *owner, uint64_t handle, uint64_t id) {
@@ -67,6 +67,7 @@ bool source_withdraw(struct source *source, enum event_type type) {
 
 void owner_init(struct owner *owner, struct tenant *tenant, void (*ready)(struct owner *owner)) {
 	*owner = (struct owner){ .tenant = tenant_ref(tenant), .ready = ready };
+	map_init(&owner->handles, &tenant->scheduler->maps);
 	TAILQ_INIT(&owner->pending);
 }
 

@@ -25,6 +25,8 @@ int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid) {
 	tenant->uid = uid;
 	tenant->refs = 1;
 	tenant->owner.tenant = tenant; /* without a reference: it is part of the tenant */
+	map_init(&tenant->owner.handles, &scheduler->maps);
+	map_init(&tenant->ids, &scheduler->maps);
 	TAILQ_INIT(&tenant->owner.pending);
 	TAILQ_INIT(&tenant->soon);
 	TAILQ_INIT(&tenant->finished);

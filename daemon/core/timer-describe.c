@@ -44,6 +44,7 @@ static void timer_describe_extra(const struct timer_extra *extra, struct timer_i
 }
 
 void timer_describe(const struct timer *timer, struct timer_info *ret) {
+	const struct timer_extra *extra = timer_extra(timer);
 	enum timer_state state = timer_state(timer);
 
 	*ret = (struct timer_info){
@@ -60,8 +61,8 @@ void timer_describe(const struct timer *timer, struct timer_info *ret) {
 		ret->next_ns = timer_effective(timer, timer->scheduled_ns);
 	else if (state == TIMER_STATE_PAUSED && !timer_repeats(timer))
 		ret->next_ns = timer->scheduled_ns;
-	if (timer->extra) {
-		timer_describe_extra(timer->extra, ret);
+	if (extra) {
+		timer_describe_extra(extra, ret);
 		if (state == TIMER_STATE_RUNNING && ret->end == SOURCE_END_DONE)
 			ret->end = SOURCE_END_NONE; /* it is, once its job is */
 	} else if (timer_has(timer, TIMER_SPENT)) {
@@ -87,7 +88,9 @@ uint64_t timer_id(const struct timer *timer) {
 }
 
 ssize_t timer_read_output(const struct timer *timer, uint64_t offset, void *buffer, size_t size, uint64_t *ret_offset) {
-	if (!timer->extra || !timer->extra->job)
+	const struct timer_extra *extra = timer_extra(timer);
+
+	if (!extra || !extra->job)
 		return -ENOENT;
-	return (ssize_t)job_read_output(timer->extra->job, offset, buffer, size, ret_offset);
+	return (ssize_t)job_read_output(extra->job, offset, buffer, size, ret_offset);
 }

@@ -10,7 +10,7 @@
 #include "proto/limits.h"
 
 int64_t timer_next_nominal(const struct timer *timer, int64_t now_ns) {
-	const struct timer_extra *extra = timer->extra;
+	const struct timer_extra *extra = timer_extra(timer);
 	int64_t anchor = extra->anchor_ns, period = extra->period_ns, next;
 
 	/* No product overflows: it is at most `now_ns` + period. */
@@ -23,7 +23,7 @@ int64_t timer_next_nominal(const struct timer *timer, int64_t now_ns) {
 
 /* Everybody concerned is told of one dispatch. */
 static void timer_announce(struct timer *timer, struct fire_record fire) {
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 	struct scheduler *scheduler = timer_tenant(timer)->scheduler;
 	struct attachment *attachment;
 
@@ -62,7 +62,7 @@ void timer_fire_once(struct timer *timer, int64_t now_ns) {
 
 /* All nominal times up to `now_ns` fire as one; the next one is queued. */
 static void timer_fire_repeating(struct timer *timer, int64_t now_ns) {
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 	int64_t first = timer->scheduled_ns, last = now_ns, next;
 	uint64_t fires;
 
@@ -100,7 +100,7 @@ void timer_fire(struct timer *timer, int64_t now_ns) {
 
 	timer_dequeue(timer);
 	timer_set(timer, TIMER_SPENT);
-	if (timer->extra) {
+	if (timer_extra(timer)) {
 		timer_announce(timer, (struct fire_record){
 					      .fires = 1,
 					      .first_scheduled_ns = timer->scheduled_ns,
@@ -118,17 +118,18 @@ void timer_fire(struct timer *timer, int64_t now_ns) {
 /* ---- the end --------------------------------------------------------------------------------------------- */
 
 void timer_end_attachments(struct timer *timer, enum source_end end) {
+	struct timer_extra *extra = timer_extra(timer);
 	const struct run_info *last_run = NULL;
 	struct attachment *attachment;
 	struct job_info info;
 
-	if (LIST_EMPTY(&timer->extra->attachments))
+	if (LIST_EMPTY(&extra->attachments))
 		return;
-	if (timer->extra->job) {
-		job_describe(timer->extra->job, &info);
+	if (extra->job) {
+		job_describe(extra->job, &info);
 		last_run = &info.last_run;
 	}
-	while ((attachment = LIST_FIRST(&timer->extra->attachments)))
+	while ((attachment = LIST_FIRST(&extra->attachments)))
 		attachment_ended(attachment, end, last_run);
 }
 
@@ -136,7 +137,7 @@ void timer_end_attachments(struct timer *timer, enum source_end end) {
 static void timer_finish(struct timer *timer) {
 	struct tenant *tenant = timer_tenant(timer);
 	struct scheduler *scheduler = tenant->scheduler;
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 	bool asked = !LIST_EMPTY(&extra->attachments);
 
 	timer_set(timer, TIMER_FINISHED | (asked ? TIMER_ASKED : 0));
@@ -155,22 +156,25 @@ static void timer_finish(struct timer *timer) {
 }
 
 void timer_settle(struct timer *timer) {
+	const struct timer_extra *extra = timer_extra(timer);
+
 	if (timer_has(timer, TIMER_SPENT) && !timer_has(timer, TIMER_FINISHED) &&
-	    (!timer->extra->job || !job_is_busy(timer->extra->job)))
+	    (!extra->job || !job_is_busy(extra->job)))
 		timer_finish(timer);
 }
 
 void timer_spend(struct timer *timer, enum source_end end) {
+	struct timer_extra *extra = timer_extra(timer);
+
 	timer_set(timer, TIMER_SPENT);
 	timer_clear(timer, TIMER_PAUSED);
-	if (timer->extra)
-		timer->extra->end = end;
-
+	if (extra)
+		extra->end = end;
 	if (timer_has(timer, TIMER_DETACHED)) {
 		timer_settle(timer);
 		return;
 	}
-	if (timer->extra)
+	if (extra)
 		timer_end_attachments(timer, end);
 	if (!timer->source.pending)
 		timer_free(timer);
@@ -186,7 +190,7 @@ static void timer_job_wrote(void *userdata, uint64_t output_end) {
 	struct timer *timer = userdata;
 	struct attachment *attachment;
 
-	LIST_FOREACH(attachment, &timer->extra->attachments, link)
+	LIST_FOREACH(attachment, &timer_extra(timer)->attachments, link)
 	attachment_wrote(attachment, output_end);
 }
 
@@ -194,7 +198,7 @@ static void timer_job_exited(void *userdata, const struct run_info *run, bool id
 	struct timer *timer = userdata;
 	struct attachment *attachment;
 
-	LIST_FOREACH(attachment, &timer->extra->attachments, link)
+	LIST_FOREACH(attachment, &timer_extra(timer)->attachments, link)
 	attachment_exited(attachment, run);
 	if (idle)
 		timer_settle(timer);
@@ -208,7 +212,7 @@ const struct job_ops timer_job_ops = {
 /* ---- events ---------------------------------------------------------------------------------------------- */
 
 void timer_fill_event(const struct timer *timer, struct event *ret) {
-	const struct timer_extra *extra = timer->extra;
+	const struct timer_extra *extra = timer_extra(timer);
 
 	ret->name = timer_name(timer);
 	if (ret->type == EVENT_TYPE_ENDED) {

@@ -37,16 +37,21 @@ enum cancel_outcome timer_cancel(struct timer *timer, enum source_end end) {
 
 /* Would a repeating timer have no nominal time left, if `deadline_ns` were the first? */
 static bool timer_ends_before(const struct timer *timer, int64_t deadline_ns) {
-	return timer_repeats(timer) && timer->extra->until_ns > 0 && deadline_ns > timer->extra->until_ns;
+	const struct timer_extra *extra = timer_extra(timer);
+
+	return timer_repeats(timer) && extra->until_ns > 0 && deadline_ns > extra->until_ns;
 }
 
 /* It was cancelled, and is there only to say so, or because its job goes on. */
 static bool timer_is_cancelled(const struct timer *timer) {
+	const struct timer_extra *extra = timer_extra(timer);
+
 	return source_is_pending(&timer->source, EVENT_TYPE_ENDED) ||
-	       (timer->extra && timer->extra->end != SOURCE_END_NONE && timer->extra->end != SOURCE_END_DONE);
+	       (extra && extra->end != SOURCE_END_NONE && extra->end != SOURCE_END_DONE);
 }
 
 int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns) {
+	struct timer_extra *extra;
 	int r;
 
 	if (timer_has(timer, TIMER_FINISHED) || timer_is_cancelled(timer))
@@ -67,11 +72,12 @@ int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns) {
 		timer_set(timer, TIMER_KIND_AFTER << TIMER_KIND_SHIFT);
 	}
 	timer_clear(timer, TIMER_PAUSED);
-	timer->delay_ns = delay_ns;
-	if (timer->extra) {
-		timer->extra->end = SOURCE_END_NONE;
-		timer->extra->left = timer->extra->count;
-		timer->extra->anchor_ns = deadline_ns;
+	extra = timer_extra(timer);
+	if (extra) {
+		extra->delay_ns = delay_ns;
+		extra->end = SOURCE_END_NONE;
+		extra->left = extra->count;
+		extra->anchor_ns = deadline_ns;
 	}
 	timer_enqueue(timer, deadline_ns);
 	return 0;
@@ -119,37 +125,39 @@ int timer_trigger(struct timer *timer) {
 }
 
 int timer_poke(struct timer *timer) {
+	struct timer_extra *extra = timer_extra(timer);
 	int64_t deadline;
 
 	if (timer_has(timer, TIMER_SPENT))
 		return TIMER_E_UNCHANGED;
-	if (timer->delay_ns < 0 || timer_kind(timer) == TIMER_KIND_SOON)
+	if (!extra || extra->delay_ns < 0 || timer_kind(timer) == TIMER_KIND_SOON)
 		return TIMER_E_NOT_DELAYED;
-	deadline = MIN(timer_now(timer) + timer->delay_ns, TIME_NS_MAX);
+	deadline = MIN(timer_now(timer) + extra->delay_ns, TIME_NS_MAX);
 	if (timer_ends_before(timer, deadline))
 		return TIMER_E_PAST_UNTIL;
-	if (timer->extra)
-		timer->extra->anchor_ns = deadline;
+	extra->anchor_ns = deadline;
 	if (timer_has(timer, TIMER_PAUSED))
-		timer->scheduled_ns = timer_repeats(timer) ? deadline : timer->delay_ns;
+		timer->scheduled_ns = timer_repeats(timer) ? deadline : extra->delay_ns;
 	else
 		timer_enqueue(timer, deadline);
 	return 0;
 }
 
 int timer_kill(struct timer *timer, int signal_number) {
+	int64_t boottime = timer_tenant(timer)->scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
+	struct timer_extra *extra = timer_extra(timer);
 	int r;
 
-	if (!timer->extra || !timer->extra->job)
+	if (!extra || !extra->job)
 		return TIMER_E_NO_COMMAND;
-	r = job_kill(timer->extra->job, signal_number, timer_tenant(timer)->scheduler->now.ns[TIMER_CLOCK_BOOTTIME]);
+	r = job_kill(extra->job, signal_number, boottime);
 	timer_settle(timer); /* runs that waited for their turn were dropped */
 	return r > 0 ? TIMER_E_NOT_RUNNING : r;
 }
 
 /* Who follows a timer that is over gets what it would have got last, at once. */
 static void attachment_catch_up(struct attachment *attachment, struct timer *timer) {
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 	struct scheduler *scheduler = timer_tenant(timer)->scheduler;
 	struct job_info info = { 0 };
 

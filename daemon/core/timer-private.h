@@ -19,20 +19,22 @@ LIST_HEAD(attachment_list, attachment);
 #define TIMER_FINISHED 0x0080 /* spent, detached, and its job is idle: kept to be asked about */
 #define TIMER_DETACHED 0x0100 /* owned by the tenant */
 #define TIMER_ASKED 0x0200 /* somebody has followed it since it finished, or did then */
+#define TIMER_EXTENDED 0x0400 /* it has its extension */
 
 /*
- * 72 bytes, which malloc rounds up to 80: what one-shot timers of programs cost decides what a million
- * of them costs.  Fields that are never needed at the same time share their place.
+ * One cache line: what one-shot timers of programs cost decides what a million of them costs.
+ * Fields that are never needed at the same time share their place.
  */
 struct timer {
 	struct source source; /* `pending_link` also serves tenant::soon, `index` is the place in the queue */
-	struct timer_extra *extra; /* NULL: an anonymous one-shot timer without slack, of a session */
 	int64_t scheduled_ns; /* nominal time of the next fire; paused one-shots: what is left; spent: of the last fire */
 	union {
-		int64_t delay_ns; /* as in timer_spec, until the timer is spent */
+		struct timer_extra *extra; /* TIMER_EXTENDED: see timer_extra() */
 		int64_t fired_ns; /* spent, without extension: when it fired */
 	};
 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct timer) == 64, "a timer is one cache line");
 
 /* What only some timers have. */
 struct timer_extra {
@@ -41,6 +43,7 @@ struct timer_extra {
 	struct job *job; /* NULL: none */
 	struct attachment_list attachments;
 	int64_t definition_ns; /* the deadline it was armed with, to compare definitions */
+	int64_t delay_ns; /* as in timer_spec; −1 where it had no extension then */
 	int64_t anchor_ns; /* repeating: first nominal time */
 	int64_t period_ns, until_ns, slack_ns;
 	uint64_t count, left; /* nominal times in all, and to come; `count` 0: no end */
@@ -85,12 +88,17 @@ static inline void timer_clear(struct timer *timer, unsigned flags) {
 	timer->source.flags &= (uint16_t)~flags;
 }
 
+/* What an anonymous one-shot timer without slack, of a session, has not: NULL. */
+static inline struct timer_extra *timer_extra(const struct timer *timer) {
+	return timer_has(timer, TIMER_EXTENDED) ? timer->extra : NULL;
+}
+
 static inline bool timer_repeats(const struct timer *timer) {
-	return timer->extra && timer->extra->period_ns > 0;
+	return timer_extra(timer) && timer_extra(timer)->period_ns > 0;
 }
 
 static inline const char *timer_name(const struct timer *timer) {
-	return timer->extra && timer->extra->name ? timer->extra->name->text : NULL;
+	return timer_extra(timer) && timer_extra(timer)->name ? timer_extra(timer)->name->text : NULL;
 }
 
 /* ---- timer.c ---- */

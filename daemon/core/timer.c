@@ -19,12 +19,13 @@ static struct queue *timer_queue(const struct timer *timer) {
 }
 
 int64_t timer_effective(const struct timer *timer, int64_t nominal_ns) {
+	const struct timer_extra *extra = timer_extra(timer);
 	int64_t grain;
 
-	if (!timer->extra || timer->extra->slack_ns <= 0)
+	if (!extra || extra->slack_ns <= 0)
 		return nominal_ns;
 	/* The largest power of two up to the slack.  Both are at most TIME_NS_MAX, so the sum does not overflow. */
-	grain = INT64_C(1) << (63 - __builtin_clzll((unsigned long long)timer->extra->slack_ns));
+	grain = INT64_C(1) << (63 - __builtin_clzll((unsigned long long)extra->slack_ns));
 	return (nominal_ns + grain - 1) & ~(grain - 1);
 }
 
@@ -68,12 +69,13 @@ void timer_dequeue(struct timer *timer) {
 int timer_extend(struct timer *timer) {
 	struct timer_extra *extra;
 
-	if (timer->extra)
+	if (timer_extra(timer))
 		return 0;
 	extra = calloc(1, sizeof(*extra));
 	if (!extra)
 		return -ENOMEM;
 	extra->timer = timer;
+	extra->delay_ns = -1;
 	extra->generation = 1;
 	LIST_INIT(&extra->attachments);
 	if (source_is_pending(&timer->source, EVENT_TYPE_ENDED)) {
@@ -92,11 +94,12 @@ int timer_extend(struct timer *timer) {
 		extra->unsent = extra->last;
 	}
 	timer->extra = extra;
+	timer_set(timer, TIMER_EXTENDED);
 	return 0;
 }
 
 static void timer_extra_free(struct timer *timer) {
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 	struct tenant *tenant = timer_tenant(timer);
 
 	if (!extra)
@@ -130,7 +133,7 @@ struct timer *timer_free(struct timer *timer) {
 	queue_release(timer_queue(timer));
 	(void)map_remove(&tenant->ids, timer->source.id);
 	source_deinit(&timer->source);
-	free(timer);
+	pool_give(&tenant->scheduler->timers, timer);
 	tenant_settle(tenant);
 	return NULL;
 }
@@ -139,7 +142,7 @@ struct timer *timer_free(struct timer *timer) {
 static int timer_new(struct timer **ret, struct scheduler *scheduler, struct owner *owner, uint64_t handle,
 		     unsigned flags) {
 	struct tenant *tenant = owner->tenant;
-	struct timer *timer = malloc(sizeof(*timer));
+	struct timer *timer = pool_take(&scheduler->timers);
 	int r;
 
 	if (!timer)
@@ -147,7 +150,7 @@ static int timer_new(struct timer **ret, struct scheduler *scheduler, struct own
 	*timer = (struct timer){ .source.flags = (uint16_t)flags };
 	r = source_init(&timer->source, SOURCE_TIMER, owner, handle, scheduler->next_id);
 	if (r != 0) {
-		free(timer);
+		pool_give(&scheduler->timers, timer);
 		return r == SOURCE_E_HANDLE_EXISTS ? TIMER_E_HANDLE_EXISTS : r;
 	}
 	r = map_insert(&tenant->ids, timer->source.id, timer);
@@ -165,7 +168,7 @@ static int timer_new(struct timer **ret, struct scheduler *scheduler, struct own
 fail:
 	(void)map_remove(&tenant->ids, timer->source.id);
 	source_deinit(&timer->source);
-	free(timer);
+	pool_give(&scheduler->timers, timer);
 	return r;
 }
 
@@ -190,13 +193,13 @@ static unsigned spec_flags(const struct timer_spec *spec) {
 
 /* Take over what the specification says of the schedule. */
 static void timer_define(struct timer *timer, const struct timer_spec *spec) {
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 
 	timer_clear(timer, TIMER_CLOCK_MASK | TIMER_KIND_MASK);
 	timer_set(timer, spec_flags(spec));
-	timer->delay_ns = spec->delay_ns;
 	if (!extra)
 		return;
+	extra->delay_ns = spec->delay_ns;
 	extra->definition_ns = extra->anchor_ns = spec->deadline_ns;
 	extra->period_ns = spec->period_ns;
 	extra->until_ns = spec->until_ns;
@@ -210,7 +213,7 @@ static bool command_same(const struct command *a, const struct command *b) {
 
 /* Is the timer defined by `spec`, but for its anchor? */
 static bool timer_is_defined(const struct timer *timer, const struct timer_spec *spec) {
-	const struct timer_extra *extra = timer->extra;
+	const struct timer_extra *extra = timer_extra(timer);
 	const struct command *command = NULL;
 
 	if (extra->job) {
@@ -227,15 +230,15 @@ static bool timer_is_defined(const struct timer *timer, const struct timer_spec 
 	/* A delay and a period count from an anchor; a time is the definition itself. */
 	if (spec->period_ns > 0 || spec->kind == TIMER_KIND_SOON)
 		return true;
-	if (spec->kind == TIMER_KIND_AFTER && timer->delay_ns >= 0 && spec->delay_ns >= 0)
-		return timer->delay_ns == spec->delay_ns;
+	if (spec->kind == TIMER_KIND_AFTER && extra->delay_ns >= 0 && spec->delay_ns >= 0)
+		return extra->delay_ns == spec->delay_ns;
 	return extra->definition_ns == spec->deadline_ns;
 }
 
 /* The command of `spec` becomes that of the timer. */
 static int timer_set_command(struct timer *timer, struct timer_spec *spec) {
 	struct tenant *tenant = timer_tenant(timer);
-	struct timer_extra *extra = timer->extra;
+	struct timer_extra *extra = timer_extra(timer);
 	int r;
 
 	if (!spec->command) {
@@ -264,7 +267,7 @@ static int timer_set_name(struct timer *timer, const char *text) {
 		return -ENOMEM;
 	name->timer = timer;
 	memcpy(name->text, text, size);
-	timer->extra->name = name;
+	timer_extra(timer)->name = name;
 	return 0;
 }
 
@@ -297,7 +300,7 @@ static int timer_equip(struct timer *timer, struct owner *owner, struct timer_sp
 	r = timer_extend(timer);
 	if (r < 0)
 		return r;
-	timer->extra->created_realtime_ns = owner->tenant->scheduler->now.ns[TIMER_CLOCK_REALTIME];
+	timer_extra(timer)->created_realtime_ns = owner->tenant->scheduler->now.ns[TIMER_CLOCK_REALTIME];
 	if (spec->name) {
 		r = timer_set_name(timer, spec->name);
 		if (r < 0)
@@ -314,7 +317,7 @@ static int timer_equip(struct timer *timer, struct owner *owner, struct timer_sp
 			return r;
 	}
 	/* From here on nothing fails, so a holder of the name that is to be replaced does not lose it in vain. */
-	return spec->name ? tenant_add_name(owner->tenant, timer->extra->name) : 0;
+	return spec->name ? tenant_add_name(owner->tenant, timer_extra(timer)->name) : 0;
 }
 
 static int timer_create(struct scheduler *scheduler, struct owner *owner, struct timer_spec *spec, struct timer **ret) {
@@ -339,7 +342,7 @@ static int timer_create(struct scheduler *scheduler, struct owner *owner, struct
 
 fail:
 	/* Nobody has heard of it yet: who was attached to it is not told of its end either. */
-	while (timer->extra && (attachment = LIST_FIRST(&timer->extra->attachments)))
+	while (timer_extra(timer) && (attachment = LIST_FIRST(&timer_extra(timer)->attachments)))
 		attachment_free(attachment);
 	timer_free(timer);
 	return r;
@@ -373,8 +376,8 @@ static int timer_update(struct timer *timer, struct timer_spec *spec) {
 		timer_clear(timer, TIMER_KIND_MASK);
 		timer_set(timer, TIMER_KIND_AFTER << TIMER_KIND_SHIFT);
 	}
-	timer->extra->generation++;
-	timer->extra->end = SOURCE_END_NONE;
+	timer_extra(timer)->generation++;
+	timer_extra(timer)->end = SOURCE_END_NONE;
 	if (spec->period_ns > 0 && nominal <= now)
 		nominal = timer_next_nominal(timer, now);
 	if (nominal < 0) {
@@ -420,7 +423,7 @@ static struct timer *spec_holder(const struct timer_spec *spec, struct tenant *t
 		return NULL;
 	/* Spent: a session's is over; one whose last run goes on is not, unless it was cancelled. */
 	if (timer_has(timer, TIMER_SPENT) &&
-	    (!timer_has(timer, TIMER_DETACHED) || timer->extra->end != SOURCE_END_DONE))
+	    (!timer_has(timer, TIMER_DETACHED) || timer_extra(timer)->end != SOURCE_END_DONE))
 		return NULL;
 	return timer;
 }

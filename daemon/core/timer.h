@@ -3,8 +3,7 @@
 /*
  * A timer: when it fires, how often, what it is called, and where a command hangs on it.
  *
- * An anonymous one-shot timer is the common case, is one cache line or little more and has no
- * extension.  Name, repetition, command, slack and detachment live in one, allocated where used.
+ * An anonymous one-shot timer is the common case, is one cache line and has no extension.  Name, repetition, command, slack and detachment live in one, allocated where used.
  */
 
 #include "daemon/core/source.h"
@@ -63,7 +62,7 @@ enum {
 	TIMER_E_HANDLE_EXISTS = 1,
 	TIMER_E_NAME_EXISTS, /* ret_timer is its holder */
 	TIMER_E_PAST_UNTIL, /* no nominal time lies before `until` */
-	TIMER_E_NOT_DELAYED, /* poke: it was given as a time */
+	TIMER_E_NOT_DELAYED, /* poke: it was given as a time, or is an anonymous one-shot, whose delay is not kept */
 	TIMER_E_NO_COMMAND,
 	TIMER_E_NOT_RUNNING,
 	TIMER_E_UNCHANGED, /* already so, or finished */

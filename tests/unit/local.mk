@@ -84,6 +84,7 @@ core_tests = \
 	tests/unit/test-core-oom \
 	tests/unit/test-loop \
 	tests/unit/test-map \
+	tests/unit/test-pool \
 	tests/unit/test-queue \
 	tests/unit/test-scheduler \
 	tests/unit/test-simulation \
@@ -102,17 +103,21 @@ core_world = \
 tests_unit_test_core_oom_SOURCES = tests/unit/test-core-oom.c $(core_world)
 tests_unit_test_core_oom_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_core_oom_LDADD = $(core_test_LDADD)
-tests_unit_test_core_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray
+tests_unit_test_core_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=mmap
 
 tests_unit_test_loop_SOURCES = tests/unit/test-loop.c $(core_world)
 tests_unit_test_loop_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_loop_LDADD = $(core_test_LDADD)
 
-tests_unit_test_map_SOURCES = tests/unit/test-map.c
+tests_unit_test_map_SOURCES = tests/unit/test-map.c tests/unit/test.h
 tests_unit_test_map_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_map_LDADD = $(core_test_LDADD)
 
-tests_unit_test_queue_SOURCES = tests/unit/test-queue.c
+tests_unit_test_pool_SOURCES = tests/unit/test-pool.c tests/unit/test.h
+tests_unit_test_pool_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_pool_LDADD = $(core_test_LDADD)
+
+tests_unit_test_queue_SOURCES = tests/unit/test-queue.c tests/unit/test.h
 tests_unit_test_queue_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_queue_LDADD = $(core_test_LDADD)
 

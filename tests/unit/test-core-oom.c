@@ -7,6 +7,7 @@
 #include "tests/unit/test.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/unit/core-world.h"
 #include "tests/unit/fake-starter.h"
@@ -14,12 +15,12 @@
 /* The linker gives every call of these to the functions below. */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
 void *__real_reallocarray(void *p, size_t n, size_t size);
+void *__real_mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset);
 
 static long fail_in = -1; /* allocations until the one that fails; −1: none does */
 static bool failed;
@@ -39,12 +40,12 @@ void *__wrap_calloc(size_t n, size_t size) {
 	return fails() ? NULL : __real_calloc(n, size);
 }
 
-void *__wrap_realloc(void *p, size_t size) {
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
 void *__wrap_reallocarray(void *p, size_t n, size_t size) {
 	return fails() ? NULL : __real_reallocarray(p, n, size);
+}
+
+void *__wrap_mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset) {
+	return fails() ? MAP_FAILED : __real_mmap(p, size, protection, flags, fd, offset);
 }
 
 struct fixture {

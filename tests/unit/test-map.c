@@ -3,12 +3,13 @@
 
 #include "tests/unit/test.h"
 
-#include <malloc.h>
 #include <string.h>
 
 #include "daemon/core/map.h"
 
 #define KEYS 3000
+
+static struct map_memory memory;
 
 struct oracle {
 	uint64_t keys[KEYS];
@@ -75,8 +76,10 @@ static void check_from(const struct map *map, const struct oracle *oracle, uint6
 static void run_against_oracle(unsigned kind) {
 	static struct oracle oracle;
 	struct random random = RANDOM_INIT;
-	struct map map = MAP_INIT;
+	struct map map;
 
+	map_memory_init(&memory);
+	map_init(&map, &memory);
 	oracle.n = 0;
 	for (unsigned step = 0; step < 60000; step++) {
 		uint64_t key = make_key(&random, kind);
@@ -110,6 +113,7 @@ static void run_against_oracle(unsigned kind) {
 	}
 	assert_null(map.root);
 	assert_int_equal(map.count, 0);
+	map_memory_deinit(&memory); /* refuses if a node is left */
 }
 
 static void test_oracle(void **state) {
@@ -119,9 +123,11 @@ static void test_oracle(void **state) {
 }
 
 static void test_empty(void **state) {
-	struct map map = MAP_INIT;
+	struct map map;
 
 	(void)state;
+	map_memory_init(&memory);
+	map_init(&map, &memory);
 	assert_null(map_find(&map, 0));
 	assert_null(map_find_from(&map, 0));
 	assert_false(map_remove(&map, 0));
@@ -131,16 +137,19 @@ static void test_empty(void **state) {
 	assert_ptr_equal(map_find_from(&map, 0), value_of(1));
 	assert_true(map_remove(&map, UINT64_MAX));
 	assert_null(map.root);
+	map_memory_deinit(&memory);
 }
 
 /* The whole of it is walked in the order of its keys. */
 static void test_walk(void **state) {
 	struct random random = RANDOM_INIT;
-	struct map map = MAP_INIT;
+	struct map map;
 	uint64_t last = 0;
 	size_t n = 0;
 
 	(void)state;
+	map_memory_init(&memory);
+	map_init(&map, &memory);
 	for (unsigned i = 0; i < 10000; i++) {
 		uint64_t *key = malloc(sizeof(*key));
 
@@ -158,26 +167,46 @@ static void test_walk(void **state) {
 		assert_true(map_remove(&map, *key));
 		free(key);
 	}
+	map_memory_deinit(&memory);
+}
+
+/* Bytes that are mapped for nodes; 0 where the address sanitizer has them. */
+static size_t mapped(void) {
+	size_t slabs = 0;
+
+	for (unsigned size = 0; size < MAP_NODE_SIZES; size++)
+		slabs += memory.nodes[size].slabs;
+	return slabs * 65536;
 }
 
 /* Rising keys, as ids and handles are given, cost nine bytes; what is taken out is given back. */
 static void test_memory(void **state) {
-	struct map map = MAP_INIT;
-	size_t before = mallinfo2().uordblks, used;
+	struct random random = RANDOM_INIT;
+	struct map map;
 
 	(void)state;
+	map_memory_init(&memory);
+	map_init(&map, &memory);
 	for (uint64_t key = 1; key <= 100000; key++)
 		assert_int_equal(map_insert(&map, key, value_of(key)), 0);
-	used = mallinfo2().uordblks - before; /* 0 where the sanitizers count */
-	assert_true(used <= 9 * 100000);
+	assert_true(mapped() <= 9 * 100000 + MAP_NODE_SIZES * 65536);
 	for (uint64_t key = 1; key <= 100000; key++)
 		if (key % 1000)
 			assert_true(map_remove(&map, key));
-	if (used > 0)
-		assert_true(mallinfo2().uordblks - before <= 100 * 200);
+	assert_true(mapped() <= 10 * 65536);
 	for (uint64_t key = 1000; key <= 100000; key += 1000)
 		assert_true(map_remove(&map, key));
 	assert_null(map.root);
+
+	/* Keys that have nothing in common cost more, and not without bounds. */
+	while (map.count < 10000)
+		(void)map_insert(&map, random_next(&random), value_of(1));
+	assert_true(mapped() <= 100 * 10000);
+	random = (struct random)RANDOM_INIT;
+	while (map.count > 0)
+		assert_true(map_remove(&map, random_next(&random)));
+	assert_true(mapped() <= MAP_NODE_SIZES * 65536);
+	map_memory_deinit(&memory);
 }
 
 int main(void) {

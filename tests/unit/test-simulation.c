@@ -175,6 +175,7 @@ static void test_million_races(void **state) {
 /* A timer as one would write it without caring how long things take. */
 struct model {
 	bool live;
+	bool extended; /* more than an anonymous one-shot timer */
 	struct timer_spec spec;
 	struct timer *timer;
 	int64_t anchor, next;
@@ -289,6 +290,7 @@ static void history_arm(struct history *history, struct model *model) {
 		model->spec.slack_ns = (int64_t)random_below(&history->random, 100 * NSEC_PER_SEC);
 	model->left = model->spec.count;
 	model->anchor = model->next = model->spec.deadline_ns;
+	model->extended = model->spec.period_ns > 0 || model->spec.slack_ns > 0;
 	model->timer = world_arm(&history->world, &history->client, &model->spec);
 }
 
@@ -348,7 +350,9 @@ static void history_restart(struct history *history, struct model *model) {
 		return;
 	}
 	assert_int_equal(timer_restart(model->timer, deadline, delay), 0);
-	model->spec.delay_ns = delay;
+	model->extended = model->extended || model->spent;
+	if (model->extended)
+		model->spec.delay_ns = delay;
 	model->anchor = model->next = deadline;
 	model->left = model->spec.count;
 	model->paused = model->spent = false;
@@ -382,7 +386,7 @@ static void history_poke(struct history *history, struct model *model) {
 
 	if (model->spent)
 		expected = TIMER_E_UNCHANGED;
-	else if (model->spec.delay_ns < 0)
+	else if (model->spec.delay_ns < 0 || !model->extended)
 		expected = TIMER_E_NOT_DELAYED;
 	else if (model->spec.period_ns > 0 && model->spec.until_ns > 0 && deadline > model->spec.until_ns)
 		expected = TIMER_E_PAST_UNTIL;
@@ -397,8 +401,13 @@ static void history_trigger(struct history *history, struct model *model) {
 	int64_t now = history_now(history, model);
 
 	assert_int_equal(timer_trigger(model->timer), model->spent ? TIMER_E_UNCHANGED : 0);
-	if (!model->spent)
-		model_note(model, 1, now, now, now);
+	if (model->spent)
+		return;
+	if (!model->extended) { /* the delay that it was armed with had not been kept */
+		model->extended = true;
+		model->spec.delay_ns = -1;
+	}
+	model_note(model, 1, now, now, now);
 }
 
 static void history_manage(struct history *history) {

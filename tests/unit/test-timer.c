@@ -427,8 +427,8 @@ static void test_trigger(void **state) {
 
 static void test_poke(void **state) {
 	struct fixture *f = *state;
-	struct timer *timer = world_after(&f->world, &f->client, 1, 100);
-	struct timer_spec spec = every(2, 100);
+	struct timer_spec spec = named(1, "a", 100);
+	struct timer *timer = world_arm(&f->world, &f->client, &spec);
 
 	world_run(&f->world, 90);
 	assert_int_equal(timer_poke(timer), 0);
@@ -441,6 +441,7 @@ static void test_poke(void **state) {
 	world_run(&f->world, 100);
 	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
 
+	spec = every(2, 100);
 	spec.deadline_ns = WORLD_START + 389;
 	timer = world_arm(&f->world, &f->client, &spec);
 	world_run(&f->world, 50);
@@ -456,6 +457,7 @@ static void test_poke(void **state) {
 				  .delay_ns = -1,
 			  });
 	assert_int_equal(timer_poke(timer), TIMER_E_NOT_DELAYED);
+	assert_int_equal(timer_poke(world_after(&f->world, &f->client, 4, 1000)), TIMER_E_NOT_DELAYED);
 	world_run(&f->world, 10);
 	assert_int_equal(timer_poke(timer), TIMER_E_UNCHANGED);
 	assert_int_equal(timer_kill(timer, 0), TIMER_E_NO_COMMAND);
