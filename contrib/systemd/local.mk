@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The system's instance and the users' own.
+
+EXTRA_DIST += \
+	contrib/systemd/evloopd.service.in \
+	contrib/systemd/evloopd.socket \
+	contrib/systemd/user/evloopd.service.in \
+	contrib/systemd/user/evloopd.socket
+
+if SYSTEMD
+if SYSTEM_UNITS
+dist_systemunit_DATA = contrib/systemd/evloopd.socket
+nodist_systemunit_DATA = contrib/systemd/evloopd.service
+systemunitdir = $(systemdsystemunitdir)
+endif
+if USER_UNITS
+dist_userunit_DATA = contrib/systemd/user/evloopd.socket
+nodist_userunit_DATA = contrib/systemd/user/evloopd.service
+userunitdir = $(systemduserunitdir)
+endif
+CLEANFILES += $(nodist_systemunit_DATA) $(nodist_userunit_DATA)
+endif
+
+contrib/systemd/evloopd.service: contrib/systemd/evloopd.service.in
+contrib/systemd/user/evloopd.service: contrib/systemd/user/evloopd.service.in
+contrib/systemd/evloopd.service contrib/systemd/user/evloopd.service: Makefile
+	@$(MKDIR_P) $(@D)
+	$(AM_V_GEN)$(SED) -e 's,@sbindir\@,$(sbindir),g' $(srcdir)/$@.in >$@.new && mv $@.new $@
+
+dist_check_SCRIPTS += tests/check-units.sh
+TESTS += tests/check-units.sh
