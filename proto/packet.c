@@ -23,11 +23,13 @@ void packet_clear(struct packet *packet) {
 int packet_put(struct packet *packet, enum frame_kind kind, uint16_t method, uint64_t serial,
 	       const ProtobufCMessage *message, const int *fds, size_t n_fds) {
 	size_t body_size = message ? protobuf_c_message_get_packed_size(message) : 0;
+	/* A sender may lower the capacity of a packet that holds one large frame. */
+	size_t room = packet->capacity > packet->size ? packet->capacity - packet->size : 0;
 	uint8_t *p = packet->data + packet->size;
 
 	if (FRAME_HEADER_SIZE + body_size > PACKET_SIZE_MAX || n_fds > PACKET_FDS_MAX)
 		return PACKET_E_TOO_LARGE;
-	if (FRAME_HEADER_SIZE + body_size > packet->capacity - packet->size || n_fds > PACKET_FDS_MAX - packet->n_fds)
+	if (FRAME_HEADER_SIZE + body_size > room || n_fds > PACKET_FDS_MAX - packet->n_fds)
 		return PACKET_E_FULL;
 
 	frame_encode(p, &(struct frame){

@@ -345,6 +345,22 @@ static void test_put(void **state) {
 	free(data);
 }
 
+/* A frame that is larger than what frames share a packet up to: the next one does not fit, however the capacity was lowered. */
+static void test_put_behind_large(void **state) {
+	struct fixture *f = *state;
+	Evloop__LogReply reply = EVLOOP__LOG_REPLY__INIT;
+	uint8_t *data = calloc(1, PACKET_SIZE_MAX);
+
+	assert_non_null(data);
+	reply.data.data = data;
+	reply.data.len = LOG_PAGE_MAX;
+	assert_int_equal(packet_put(&f->out, FRAME_REPLY, 39, 1, &reply.base, NULL, 0), 0);
+	f->out.capacity = PACKET_SIZE_PACK;
+	assert_int_equal(packet_put(&f->out, FRAME_REPLY, 39, 2, NULL, NULL, 0), PACKET_E_FULL);
+	assert_int_equal(packet_put(&f->out, FRAME_REPLY, 39, 2, &reply.base, NULL, 0), PACKET_E_FULL);
+	free(data);
+}
+
 /* A peer that does not read: nothing blocks, and what was refused can be sent later, whole. */
 static void test_full_socket(void **state) {
 	struct fixture *f = *state;
@@ -387,6 +403,7 @@ int main(void) {
 		TEST(test_reset),
 		TEST(test_large),
 		TEST(test_put),
+		TEST(test_put_behind_large),
 		TEST(test_full_socket),
 		TEST(test_send_to_nobody),
 	};
