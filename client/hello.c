@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "proto/status.h"
+
 #define RETRY_NS (10 * NSEC_PER_MSEC) /* between looks at a daemon that somebody else is starting */
 
 static int connect_error(int error) {
@@ -115,6 +117,9 @@ static int say_hello(struct evl *evl) {
 	if (length <= CLIENT_NAME_LENGTH_MAX && text_is_valid((uint8_t *)program_invocation_short_name, length))
 		request.client_name = program_invocation_short_name;
 	r = call_sync(evl, EVLOOP__METHOD__METHOD_HELLO, &request.base, &reply);
+	/* It would not have us, and has said why. */
+	if ((r == -ECONNRESET || r == -ENOTCONN) && evl->error)
+		return -status_info((int)evl->error->status)->error;
 	if (r < 0)
 		return r == -ECONNRESET ? -ENOTCONN : r;
 	if (evl->hello)

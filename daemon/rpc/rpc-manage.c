@@ -21,8 +21,8 @@
 static bool is_listed(const Evloop__ListRequest *request, const struct timer_info *info) {
 	bool finished = info->state == TIMER_STATE_FINISHED;
 
-	if (request->target)
-		return target_matches(request->target, info);
+	if (request->target && !target_matches(request->target, info))
+		return false;
 	if (request->failed)
 		return info->command && info->last_run.run > 0 && info->last_run.result != RUN_RESULT_ACTIVE &&
 		       info->last_run.status != 0;

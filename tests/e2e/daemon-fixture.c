@@ -98,7 +98,8 @@ void daemon_kill(struct daemon *daemon) {
 }
 
 int daemon_stop(struct daemon *daemon) {
-	char lock[64];
+	static const char *const beside[] = { "", ".lock", ".ids", ".ids.new" };
+	char path[64];
 	int status = 0;
 
 	if (!daemon)
@@ -110,9 +111,10 @@ int daemon_stop(struct daemon *daemon) {
 	}
 	for (size_t i = 0; i < OPTIONS_MAX; i++)
 		free(daemon->options[i]);
-	(void)snprintf(lock, sizeof(lock), "%s.lock", daemon->socket);
-	(void)unlink(lock);
-	(void)unlink(daemon->socket);
+	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", daemon->socket, beside[i]);
+		(void)unlink(path);
+	}
 	(void)rmdir(daemon->directory);
 	free(daemon);
 	return status == 0 ? 0 : -EIO;

@@ -31,6 +31,13 @@ tests_e2e_test_lib_sources_SOURCES = tests/e2e/test-lib-sources.c $(daemon_fixtu
 tests_e2e_test_lib_sources_CFLAGS = $(lib_e2e_CFLAGS)
 tests_e2e_test_lib_sources_LDADD = $(lib_e2e_LDADD)
 
+# The process of the daemon, from outside.
+check_PROGRAMS += tests/e2e/test-daemon
+TESTS += tests/e2e/test-daemon
+tests_e2e_test_daemon_SOURCES = tests/e2e/test-daemon.c $(daemon_fixture)
+tests_e2e_test_daemon_CFLAGS = $(lib_e2e_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_e2e_test_daemon_LDADD = libevloop-core.la $(CMOCKA_LIBS)
+
 tests_e2e_test_lib_timers_SOURCES = tests/e2e/test-lib-timers.c $(daemon_fixture)
 tests_e2e_test_lib_timers_CFLAGS = $(lib_e2e_CFLAGS)
 tests_e2e_test_lib_timers_LDADD = $(lib_e2e_LDADD)
