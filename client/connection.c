@@ -171,7 +171,7 @@ int connection_settle(struct evl *evl) {
 	end_sources(evl, true);
 	if (!evl->closed && evl->error_handler)
 		evl->error_handler(evl, NULL, evl->loss, loss_message(evl), evl->error_userdata);
-	return evl->closed || evl->link == LINK_UP ? 0 : connection_error(evl);
+	return evl->closed || evl->link == LINK_UP ? 1 : connection_error(evl);
 }
 
 /* Events of the old session that are still in line count as fired. */

@@ -14,7 +14,7 @@ int event_tell_error(struct evl *evl, struct evl_source *source, int error, cons
 	if (!evl->error_handler)
 		return error_set(evl, error, "%s", message);
 	evl->error_handler(evl, source, error, message, evl->error_userdata);
-	return 0;
+	return 1;
 }
 
 void event_call(struct evl_source *source, const struct evl_event *event) {
@@ -56,7 +56,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	evloop__error__free_unpacked(refusal, NULL);
 }
 
-/* The source is over before anybody hears of it.  Return: 0, or `error` where there is no handler. */
+/* The source is over before anybody hears of it.  Return: as event_tell_error(). */
 static int end_with_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
 	int r;
 
@@ -89,7 +89,7 @@ static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
 		r = end_with_error(evl, source, error, refusal->message);
 	else
 		r = event_tell_error(evl, source, error, refusal->message);
-	return taken ? 0 : r;
+	return taken ? MAX(r, 0) : r;
 }
 
 static enum evl_end end_of(Evloop__End end) {
@@ -196,7 +196,7 @@ int event_dispatch(struct evl *evl) {
 	unsigned session;
 	int n = 0;
 
-	while (!evl->closed && input_next(evl, &frame, &session)) {
+	while (connection_goes_on(evl) && input_next(evl, &frame, &session)) {
 		int r = 0;
 
 		if (frame.method == EVLOOP__METHOD__METHOD_EVENT)

@@ -83,8 +83,9 @@ int evl_flush(struct evl *evl);
 
 /*
  * Run the callbacks of what is ready; wait for the first at most `timeout_ns` (0: not at all; −1: for ever).
- * Return: how many callbacks ran, 0 after the timeout or a signal; a refusal that no error handler took; −EBUSY from within a
- * callback; −ECONNRESET once the connection is lost and all that came before has been dispatched, −ENOTCONN afterwards.
+ * Return: how many callbacks ran, the error handler among them; 0 after the timeout or a signal; a refusal that no error
+ * handler took; −EBUSY from within a callback; −ECONNRESET once the connection is lost and all that came before has been
+ * dispatched, −ENOTCONN afterwards.
  */
 int evl_dispatch(struct evl *evl, int64_t timeout_ns);
 

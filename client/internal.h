@@ -232,7 +232,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame);
 /* Run the callbacks of the events that have been received.  Return: how many, or −errno of a refusal that nobody took. */
 int event_dispatch(struct evl *evl);
 
-/* Tell the error handler.  Return: 0: told; `error`: there is none. */
+/* Tell the error handler.  Return: 1: a callback ran; `error`: there is none. */
 int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message);
 
 /* Run `source`'s callback, and what follows from it.  `over`: it has been retired before. */
@@ -414,6 +414,11 @@ void connection_unpin(struct evl *evl);
 /* A source that pointed here is gone. */
 void connection_drop_source(struct evl *evl);
 
+/* After the user's code has run: is there still a connection to go on with, and is this still the process that has it? */
+static inline bool connection_goes_on(const struct evl *evl) {
+	return !evl->closed && *evl->alive;
+}
+
 /* May a call of the user's go on?  Return: 0, -ECHILD, -ENOTCONN. */
 static inline int connection_check(struct evl *evl) {
 	if (evl->closed)
@@ -432,5 +437,5 @@ void connection_note_last_words(struct evl *evl);
 /* What a call that waits returns on a lost connection: the reason once, then -ENOTCONN. */
 int connection_error(struct evl *evl);
 
-/* End the sources that a loss ends, tell the error handler.  Return: 0: reconnected meanwhile, else −errno. */
+/* End the sources that a loss ends, tell the error handler.  Return: 1: reconnected or closed by it, else −errno. */
 int connection_settle(struct evl *evl);

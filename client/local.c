@@ -78,7 +78,7 @@ int local_dispatch(struct evl *evl) {
 
 	take_remote(evl);
 	/* What these callbacks post is for the next round. */
-	for (left = evl->local.n_posted; left > 0 && !evl->closed; left--) {
+	for (left = evl->local.n_posted; left > 0 && connection_goes_on(evl); left--) {
 		struct evl_event event = { .size = sizeof(event), .type = EVL_EVENT_SOON };
 		struct evl_source *source = dequeue(evl);
 

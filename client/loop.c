@@ -121,7 +121,7 @@ void loop_update(struct evl *evl) {
 	struct loop *loop = &evl->loop;
 	bool blocked = evl->output.blocked;
 
-	if (loop->poll_fd < 0 || loop->dispatching || evl->closed)
+	if (loop->poll_fd < 0 || loop->dispatching || !connection_goes_on(evl))
 		return;
 	if (!loop->wake_set && (local_pending(evl) || !input_is_empty(&evl->input) || evl->link == LINK_LOST ||
 				(output_pending(&evl->output) && !blocked)))
@@ -175,7 +175,7 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	*ret_over = false;
 	wake_clear(&evl->loop);
 	n = local_dispatch(evl);
-	if (evl->closed)
+	if (!connection_goes_on(evl))
 		return n;
 	output_send(evl);
 	if (evl->link == LINK_UP && input_is_empty(&evl->input)) {
@@ -187,7 +187,7 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	clear_timer(&evl->loop);
 	call_expire(evl);
 	r = event_dispatch(evl);
-	if (evl->closed)
+	if (!connection_goes_on(evl))
 		return n + MAX(r, 0);
 	output_send(evl);
 	if (deadline_ns == 0)
@@ -200,38 +200,43 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	return n + r;
 }
 
-static int dispatch(struct evl *evl, int64_t timeout_ns) {
-	int64_t deadline_ns = 0;
-	bool over;
-	int r;
-
-	if (timeout_ns < 0)
-		deadline_ns = INT64_MAX;
-	else if (timeout_ns > 0)
-		deadline_ns = clock_ns(CLOCK_MONOTONIC) + MIN(timeout_ns, TIME_NS_MAX);
-	do
-		r = run_round(evl, deadline_ns, &over);
-	while (r == 0 && !over && !evl->closed);
-	return r;
-}
-
-int evl_dispatch(struct evl *evl, int64_t timeout_ns) {
-	int r;
-
+static int check_dispatch(const struct evl *evl) {
 	if (evl->closed)
 		return -ENOTCONN;
 	if (!*evl->alive)
 		return -ECHILD;
 	if (evl->loop.dispatching)
 		return -EBUSY;
-	if (evl->link == LINK_DOWN)
-		return -ENOTCONN;
+	return evl->link == LINK_DOWN ? -ENOTCONN : 0;
+}
+
+static void begin_dispatch(struct evl *evl) {
 	connection_pin(evl);
 	evl->loop.dispatching = true;
-	r = dispatch(evl, timeout_ns);
+}
+
+static void end_dispatch(struct evl *evl) {
 	evl->loop.dispatching = false;
 	loop_update(evl);
 	connection_unpin(evl);
+}
+
+int evl_dispatch(struct evl *evl, int64_t timeout_ns) {
+	int64_t deadline_ns = 0;
+	int r = check_dispatch(evl);
+	bool over;
+
+	if (r < 0)
+		return r;
+	if (timeout_ns < 0)
+		deadline_ns = INT64_MAX;
+	else if (timeout_ns > 0)
+		deadline_ns = clock_ns(CLOCK_MONOTONIC) + MIN(timeout_ns, TIME_NS_MAX);
+	begin_dispatch(evl);
+	do
+		r = run_round(evl, deadline_ns, &over);
+	while (r == 0 && !over && connection_goes_on(evl));
+	end_dispatch(evl);
 	return r;
 }
 
@@ -246,20 +251,24 @@ int evl_flush(struct evl *evl) {
 	return evl->link == LINK_UP ? 0 : connection_error(evl);
 }
 
-int evl_run(struct evl *evl) {
-	int r = 0;
+static bool has_reason_to_run(struct evl *evl) {
+	return connection_goes_on(evl) && !evl->loop.stopping && (evl->n_live > 0 || local_pending(evl));
+}
 
-	if (evl->closed)
-		return -ENOTCONN;
-	if (evl->loop.dispatching)
-		return -EBUSY;
-	connection_pin(evl);
+int evl_run(struct evl *evl) {
+	int r = check_dispatch(evl);
+	bool over;
+
+	if (r < 0)
+		return r;
+	begin_dispatch(evl);
 	evl->loop.stopping = false;
-	while (r >= 0 && !evl->closed && !evl->loop.stopping && (evl->n_live > 0 || local_pending(evl)))
-		r = evl_dispatch(evl, -1);
-	if (r >= 0 && !evl->closed)
+	/* Round by round: a source may end without a word, and with it the reason to wait. */
+	while (r >= 0 && has_reason_to_run(evl))
+		r = run_round(evl, INT64_MAX, &over);
+	if (connection_goes_on(evl))
 		output_send(evl);
-	connection_unpin(evl);
+	end_dispatch(evl);
 	return MIN(r, 0);
 }
 

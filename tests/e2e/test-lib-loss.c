@@ -80,7 +80,7 @@ static void test_killed(void **state _unused_) {
 	daemon_kill(server);
 	assert_int_equal(evl_run(evl), -ECONNRESET);
 	assert_int_equal(n_destroyed, 1);
-	assert_int_equal(evl_run(evl), 0); /* no source is left */
+	assert_int_equal(evl_run(evl), -ENOTCONN);
 	assert_int_equal(evl_dispatch(evl, -1), -ENOTCONN);
 	assert_int_equal(evl_call_later(evl, NULL, 0, count, NULL), -ENOTCONN);
 	assert_int_equal(evl_reconnect(evl), -ENOTCONN);

@@ -88,7 +88,7 @@ static void test_refusal_to_handler(void **state _unused_) {
 
 	evl_set_error_handler(evl, note_error, NULL);
 	peer_refuse(&peer, arm(&source), EVLOOP__STATUS__STATUS_QUOTA, "too many timers");
-	assert_int_equal(evl_dispatch(evl, 0), 0);
+	assert_int_equal(evl_dispatch(evl, 0), 1);
 	assert_int_equal(n_errors, 1);
 	assert_int_equal(last_error, -EDQUOT);
 	assert_string_equal(last_message, "too many timers");
@@ -118,6 +118,25 @@ static void test_refusal_returned_by_roundtrip(void **state _unused_) {
 	assert_int_equal(outcome, EVL_OUTCOME_DONE);
 	evl_source_unref(sources[0]);
 	evl_source_unref(sources[1]);
+}
+
+static void test_refusal_ends_run(void **state _unused_) {
+	evl_set_error_handler(evl, note_error, NULL);
+	peer_refuse(&peer, arm(NULL), EVLOOP__STATUS__STATUS_QUOTA, "too many timers");
+	assert_int_equal(evl_run(evl), 0); /* nothing is left to wait for */
+	assert_int_equal(n_errors, 1);
+}
+
+static void refuse_one(struct peer *p, const struct frame *frame _unused_) {
+	peer_refuse(p, 1, EVLOOP__STATUS__STATUS_EXISTS, "first");
+}
+
+static void test_refusal_taken_ends_run(void **state _unused_) {
+	assert_int_equal(arm(NULL), 1);
+	peer_serve(&peer, 1, refuse_one);
+	assert_int_equal(evl_roundtrip(evl), -EEXIST);
+	peer_join(&peer);
+	assert_int_equal(evl_run(evl), 0);
 }
 
 static void test_refusal_of_cancelled(void **state _unused_) {
@@ -317,7 +336,8 @@ static void reconnect(struct evl *from, struct evl_source *source _unused_, int 
 static void test_reconnect_in_handler(void **state _unused_) {
 	evl_set_error_handler(evl, reconnect, NULL);
 	peer_hang_up(&peer);
-	assert_int_equal(evl_dispatch(evl, -1), 1); /* goes on */
+	assert_int_equal(evl_dispatch(evl, -1), 1); /* the handler */
+	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_called, 1);
 }
 
@@ -416,6 +436,8 @@ int main(void) {
 		TEST(test_refusal_returned_by_dispatch),
 		TEST(test_refusal_to_handler),
 		TEST(test_refusal_returned_by_roundtrip),
+		TEST(test_refusal_ends_run),
+		TEST(test_refusal_taken_ends_run),
 		TEST(test_refusal_of_cancelled),
 		TEST(test_loss_after_last_events),
 		TEST(test_loss_found_by_sending),

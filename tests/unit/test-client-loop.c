@@ -404,6 +404,28 @@ static void test_fork(void **state _unused_) {
 	evl_source_unref(source);
 }
 
+static pid_t child;
+
+static void fork_and_return(struct evl_source *source _unused_, const struct evl_event *event _unused_,
+			    void *userdata _unused_) {
+	child = fork();
+	assert_true(child >= 0);
+}
+
+/* A child that simply returns from the callback it was made in. */
+static void test_fork_in_callback(void **state _unused_) {
+	int status, r;
+
+	assert_int_equal(evl_call_soon(evl, NULL, fork_and_return, NULL), 0);
+	assert_int_equal(evl_call_soon(evl, NULL, count, NULL), 0);
+	r = evl_dispatch(evl, 0);
+	if (child == 0)
+		_exit(n_called == 0 && evl_dispatch(evl, 0) == -ECHILD ? 0 : 1);
+	assert_int_equal(r, 2);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static char logged[256];
 
 static void take_line(const char *line, void *userdata _unused_) {
@@ -457,6 +479,7 @@ int main(void) {
 		TEST(test_signal_ends_waiting),
 		TEST(test_run),
 		TEST(test_fork),
+		TEST(test_fork_in_callback),
 		TEST(test_log),
 		TEST(test_names),
 	};
