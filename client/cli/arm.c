@@ -304,7 +304,7 @@ static void complain_exists(const char *name, const Evloop__TimerInfo *existing)
 		 command && command[0] ? ": " : "", command ? command : "");
 }
 
-int arm_send(struct evl *evl, const Evloop__TimerSpec *spec, Evloop__Armed **ret) {
+int arm_send(const struct invocation *inv, struct evl *evl, const Evloop__TimerSpec *spec, Evloop__Armed **ret) {
 	ProtobufCMessage *reply;
 	int r = evl_call(evl, EVLOOP__METHOD__METHOD_ARM, &spec->base, &reply);
 
@@ -312,7 +312,7 @@ int arm_send(struct evl *evl, const Evloop__TimerSpec *spec, Evloop__Armed **ret
 		const Evloop__Error *error = evl_call_error(evl);
 
 		if (r != -EEXIST || !error || !error->existing)
-			return complain_call(evl, r, spec->name[0] ? spec->name : NULL);
+			return complain_call(evl, r, inv->verb->name);
 		complain_exists(spec->name, error->existing);
 		return EX_CANTCREAT;
 	}

@@ -36,4 +36,4 @@ int arm_parse(struct invocation *inv, struct arm *arm);
 int arm_spec(const struct invocation *inv, struct evl *evl, const struct arm *arm, Evloop__TimerSpec *spec);
 
 /* Arm it.  Return: 0, or the exit status after a complaint. */
-int arm_send(struct evl *evl, const Evloop__TimerSpec *spec, Evloop__Armed **ret);
+int arm_send(const struct invocation *inv, struct evl *evl, const Evloop__TimerSpec *spec, Evloop__Armed **ret);

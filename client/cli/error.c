@@ -66,6 +66,6 @@ int complain_call(struct evl *evl, int error, const char *subject) {
 }
 
 int complain_no_timer(const char *operand) {
-	complain("%s: no such timer", operand);
+	complain("%s: no such timer", operand[0] ? operand : "''");
 	return EX_NOINPUT;
 }

@@ -18,7 +18,7 @@ int complain_value(const struct invocation *inv, const char *format, ...) _print
 int complain_extra(const struct invocation *inv, const char *word);
 
 /*
- * A call on the connection returned `error` (−errno): say what the daemon said, about `subject` (an operand; NULL: none).
+ * A call on the connection returned `error` (−errno): say what the daemon said, about `subject` (an operand or the verb; NULL: none).
  * Return: the exit status by proto/status.h; EX_UNAVAILABLE where the daemon did not answer at all.
  */
 int complain_call(struct evl *evl, int error, const char *subject);

@@ -31,14 +31,13 @@ const char *timer_next(const Evloop__TimerInfo *info, const Evloop__TimeReply *n
 			return strcpy(buffer, "now");
 		snprintf(buffer, TIMER_TEXT_MAX, "in %s", duration_brief(left, text));
 		return buffer;
+	case EVLOOP__TIMER_STATE__TIMER_PAUSED:
+		return strcpy(buffer, "paused");
 	case EVLOOP__TIMER_STATE__TIMER_FINISHED:
 		snprintf(buffer, TIMER_TEXT_MAX, "%s", text_enum(&evloop__end__descriptor, (int)info->end, word));
 		return buffer;
 	default:
-		/* paused, running */
-		snprintf(buffer, TIMER_TEXT_MAX, "%s",
-			 text_enum(&evloop__timer_state__descriptor, (int)info->state, word));
-		return buffer;
+		return strcpy(buffer, "-");
 	}
 }
 

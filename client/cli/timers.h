@@ -7,7 +7,7 @@
 
 #define TIMER_TEXT_MAX 128
 
-/* What the timer does next. */
+/* What the timer does next, or how it ended; "-": nothing. */
 const char *timer_next(const Evloop__TimerInfo *info, const Evloop__TimeReply *now, char buffer[TIMER_TEXT_MAX]);
 
 /* What it did last, and how long ago; "-": nothing yet. */

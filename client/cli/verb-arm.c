@@ -20,7 +20,7 @@ static int arm_command(const struct invocation *inv, struct evl *evl, const stru
 
 	spec.command = command;
 	if (r == 0)
-		r = arm_send(evl, &spec, &armed);
+		r = arm_send(inv, evl, &spec, &armed);
 	if (r != 0)
 		return r;
 	if (inv->json) {
@@ -49,9 +49,7 @@ static int run_command(const struct invocation *inv, const struct arm *arm) {
 /* ---- ticks in the foreground ---- */
 
 struct ticker {
-	bool json;
-	uint64_t count; /* 0: no end */
-	int64_t period_ns, until_ns; /* 0: no end */
+	const struct invocation *inv;
 	bool over;
 	int status;
 };
@@ -61,39 +59,37 @@ static void stop(struct ticker *ticker, int status) {
 	ticker->status = status;
 }
 
+static bool print_tick(const struct ticker *ticker, const Evloop__Event *event) {
+	char lateness[SECONDS_MAX];
+
+	if (ticker->inv->json)
+		return json_print_message(&event->base);
+	printf("%" PRIu64 " fires=%" PRIu64 " lateness=%s\n", event->fire_seq, event->fires,
+	       text_seconds(event->lateness_ns, lateness));
+	return text_flush();
+}
+
 static void on_tick(struct evl *evl _unused_, const Evloop__Event *event, void *userdata) {
 	struct ticker *ticker = userdata;
-	char lateness[SECONDS_MAX];
-	bool written;
 
 	if (ticker->over)
 		return;
-	if (event->type == EVLOOP__EVENT_TYPE__EVENT_ENDED && event->end != EVLOOP__END__END_DONE) {
-		complain("%s", event->end == EVLOOP__END__END_REPLACED ? "replaced by another timer of that name"
-								       : "cancelled by somebody else");
+	if (event->type == EVLOOP__EVENT_TYPE__EVENT_ENDED) {
+		complain("%s: %s", ticker->inv->verb->name,
+			 event->end == EVLOOP__END__END_REPLACED ? "replaced by another timer of that name"
+								 : "cancelled by somebody else");
 		stop(ticker, 1);
+	} else if (event->type == EVLOOP__EVENT_TYPE__EVENT_FIRED) {
+		if (!print_tick(ticker, event))
+			stop(ticker, 1);
+		else if (!event->more)
+			stop(ticker, 0);
 	}
-	if (event->type == EVLOOP__EVENT_TYPE__EVENT_ENDED && !ticker->over)
-		stop(ticker, 0);
-	if (event->type != EVLOOP__EVENT_TYPE__EVENT_FIRED)
-		return;
-	if (ticker->json) {
-		written = json_print_message(&event->base);
-	} else {
-		printf("%" PRIu64 " fires=%" PRIu64 " lateness=%s\n", event->fire_seq, event->fires,
-		       text_seconds(event->lateness_ns, lateness));
-		written = text_flush();
-	}
-	if (!written)
-		stop(ticker, 1);
-	else if ((ticker->count > 0 && event->fire_seq >= ticker->count) ||
-		 (ticker->until_ns > 0 && event->scheduled_ns + ticker->period_ns > ticker->until_ns))
-		stop(ticker, 0);
 }
 
 static int run_ticker(const struct invocation *inv, const struct arm *arm) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
-	struct ticker ticker = { .json = inv->json };
+	struct ticker ticker = { .inv = inv };
 	_cleanup_evl_ struct evl *evl = NULL;
 	Evloop__Armed *armed;
 	int r = daemon_connect(inv, &evl);
@@ -103,19 +99,16 @@ static int run_ticker(const struct invocation *inv, const struct arm *arm) {
 	r = arm_spec(inv, evl, arm, &spec);
 	if (r != 0)
 		return r;
-	ticker.count = spec.count;
-	ticker.period_ns = spec.period_ns;
-	ticker.until_ns = spec.until_ns;
 	r = evl_call_handle(evl, &spec.handle, on_tick, &ticker);
 	if (r < 0)
-		return complain_call(evl, r, NULL);
-	r = arm_send(evl, &spec, &armed);
+		return complain_call(evl, r, inv->verb->name);
+	r = arm_send(inv, evl, &spec, &armed);
 	if (r != 0)
 		return r;
 	evloop__armed__free_unpacked(armed, NULL);
 	while (!ticker.over && r >= 0)
 		r = evl_dispatch(evl, -1);
-	return ticker.over ? ticker.status : complain_call(evl, r, NULL);
+	return ticker.over ? ticker.status : complain_call(evl, r, inv->verb->name);
 }
 
 /* ---- the verbs ---- */

@@ -15,6 +15,8 @@
 #include "client/cli/when.h"
 #include "proto/duration.h"
 
+#define LINE_WIDTH 80
+
 struct showing {
 	bool json;
 	bool more; /* one has been shown before */
@@ -103,6 +105,22 @@ static void show_run(const struct showing *showing, const Evloop__RunInfo *run) 
 	}
 }
 
+/* As many names on a line as fit. */
+static void show_environment(const Evloop__TimerInfo *info) {
+	int column = printf("%-12s", "environment");
+
+	for (size_t i = 0; i < info->n_environment_names; i++) {
+		ProtobufCBinaryData name = { .data = (uint8_t *)info->environment_names[i],
+					     .len = strlen(info->environment_names[i]) };
+		_cleanup_free_ char *text = text_command(&name, 1);
+
+		if (column + (int)name.len >= LINE_WIDTH)
+			column = printf("\n%12s", "") - 1;
+		column += printf(" %s", text ? text : "?");
+	}
+	putchar('\n');
+}
+
 static void show_command(const struct showing *showing, const Evloop__TimerInfo *info) {
 	_cleanup_free_ char *command = text_command(info->argv, info->n_argv);
 	_cleanup_free_ char *directory = text_command(&info->directory, 1);
@@ -117,15 +135,7 @@ static void show_command(const struct showing *showing, const Evloop__TimerInfo 
 	line("output", "%" PRIu64 " bytes", info->output_bytes);
 	if (info->last_run && info->last_run->result != EVLOOP__RUN_RESULT__RUN_NONE)
 		show_run(showing, info->last_run);
-	printf("%-12s", "environment");
-	for (size_t i = 0; i < info->n_environment_names; i++) {
-		ProtobufCBinaryData name = { .data = (uint8_t *)info->environment_names[i],
-					     .len = strlen(info->environment_names[i]) };
-		_cleanup_free_ char *text = text_command(&name, 1);
-
-		printf(" %s", text ? text : "?");
-	}
-	putchar('\n');
+	show_environment(info);
 }
 
 static int show(const Evloop__TimerInfo *info, void *userdata) {

@@ -84,7 +84,7 @@ static int run(struct invocation *inv) {
 	r = evl_timer_add(evl, NULL, &nap.timer, on_fire, &fired);
 	while (r >= 0 && !fired)
 		r = evl_dispatch(evl, -1);
-	return r < 0 ? complain_call(evl, r, NULL) : 0;
+	return r < 0 ? complain_call(evl, r, inv->verb->name) : 0;
 }
 
 const struct verb verb_sleep = {
