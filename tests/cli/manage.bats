@@ -121,7 +121,7 @@ field() {
         grep -qxF -- "$line" <<<"$output" || fail "no line '$line'"
     done
     grep -q '^next  *20.*(in \(59m5[0-9]s\|1h\))$' <<<"$output"
-    grep -q '^environment .* SECRET' <<<"$output"
+    grep -qw SECRET <<<"$output" || fail "no name of the environment"
     ! grep -q hunter2 <<<"$output" || fail "a value is shown"
     evl show --json sync
     is_json "$output"
