@@ -286,7 +286,6 @@ struct loop {
 	bool wake_set; /* by this thread */
 	bool watches_output; /* poll_fd waits for the socket to take more */
 	bool dispatching;
-	bool running; /* in evl_run() */
 	bool stopping;
 	int64_t timer_set_ns;
 };
