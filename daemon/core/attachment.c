@@ -53,6 +53,7 @@ int attachment_new(struct attachment **ret, struct timer *timer, struct owner *o
 		memcpy(attachment->name, name, size);
 	attachment->timer = timer;
 	LIST_INSERT_HEAD(&timer_extra(timer)->attachments, attachment, link);
+	timer_extra(timer)->n_attachments++;
 	owner->tenant->use.timers++;
 	*ret = attachment;
 	return 0;
@@ -62,6 +63,7 @@ static void attachment_unlink(struct attachment *attachment) {
 	if (!attachment->timer)
 		return;
 	LIST_REMOVE(attachment, link);
+	timer_extra(attachment->timer)->n_attachments--;
 	attachment->timer = NULL;
 }
 

@@ -49,7 +49,8 @@ void tenant_reschedule(struct tenant *tenant, enum timer_clock clock);
 /* There is something to dispatch that is in no queue. */
 void tenant_set_due(struct tenant *tenant);
 
-/* Dispatch what is due at `now`, TIMERS_PER_TURN timers at most, and as many of those posted before. */
+/* Dispatch what is due at `now`, TIMERS_PER_TURN timers at most, and as many of those posted before; a timer that many
+ * follow, or that starts a process, counts for several. */
 void tenant_dispatch(struct tenant *tenant, const struct instant *now);
 
 /* The realtime clock was stepped: find the next times of repeating timers again. */

@@ -170,11 +170,11 @@ static void tenant_dispatch_soon(struct tenant *tenant, int64_t boottime_ns) {
 	if (TAILQ_EMPTY(&tenant->soon))
 		return;
 	TAILQ_INSERT_TAIL(&tenant->soon, &mark, pending_link);
-	for (unsigned n = 0; n < TIMERS_PER_TURN; n++) {
+	for (unsigned spent = 0; spent < TIMERS_PER_TURN;) {
 		source = TAILQ_FIRST(&tenant->soon);
 		if (source == &mark)
 			break;
-		timer_fire(timer_of(source), boottime_ns);
+		spent += timer_fire(timer_of(source), boottime_ns);
 	}
 	TAILQ_REMOVE(&tenant->soon, &mark, pending_link);
 	if (!TAILQ_EMPTY(&tenant->soon))
@@ -182,7 +182,7 @@ static void tenant_dispatch_soon(struct tenant *tenant, int64_t boottime_ns) {
 }
 
 void tenant_dispatch(struct tenant *tenant, const struct instant *now) {
-	unsigned left = TIMERS_PER_TURN;
+	unsigned spent = 0;
 
 	tenant_ref(tenant);
 	tenant->dispatching = true;
@@ -192,8 +192,8 @@ void tenant_dispatch(struct tenant *tenant, const struct instant *now) {
 		const struct queue *queue = &tenant->clocks[clock].queue;
 		const struct queue_entry *first;
 
-		for (; left > 0 && (first = queue_first(queue)) && first->deadline <= now->ns[clock]; left--)
-			timer_fire(timer_of_place(first->place), now->ns[clock]);
+		while (spent < TIMERS_PER_TURN && (first = queue_first(queue)) && first->deadline <= now->ns[clock])
+			spent += timer_fire(timer_of_place(first->place), now->ns[clock]);
 	}
 	tenant->first_clock = (tenant->first_clock + 1) % TIMER_CLOCK_MAX;
 	tenant->dispatching = false;

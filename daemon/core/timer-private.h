@@ -42,6 +42,7 @@ struct timer_extra {
 	struct timer_name *name; /* NULL: none */
 	struct job *job; /* NULL: none */
 	struct attachment_list attachments;
+	unsigned n_attachments;
 	int64_t definition_ns; /* the deadline it was armed with, to compare definitions */
 	int64_t delay_ns; /* as in timer_spec; −1 where it had no extension then */
 	int64_t anchor_ns; /* repeating: first nominal time */
@@ -120,8 +121,11 @@ void timer_dequeue(struct timer *timer);
 
 /* ---- timer-fire.c ---- */
 
-/* It is due: fire, and queue the next fire if there is one.  The timer may be gone afterwards. */
-void timer_fire(struct timer *timer, int64_t now_ns);
+/*
+ * It is due: fire, and queue the next fire if there is one.  The timer may be gone afterwards.
+ * Return: how much of a turn that took, in fires of a timer that nobody else follows.
+ */
+unsigned timer_fire(struct timer *timer, int64_t now_ns);
 
 /* Fire outside of the schedule.  The timer has its extension. */
 void timer_fire_once(struct timer *timer, int64_t now_ns);

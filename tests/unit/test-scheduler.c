@@ -63,6 +63,34 @@ static void test_fairness(void **state) {
 	world_deinit(&world);
 }
 
+/* Who follows timers is told within the bounds of a turn as well. */
+static void test_followers_count(void **state) {
+	struct client client, follower;
+	struct world world;
+	uint64_t handle = 0;
+
+	(void)state;
+	world_init(&world);
+	client_init(&client, &world, 1);
+	client_init(&follower, &world, 1);
+	for (uint64_t n = 1; n <= 100; n++) {
+		struct timer *timer = world_after(&world, &client, n, 10);
+
+		for (unsigned i = 0; i < TIMERS_PER_TURN - 1; i++)
+			assert_int_equal(timer_attach(timer, &follower.owner, ++handle, false), 0);
+	}
+	world_pass(&world, 10);
+	for (uint64_t n = 1; n <= 100; n++) {
+		assert_int_equal(world_turn(&world), n < 100);
+		client_expect(&client, n, EVENT_TYPE_FIRED);
+		client_expect_none(&client);
+		assert_int_equal(take_all(&follower), 2 * (TIMERS_PER_TURN - 1)); /* FIRED, ENDED */
+	}
+	client_deinit(&client);
+	client_deinit(&follower);
+	world_deinit(&world);
+}
+
 /* A million posted at once are no million in a turn either, and keep their order. */
 static void test_soon_in_turns(void **state) {
 	struct timer_spec spec = { .kind = TIMER_KIND_SOON };
@@ -233,9 +261,10 @@ static void test_memory(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fairness), cmocka_unit_test(test_soon_in_turns), cmocka_unit_test(test_next),
-		cmocka_unit_test(test_idle),     cmocka_unit_test(test_ids),           cmocka_unit_test(test_stats),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_fairness),      cmocka_unit_test(test_followers_count),
+		cmocka_unit_test(test_soon_in_turns), cmocka_unit_test(test_next),
+		cmocka_unit_test(test_idle),          cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_stats),         cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
