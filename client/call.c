@@ -7,7 +7,6 @@
 #include "client/internal.h"
 
 #include "proto/method.h"
-#include "proto/status.h"
 
 int64_t call_deadline(const struct evl *evl) {
 	return evl->timeout_ns == INT64_MAX ? INT64_MAX : clock_ns(CLOCK_MONOTONIC) + evl->timeout_ns;

@@ -21,13 +21,17 @@ int error_set(struct evl *evl, int error, const char *format, ...) {
 	return error;
 }
 
+int error_of(const Evloop__Error *refusal) {
+	int error = refusal ? status_info((int)refusal->status)->error : 0;
+
+	return error ? -error : -EPROTO;
+}
+
 int error_take(struct evl *evl, Evloop__Error *refusal) {
 	if (evl->error)
 		evloop__error__free_unpacked(evl->error, NULL);
 	evl->error = refusal;
-	if (!refusal || refusal->status == EVLOOP__STATUS__STATUS_OK)
-		return -EPROTO;
-	return error_set(evl, -status_info((int)refusal->status)->error, "%s", refusal->message);
+	return error_set(evl, error_of(refusal), "%s", refusal ? refusal->message : "");
 }
 
 const char *evl_error_message(struct evl *evl) {

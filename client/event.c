@@ -8,8 +8,6 @@
 
 #include <stdio.h>
 
-#include "proto/status.h"
-
 int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
 	if (!evl->error_handler)
 		return error_set(evl, error, "%s", message);
@@ -49,7 +47,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	if (source && refusal_ends(refusal))
 		source->refused = true;
 	if (evl->first_refusal == 0 && (source || refusal->handle == 0)) {
-		evl->first_refusal = -status_info((int)refusal->status)->error;
+		evl->first_refusal = error_of(refusal);
 		evl->first_refusal_at = evl->refusals_received;
 		(void)snprintf(evl->first_refusal_message, sizeof(evl->first_refusal_message), "%s", refusal->message);
 	}
@@ -81,7 +79,7 @@ static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
 		evl->first_refusal = 0;
 	if (!refusal)
 		return 0;
-	error = -status_info((int)refusal->status)->error;
+	error = error_of(refusal);
 	source = handle_find(&evl->handles, refusal->handle);
 	if (!source && refusal->handle != 0)
 		return 0; /* cancelled meanwhile: nobody wants it any more */

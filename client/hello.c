@@ -7,8 +7,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "proto/status.h"
-
 #define RETRY_NS (10 * NSEC_PER_MSEC) /* between looks at a daemon that somebody else is starting */
 
 static int connect_error(int error) {
@@ -119,7 +117,7 @@ static int say_hello(struct evl *evl) {
 	r = call_sync(evl, EVLOOP__METHOD__METHOD_HELLO, &request.base, &reply);
 	/* It would not have us, and has said why. */
 	if ((r == -ECONNRESET || r == -ENOTCONN) && evl->error)
-		return -status_info((int)evl->error->status)->error;
+		return error_of(evl->error);
 	if (r < 0)
 		return r == -ECONNRESET ? -ENOTCONN : r;
 	if (evl->hello)

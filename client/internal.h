@@ -311,6 +311,9 @@ int64_t clock_ns(clockid_t clock);
 /* Remember the words for evl_error_message(); `format` NULL: none.  Return: `error`. */
 int error_set(struct evl *evl, int error, const char *format, ...) _printf_(3, 4);
 
+/* Return: the −errno for what the daemon said, never 0; NULL: it could not be read. */
+int error_of(const Evloop__Error *refusal);
+
 /* Take over what the daemon said; frees the one before.  Return: its −errno. */
 int error_take(struct evl *evl, Evloop__Error *refusal);
 

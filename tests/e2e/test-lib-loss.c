@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library against a real daemon that is killed, stopped, or short of room; and in threads and after fork. */
 
-#undef NDEBUG
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 #include "client/evloop.h"
 #include "tests/e2e/daemon-fixture.h"

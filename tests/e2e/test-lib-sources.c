@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library against a real daemon: the ends of sources, and cancelling against the clock. */
 
-#undef NDEBUG
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
 #include <poll.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "client/evloop.h"
 #include "tests/e2e/daemon-fixture.h"

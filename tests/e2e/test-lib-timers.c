@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library against a real daemon: when timers fire, in which order, and how they are named, followed and ended. */
 
-#undef NDEBUG
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "client/evloop.h"
 #include "tests/e2e/daemon-fixture.h"

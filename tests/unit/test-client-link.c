@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The library when things go wrong: refusals, a daemon that goes, nonsense on the wire, no daemon at all. */
 
-#undef NDEBUG
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "tests/unit/test.h"
 
 #include <dirent.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-
-#include <cmocka.h>
 
 #include "tests/unit/client-peer.h"
 

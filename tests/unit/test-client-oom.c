@@ -4,13 +4,7 @@
  * until none does.  Each time the error must come out, every destructor run once, and nothing be left.
  */
 
-#undef NDEBUG
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "tests/unit/client-peer.h"
 

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sources of the library: who holds them, how they end, how a cancel ended, and that destructors run once. */
 
-#undef NDEBUG
+#include "tests/unit/test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "tests/unit/client-peer.h"
 
