@@ -84,7 +84,7 @@ static void test_never_early(void **state _unused_) {
 #define EQUAL_DEADLINES 10000
 
 static void in_order(struct evl_source *source _unused_, const struct evl_event *event _unused_, void *userdata) {
-	assert_ptr_equal(userdata, (char *)NULL + n_called);
+	assert_ptr_equal(userdata, (void *)(uintptr_t)n_called);
 	n_called++;
 }
 
@@ -92,7 +92,7 @@ static void test_equal_deadlines_in_order(void **state _unused_) {
 	int64_t deadline = evl_time(evl) + EVL_MSEC(100);
 
 	for (int i = 0; i < EQUAL_DEADLINES; i++)
-		assert_int_equal(evl_call_at(evl, NULL, CLOCK_BOOTTIME, deadline, in_order, (char *)NULL + i), 0);
+		assert_int_equal(evl_call_at(evl, NULL, CLOCK_BOOTTIME, deadline, in_order, (void *)(uintptr_t)i), 0);
 	assert_int_equal(evl_run(evl), 0);
 	assert_int_equal(n_called, EQUAL_DEADLINES);
 }
