@@ -108,6 +108,7 @@ tests_unit_test_core_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc
 tests_unit_test_loop_SOURCES = tests/unit/test-loop.c $(core_world)
 tests_unit_test_loop_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_loop_LDADD = $(core_test_LDADD)
+tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=timerfd_settime,--wrap=read
 
 tests_unit_test_map_SOURCES = tests/unit/test-map.c tests/unit/test.h
 tests_unit_test_map_CFLAGS = $(core_test_CFLAGS)

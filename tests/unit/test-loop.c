@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 #include "daemon/core/loop.h"
@@ -23,6 +24,59 @@ struct fixture {
 	int64_t earliest, latest; /* lateness by a fresh reading */
 	enum timer_clock clocks[64]; /* by handle */
 };
+
+/* The linker gives the loop these, so that the realtime clock can be set without setting it. */
+int __real_clock_gettime(clockid_t id, struct timespec *ret);
+int __real_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *old);
+ssize_t __real_read(int fd, void *buffer, size_t size);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ret);
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *old);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+
+static struct {
+	int64_t offset_s; /* of the realtime clock */
+	bool cancelled; /* the kernel has something to tell of it */
+	bool by_read; /* and does so by read(), else by timerfd_settime() */
+	int fd; /* of the timerfd that is to be cancelled */
+} step = { .fd = -1 };
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ret) {
+	int r = __real_clock_gettime(id, ret);
+
+	if (id == CLOCK_REALTIME)
+		ret->tv_sec += step.offset_s;
+	return r;
+}
+
+int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *old) {
+	struct itimerspec real = *when;
+	int r;
+
+	if (flags & TFD_TIMER_CANCEL_ON_SET) {
+		step.fd = fd;
+		if (real.it_value.tv_sec > 0)
+			real.it_value.tv_sec -= step.offset_s;
+		if (step.cancelled && step.by_read) { /* a cancelled one is readable at once */
+			real.it_value.tv_sec = 1;
+			flags &= ~TFD_TIMER_CANCEL_ON_SET;
+		}
+	}
+	r = __real_timerfd_settime(fd, flags, &real, old);
+	if (fd == step.fd && step.cancelled && !step.by_read) {
+		step.cancelled = false;
+		errno = ECANCELED;
+		return -1;
+	}
+	return r;
+}
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size) {
+	if (fd != step.fd || !step.cancelled || !step.by_read)
+		return __real_read(fd, buffer, size);
+	step.cancelled = false;
+	errno = ECANCELED;
+	return -1;
+}
 
 static const clockid_t clock_ids[TIMER_CLOCK_MAX] = { CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME };
 
@@ -260,6 +314,44 @@ static void test_signal(void **state) {
 	assert_int_equal(f->ticks, SIGUSR1);
 }
 
+/* The clock is set back while the loop waits: repeating timers on it are found again, whichever call tells of it. */
+static void run_step(struct fixture *f, bool by_read) {
+	struct timer_spec spec = {
+		.handle = 1,
+		.kind = TIMER_KIND_EVERY,
+		.clock = TIMER_CLOCK_REALTIME,
+		.deadline_ns = fresh(TIMER_CLOCK_REALTIME) - 1000 * NSEC_PER_SEC,
+		.period_ns = 10 * NSEC_PER_SEC,
+	};
+
+	f->clocks[1] = TIMER_CLOCK_REALTIME;
+	f->left = 1; /* one event for the hundred times that have gone by */
+	world_arm(&f->world, &f->client, &spec);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_int_equal(f->left, 0);
+	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) > fresh(TIMER_CLOCK_REALTIME));
+
+	step.offset_s = -500;
+	step.cancelled = true;
+	step.by_read = by_read;
+	arm(f, 2, TIMER_CLOCK_BOOTTIME, 10 * NSEC_PER_MSEC);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_false(step.cancelled);
+	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) > fresh(TIMER_CLOCK_REALTIME));
+	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) <=
+		    fresh(TIMER_CLOCK_REALTIME) + 10 * NSEC_PER_SEC);
+	step.offset_s = 0;
+	step.fd = -1;
+}
+
+static void test_step_told_by_read(void **state) {
+	run_step(*state, true);
+}
+
+static void test_step_told_by_settime(void **state) {
+	run_step(*state, false);
+}
+
 static void test_refresh(void **state) {
 	struct fixture *f = *state;
 	int64_t before = fresh(TIMER_CLOCK_MONOTONIC);
@@ -280,6 +372,8 @@ int main(void) {
 		TEST(test_io),
 		TEST(test_remove_within_callback),
 		TEST(test_signal),
+		TEST(test_step_told_by_read),
+		TEST(test_step_told_by_settime),
 		TEST(test_refresh),
 	};
 
