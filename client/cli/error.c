@@ -18,6 +18,10 @@ static void write_line(const char *verb, const char *format, va_list args) {
 	n = snprintf(line, sizeof(line), "evloop: %s%s", verb ? verb : "", verb ? ": " : "");
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
 	n = m < 0 ? n : MIN(n + m, (int)sizeof(line) - 1);
+	/* One line, whatever the words that are quoted in it hold. */
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
 	line[n++] = '\n';
 	(void)fflush(stdout);
 	(void)!write(STDERR_FILENO, line, (size_t)n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Owns the table of verbs, the options before the verb, and help.  What a verb does is in its own file. */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -160,9 +161,20 @@ static int run_verb(struct invocation *inv) {
 	return inv->verb->run(inv);
 }
 
+/* Where a standard descriptor is closed the next one opened would take its place, and be written to. */
+static void hold_standard_descriptors(void) {
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		/* Of no use but to be there: what is printed is an error, as it would have been. */
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv) {
 	struct invocation inv = { .argc = argc, .argv = argv };
-	int status = run_verb(&inv);
+	int status;
+
+	hold_standard_descriptors();
+	status = run_verb(&inv);
 
 	/* What could not be written has not been done. */
 	return text_flush() ? status : MAX(status, 1);

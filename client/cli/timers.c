@@ -60,14 +60,16 @@ const char *timer_last(const Evloop__TimerInfo *info, const Evloop__TimeReply *n
 }
 
 char *timer_command(const Evloop__TimerInfo *info) {
+	ProtobufCBinaryData owner = { .data = (uint8_t *)info->owner_name, .len = strlen(info->owner_name) };
+	_cleanup_free_ char *name = text_command(&owner, 1);
 	char *text = NULL;
 
 	if (info->n_argv > 0)
 		return text_command(info->argv, info->n_argv);
 	if (info->owner_pid == 0)
 		return strdup("-");
-	if (asprintf(&text, "(%s, pid %" PRIu64 ")", info->owner_name[0] ? info->owner_name : "a session",
-		     info->owner_pid) < 0)
+	if (!name ||
+	    asprintf(&text, "(%s, pid %" PRIu64 ")", info->owner_name[0] ? name : "a session", info->owner_pid) < 0)
 		return NULL;
 	return text;
 }

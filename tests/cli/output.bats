@@ -61,11 +61,18 @@ full() {
     grep -q '^evloop: write error: Broken pipe$' "$BATS_TEST_TMPDIR/err"
 }
 
-@test "a closed standard output" {
+@test "closed standard descriptors are not mixed up with the socket" {
+    local verb
+    for verb in 'list --json' ping time; do
+        status=0
+        # shellcheck disable=SC2086
+        "$EVLOOP" $verb <&- >&- 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
+        [[ $status -eq 1 ]] || fail "status $status"
+        grep -q '^evloop: write error: Bad file descriptor$' "$BATS_TEST_TMPDIR/err"
+    done
     status=0
-    "$EVLOOP" list --json >&- 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
-    [[ $status -eq 1 ]] || fail "status $status"
-    grep -q '^evloop: write error' "$BATS_TEST_TMPDIR/err"
+    "$EVLOOP" cancel nobody <&- >&- 2>&- 3>&- || status=$?
+    [[ $status -eq 66 ]] || fail "status $status"
 }
 
 @test "lines come as they happen" {

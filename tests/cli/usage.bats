@@ -205,3 +205,8 @@ setup() {
     refused 69 '*/nowhere: no daemon listens there' --socket /nowhere ping
     refused 69 '*too long*' --socket "/$(printf '%0200d' 0)" ping
 }
+
+@test "a complaint is one line, whatever it quotes" {
+    refused 64 "*unknown verb 'a?b?'*" $'a\nb\e'
+    refused 65 "*'5?' is not a duration*" after $'5\n' true
+}

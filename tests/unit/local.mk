@@ -44,6 +44,12 @@ tests_unit_test_when_SOURCES = tests/unit/test-when.c
 tests_unit_test_when_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_when_LDADD = libcli.la $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test-cli-text
+TESTS += tests/unit/test-cli-text
+tests_unit_test_cli_text_SOURCES = tests/unit/test-cli-text.c
+tests_unit_test_cli_text_CFLAGS = $(libcli_la_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cli_text_LDADD = libcli.la $(CMOCKA_LIBS)
+
 # The library, against a daemon played by the test.
 client_tests = \
 	tests/unit/test-client-handle \
