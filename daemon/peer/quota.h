@@ -24,7 +24,7 @@ struct account {
 	size_t refs;
 	uint64_t sessions;
 	uint64_t turn; /* that `spent_ns` belongs to */
-	int64_t spent_ns;
+	int64_t spent_ns, charged_ns; /* in this turn; up to that time */
 	bool warned; /* the log knows that it has reached a limit */
 };
 

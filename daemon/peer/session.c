@@ -3,8 +3,9 @@
  * Owns the life of a session, and who is read and written in which turn.
  *
  * Reading: one packet at a time, whole or not at all; not while REPLIES_UNSENT_MAX bytes of answers have not been read, and not
- * while the sessions of the uid have had their share of this turn.  Writing: at most PACKETS_PER_TURN a turn;
- * events stay in their sources until the socket takes them.
+ * while the sessions of the uid have had their share of this turn.  Both are looked at behind each frame, for a packet has
+ * room for thousands of small questions with large answers: what is left of it waits in the session, and nothing further is
+ * received meanwhile.  Writing: at most PACKETS_PER_TURN a turn; events stay in their sources until the socket takes them.
  *
  * Must not know what a frame means: that is behind session_ops.
  */
@@ -23,6 +24,7 @@
 #include "proto/evloop.pb-c.h"
 
 #define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
+#define FRAMES_UNLOOKED 32 /* handled between two looks at the clock */
 #define SOURCES_FREED_PER_TURN 4096 /* of sessions that have ended */
 
 /* ---- the end of a session ---- */
@@ -39,6 +41,12 @@ static void clear_ready(struct session *session) {
 		return;
 	session->ready = false;
 	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
+}
+
+static void drop_rest(struct session *session) {
+	if (session->rest)
+		packet_close_fds(session->rest);
+	free(TAKE_PTR(session->rest));
 }
 
 static void session_free(struct session *session) {
@@ -68,8 +76,10 @@ static void session_close(struct session *session) {
 	set_state(session, SESSION_CLOSED);
 	session->owner.ready = NULL;
 	session->io = loop_io_remove(session->io);
+	drop_rest(session);
 	outbox_deinit(&session->outbox);
 	session->outbox.lost = true;
+	packet_clear(&sessions->output); /* what it has of this session is nobody else's */
 	session->fd = close_fd(session->fd);
 	session->account->sessions--;
 	session->account = account_unref(session->account);
@@ -79,13 +89,18 @@ static void session_close(struct session *session) {
 		sessions->changed(sessions->userdata);
 }
 
+/* So many answers wait that there shall be no more. */
+static bool is_full(const struct session *session) {
+	return session->outbox.kept_bytes >= REPLIES_UNSENT_MAX;
+}
+
 /* What the loop should wait for on the session's socket. */
 static void session_watch(struct session *session) {
 	int events = 0;
 
 	if (session->state == SESSION_CLOSED)
 		return;
-	if (session->state != SESSION_FAILED && session->outbox.kept_bytes < REPLIES_UNSENT_MAX)
+	if (session->state != SESSION_FAILED && !session->rest && !is_full(session))
 		events |= LOOP_READ;
 	if (outbox_is_blocked(&session->outbox))
 		events |= LOOP_WRITE;
@@ -116,9 +131,67 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 
 /* ---- reading ---- */
 
-static void receive(struct session *session, struct packet *packet) {
+/* Time has passed in the service of the uid. */
+static void charge(struct session *session) {
+	struct account *account = session->account;
+	int64_t now = loop_refresh(session->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+
+	account->spent_ns += now - account->charged_ns;
+	account->charged_ns = now;
+	session->n_unlooked = 0;
+}
+
+/* Has the uid had its share of this turn?  Then the socket stays readable, and the next turn finds it so. */
+static bool has_share(struct session *session) {
+	struct account *account = session->account;
+
+	if (account->turn != session->sessions->turn) {
+		account->turn = session->sessions->turn;
+		account->spent_ns = 0;
+	}
+	return account->spent_ns < UID_TIME_PER_TURN_NS;
+}
+
+bool session_goes_on(struct session *session, bool dear) {
+	if (session->state >= SESSION_FAILED || is_full(session))
+		return false;
+	if (!dear && ++session->n_unlooked < FRAMES_UNLOOKED)
+		return true;
+	charge(session);
+	return has_share(session);
+}
+
+/* Keep what is left of the packet, with its descriptors.  Return: 0, -ENOMEM. */
+static int keep_rest(struct session *session, struct packet *packet) {
+	size_t size = packet->size - packet->position;
+	struct packet *rest = malloc(sizeof(*rest) + size);
+
+	if (!rest)
+		return -ENOMEM;
+	packet_init(rest, rest + 1, size);
+	memcpy(rest->data, packet->data + packet->position, size);
+	rest->size = size;
+	for (size_t i = packet->fd_position; i < packet->n_fds; i++)
+		rest->fds[rest->n_fds++] = TAKE_FD(packet->fds[i]);
+	session->rest = rest;
+	return 0;
+}
+
+/* Handle frames, as long as it goes on; `packet` is the session's rest, or has just been received. */
+static void handle(struct session *session, struct packet *packet) {
 	struct sessions *sessions = session->sessions;
 
+	if (sessions->ops->dispatch(sessions->userdata, session, packet) < 0) {
+		session_close(session);
+	} else if (packet->position == packet->size || session->state >= SESSION_FAILED) {
+		if (packet == session->rest)
+			drop_rest(session);
+	} else if (packet != session->rest && keep_rest(session, packet) < 0) {
+		session_close(session);
+	}
+}
+
+static void receive(struct session *session, struct packet *packet) {
 	switch (packet_receive(session->fd, packet)) {
 	case 0:
 		break;
@@ -137,37 +210,40 @@ static void receive(struct session *session, struct packet *packet) {
 	}
 	if (packet_check(packet) != 0)
 		session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "a packet is not made of whole frames");
-	else if (sessions->ops->dispatch(sessions->userdata, session, packet) < 0)
-		session_close(session);
+	else
+		handle(session, packet);
 	packet_close_fds(packet);
 }
 
-/* Has the uid had its share of this turn?  Then the socket stays readable, and the next turn finds it so. */
-static bool has_share(struct session *session) {
-	struct account *account = session->account;
-
-	if (account->turn != session->sessions->turn) {
-		account->turn = session->sessions->turn;
-		account->spent_ns = 0;
-	}
-	return account->spent_ns < UID_TIME_PER_TURN_NS;
+/* What is left of a packet is gone on with in the next turn; where answers are not read, when they have been. */
+static void session_schedule_rest(struct session *session) {
+	if (session->rest && !is_full(session))
+		set_ready(session);
 }
 
+/* Take what a peer has sent, or what is left of it.  The account may go with the session. */
 static void session_read(struct session *session) {
-	struct sessions *sessions = session->sessions;
-	int64_t begin = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
 	struct account *account = session->account;
 
-	if (!has_share(session))
+	if (!has_share(session)) {
+		session_schedule_rest(session);
 		return;
-	receive(session, &sessions->input);
+	}
+	account->refs++;
+	account->charged_ns = loop_now(session->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	if (session->rest)
+		handle(session, session->rest);
+	else
+		receive(session, &session->sessions->input);
 	if (outbox_push(&session->outbox) < 0 || session->outbox.lost)
 		session_close(session);
 	if (session->state == SESSION_FAILED && !outbox_is_blocked(&session->outbox))
 		session_close(session);
 	session_watch(session);
 	if (session->state != SESSION_CLOSED)
-		account->spent_ns += loop_refresh(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME] - begin;
+		charge(session);
+	session_schedule_rest(session);
+	account_unref(account);
 }
 
 /* ---- writing ---- */
@@ -211,6 +287,7 @@ out:
 	if (session->outbox.lost)
 		session_close(session);
 	session_watch(session);
+	session_schedule_rest(session);
 }
 
 static void session_event(void *userdata, int fd _unused_, int events) {
@@ -225,6 +302,17 @@ static void session_event(void *userdata, int fd _unused_, int events) {
 /* The owner's first event is pending. */
 static void session_has_event(struct owner *owner) {
 	set_ready(container_of(owner, struct session, owner));
+}
+
+/* Events first, for they are older than the answers to what is left of a packet. */
+static void session_turn(struct session *session) {
+	if (send_events(session))
+		set_ready(session);
+	session_watch(session);
+	if (session->rest && !is_full(session)) {
+		(void)loop_refresh(session->sessions->loop);
+		session_read(session);
+	}
 }
 
 bool sessions_flush(struct sessions *sessions) {
@@ -243,9 +331,7 @@ bool sessions_flush(struct sessions *sessions) {
 			else
 				session_free(session);
 		} else if (session->state == SESSION_OPEN) {
-			if (send_events(session))
-				set_ready(session);
-			session_watch(session);
+			session_turn(session);
 		}
 	}
 	more = !TAILQ_EMPTY(&sessions->ready);

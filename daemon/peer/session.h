@@ -18,7 +18,10 @@ struct session;
 
 /* What sessions need of whoever understands frames. */
 struct session_ops {
-	/* A packet that has passed packet_check().  Return: 0; −errno: the session cannot go on. */
+	/*
+	 * Frames of a packet that has passed packet_check(), by packet_next(), until session_goes_on() says no: then the
+	 * rest comes in a later call.  Return: 0; −errno: the session cannot go on.
+	 */
 	int (*dispatch)(void *userdata, struct session *session, struct packet *packet);
 	/* Put an event into the session's outbox.  Return: 0; −errno: the session cannot go on. */
 	int (*notify)(void *userdata, struct session *session, const struct event *event);
@@ -39,10 +42,11 @@ struct session {
 	struct account *account; /* of its uid */
 	struct outbox outbox;
 	struct loop_io *io;
+	struct packet *rest; /* of a packet whose frames have not all been handled; NULL: none */
 	int fd;
 	enum session_state state;
+	unsigned n_unlooked; /* frames handled since the clock was looked at */
 	bool ready;
-	bool dispatching;
 	uint64_t id;
 	uint64_t sequence; /* of the last event put into a packet */
 	uid_t uid;
@@ -89,6 +93,12 @@ void session_open(struct session *session, const char *client_name);
 
 /* The peer has broken the protocol: say so, and close.  `format` becomes Error.message. */
 void session_fail(struct session *session, int status, const char *format, ...) _printf_(3, 4);
+
+/*
+ * May the next frame be handled now, too?  To be asked behind each; `dear`: that one may have taken long.
+ * No: the session has failed, its answers are not read, or the time of its uid is up.
+ */
+bool session_goes_on(struct session *session, bool dear);
 
 /* The next event's sequence number. */
 static inline uint64_t session_next_sequence(struct session *session) {

@@ -182,13 +182,16 @@ static int dispatch(void *userdata, struct session *session, struct packet *pack
 	struct frame frame;
 	int *fds;
 
-	while (session->state < SESSION_FAILED && packet_next(packet, &frame, &fds)) {
+	while (packet_next(packet, &frame, &fds)) {
 		struct call call = { .rpc = rpc, .session = session, .frame = &frame };
 
 		serve(&call);
 		arena_reset(&rpc->arena);
 		if (call.result < 0)
 			return call.result;
+		/* Those that look at many timers, or copy much. */
+		if (!session_goes_on(session, frame.method >= EVLOOP__METHOD__METHOD_LIST))
+			break;
 	}
 	return 0;
 }
