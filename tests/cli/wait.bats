@@ -113,8 +113,8 @@ arm() {
 }
 
 @test "a pattern stands for all that it matches" {
-    arm after 50ms --name job-a true
-    arm after 100ms --name job-b true
+    arm after 1s --name job-a true
+    arm after 1100ms --name job-b true
     arm after 1h --name other true
     evl wait 'job-*' --timeout 20s
     expect_status 0
