@@ -120,3 +120,31 @@ int daemon_list(struct evl *evl, Evloop__ListRequest *request, const char *opera
 	}
 	return operand && !found && !request->failed ? complain_no_timer(operand) : 0;
 }
+
+int daemon_list_operands(const struct invocation *inv, struct evl *evl, const Evloop__ListRequest *request,
+			 timer_visitor visitor, void *userdata) {
+	Evloop__ListRequest one = *request;
+	int status = 0;
+
+	if (inv->argc < 2)
+		return daemon_list(evl, &one, NULL, visitor, userdata);
+	for (int i = 1; i < inv->argc; i++) {
+		bool named = !target_is_glob(inv->argv[i]);
+		int r;
+
+		one.finished = request->finished || named;
+		one.anonymous = request->anonymous || named;
+		r = daemon_list(evl, &one, inv->argv[i], visitor, userdata);
+		if (r != 0 && r != EX_NOINPUT)
+			return r;
+		status = status != 0 ? status : r;
+	}
+	return status;
+}
+
+int daemon_time(struct evl *evl, ProtobufCMessage **ret) {
+	Evloop__TimeRequest request = EVLOOP__TIME_REQUEST__INIT;
+	int r = evl_call(evl, EVLOOP__METHOD__METHOD_TIME, &request.base, ret);
+
+	return r < 0 ? complain_call(evl, r, NULL) : 0;
+}

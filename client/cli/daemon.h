@@ -39,3 +39,14 @@ typedef int (*timer_visitor)(const Evloop__TimerInfo *info, void *userdata);
  */
 int daemon_list(struct evl *evl, Evloop__ListRequest *request, const char *operand, timer_visitor visitor,
 		void *userdata);
+
+/*
+ * The same for every operand of `inv`; without one for all timers.  Who is named by id or name is found whatever became of it.
+ * One that names none is complained of, and the others are visited all the same.
+ * Return: 0, EX_NOINPUT, or the exit status that has ended it.
+ */
+int daemon_list_operands(const struct invocation *inv, struct evl *evl, const Evloop__ListRequest *request,
+			 timer_visitor visitor, void *userdata);
+
+/* The daemon's clocks; free with message_freep().  Return: 0, or the exit status after a complaint. */
+int daemon_time(struct evl *evl, ProtobufCMessage **ret);

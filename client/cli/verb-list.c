@@ -93,27 +93,6 @@ static int add(const Evloop__TimerInfo *info, void *userdata) {
 	return EX_OSERR;
 }
 
-static int list_operands(const struct invocation *inv, struct evl *evl, Evloop__ListRequest *request,
-			 struct listing *listing) {
-	int status = 0;
-
-	if (inv->argc < 2)
-		return daemon_list(evl, request, NULL, add, listing);
-	for (int i = 1; i < inv->argc; i++) {
-		Evloop__ListRequest one = *request;
-		int r;
-
-		/* Who names one wants to see it, whatever became of it. */
-		one.finished = one.anonymous = request->finished || !target_is_glob(inv->argv[i]);
-		r = daemon_list(evl, &one, inv->argv[i], add, listing);
-		/* The others are shown all the same. */
-		if (r != 0 && r != EX_NOINPUT)
-			return r;
-		status = status != 0 ? status : r;
-	}
-	return status;
-}
-
 static int print(struct listing *listing) {
 	if (!listing->table)
 		return json_print(TAKE_PTR(listing->array)) ? 0 : 1;
@@ -123,19 +102,18 @@ static int print(struct listing *listing) {
 }
 
 static int run_listing(const struct invocation *inv, struct evl *evl, Evloop__ListRequest *request) {
-	Evloop__TimeRequest ask = EVLOOP__TIME_REQUEST__INIT;
 	_cleanup_message_ ProtobufCMessage *now = NULL;
 	struct listing listing = {};
-	int status, r = evl_call(evl, EVLOOP__METHOD__METHOD_TIME, &ask.base, &now);
+	int status, r = daemon_time(evl, &now);
 
-	if (r < 0)
-		return complain_call(evl, r, NULL);
+	if (r != 0)
+		return r;
 	listing.now = (const Evloop__TimeReply *)now;
 	if (inv->json)
 		listing.array = json_array();
 	else
 		listing.table = new_table();
-	status = list_operands(inv, evl, request, &listing);
+	status = daemon_list_operands(inv, evl, request, add, &listing);
 	if (status == 0 || status == EX_NOINPUT) {
 		r = print(&listing);
 		status = status != 0 ? status : r;

@@ -124,24 +124,6 @@ static int add(const Evloop__TimerInfo *info, void *userdata) {
 	return 0;
 }
 
-/* Find all operands before anything is printed, so that titles are right from the first on. */
-static int find(struct logging *logging) {
-	const struct invocation *inv = logging->inv;
-	int status = 0;
-
-	for (int i = 1; i < inv->argc; i++) {
-		Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
-		int r;
-
-		request.finished = request.anonymous = true;
-		r = daemon_list(logging->evl, &request, inv->argv[i], add, logging);
-		if (r != 0 && r != EX_NOINPUT)
-			return r;
-		status = status != 0 ? status : r;
-	}
-	return status;
-}
-
 static bool is_over(const struct logging *logging) {
 	for (size_t i = 0; i < logging->n; i++)
 		if (!logging->streams[i]->over)
@@ -176,12 +158,15 @@ static int follow(struct logging *logging) {
 }
 
 static int run_logging(struct logging *logging) {
+	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
 	int status, r;
 
 	status = daemon_connect(logging->inv, &logging->evl);
 	if (status != 0)
 		return status;
-	status = find(logging);
+	/* All are found before anything is printed, so that titles are right from the first on. */
+	request.finished = request.anonymous = true;
+	status = daemon_list_operands(logging->inv, logging->evl, &request, add, logging);
 	if (status != 0 && status != EX_NOINPUT)
 		return status;
 	r = logging->follow ? follow(logging) : print_all(logging);

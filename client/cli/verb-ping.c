@@ -51,18 +51,16 @@ static int run_ping(struct invocation *inv) {
 }
 
 static int run_time(struct invocation *inv) {
-	Evloop__TimeRequest request = EVLOOP__TIME_REQUEST__INIT;
 	_cleanup_message_ ProtobufCMessage *reply = NULL;
 	_cleanup_evl_ struct evl *evl = NULL;
 	const Evloop__TimeReply *now;
 	char when[WHEN_TEXT_MAX], seconds[SECONDS_MAX];
 	int r = begin(inv, &evl);
 
+	if (r == 0)
+		r = daemon_time(evl, &reply);
 	if (r != 0)
 		return r < 0 ? inv->status : r;
-	r = evl_call(evl, EVLOOP__METHOD__METHOD_TIME, &request.base, &reply);
-	if (r < 0)
-		return complain_call(evl, r, NULL);
 	if (inv->json)
 		return !json_print_message(reply);
 	now = (const Evloop__TimeReply *)reply;

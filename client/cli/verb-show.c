@@ -166,25 +166,16 @@ static int show(const Evloop__TimerInfo *info, void *userdata) {
 }
 
 static int run_showing(const struct invocation *inv, struct evl *evl) {
+	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
 	struct showing showing = { .json = inv->json };
-	Evloop__TimeRequest ask = EVLOOP__TIME_REQUEST__INIT;
 	_cleanup_message_ ProtobufCMessage *now = NULL;
-	int status = 0, r = evl_call(evl, EVLOOP__METHOD__METHOD_TIME, &ask.base, &now);
+	int r = daemon_time(evl, &now);
 
-	if (r < 0)
-		return complain_call(evl, r, NULL);
+	if (r != 0)
+		return r;
 	showing.now = (Evloop__TimeReply *)now;
-	for (int i = 1; i < inv->argc; i++) {
-		Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
-
-		request.finished = request.anonymous = request.details = true;
-		r = daemon_list(evl, &request, inv->argv[i], show, &showing);
-		/* The others are shown all the same. */
-		if (r != 0 && r != EX_NOINPUT)
-			return r;
-		status = status != 0 ? status : r;
-	}
-	return status;
+	request.finished = request.anonymous = request.details = true;
+	return daemon_list_operands(inv, evl, &request, show, &showing);
 }
 
 static int run(struct invocation *inv) {
