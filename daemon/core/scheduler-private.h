@@ -24,5 +24,4 @@ struct scheduler {
 	uint64_t fires;
 	size_t n_timers; /* live ones, attachments not among them */
 	size_t n_finished;
-	size_t n_unasked; /* finished ones that nobody has followed */
 };

@@ -157,7 +157,7 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
 }
 
 bool scheduler_idle(const struct scheduler *scheduler) {
-	return scheduler->n_timers == 0 && scheduler->n_unasked == 0;
+	return scheduler->n_timers == 0 && scheduler->n_finished == 0;
 }
 
 void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret) {

@@ -46,7 +46,7 @@ bool scheduler_dispatch(struct scheduler *scheduler);
  * and what is posted is due now. */
 int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock);
 
-/* Would anything be forgotten if the daemon left now?  Armed or running timers; results that are kept and were not asked for. */
+/* Would nothing be forgotten if the daemon left now: no timer, no running job, no kept result? */
 bool scheduler_idle(const struct scheduler *scheduler);
 
 struct scheduler_stats {

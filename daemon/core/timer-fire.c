@@ -150,16 +150,14 @@ static void timer_finish(struct timer *timer) {
 	struct tenant *tenant = timer_tenant(timer);
 	struct scheduler *scheduler = tenant->scheduler;
 	struct timer_extra *extra = timer_extra(timer);
-	bool asked = !LIST_EMPTY(&extra->attachments);
 
-	timer_set(timer, TIMER_FINISHED | (asked ? TIMER_ASKED : 0));
+	timer_set(timer, TIMER_FINISHED);
 	extra->finished_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
 	extra->finished_realtime_ns = scheduler->now.ns[TIMER_CLOCK_REALTIME];
 	TAILQ_INSERT_TAIL(&tenant->finished, extra, tenant_link);
 	TAILQ_INSERT_TAIL(&scheduler->finished, extra, scheduler_link);
 	tenant->n_finished++;
 	scheduler->n_finished++;
-	scheduler->n_unasked += !asked;
 	tenant->use.timers--;
 	scheduler->n_timers--;
 	timer_end_attachments(timer, extra->end);

@@ -158,7 +158,6 @@ int timer_kill(struct timer *timer, int signal_number) {
 /* Who follows a timer that is over gets what it would have got last, at once. */
 static void attachment_catch_up(struct attachment *attachment, struct timer *timer) {
 	struct timer_extra *extra = timer_extra(timer);
-	struct scheduler *scheduler = timer_tenant(timer)->scheduler;
 	struct job_info info = { 0 };
 
 	if (extra->last.fire_seq > 0)
@@ -168,10 +167,6 @@ static void attachment_catch_up(struct attachment *attachment, struct timer *tim
 	if (info.last_run.run > 0)
 		attachment_exited(attachment, &info.last_run);
 	attachment_ended(attachment, extra->end, &info.last_run);
-	if (timer_has(timer, TIMER_FINISHED) && !timer_has(timer, TIMER_ASKED)) {
-		timer_set(timer, TIMER_ASKED);
-		scheduler->n_unasked--;
-	}
 }
 
 int timer_attach(struct timer *timer, struct owner *owner, uint64_t handle, bool output) {

@@ -18,7 +18,6 @@ LIST_HEAD(attachment_list, attachment);
 #define TIMER_SPENT 0x0040 /* will not fire any more; neither armed nor paused */
 #define TIMER_FINISHED 0x0080 /* spent, detached, and its job is idle: kept to be asked about */
 #define TIMER_DETACHED 0x0100 /* owned by the tenant */
-#define TIMER_ASKED 0x0200 /* somebody has followed it since it finished, or did then */
 #define TIMER_EXTENDED 0x0400 /* it has its extension */
 
 /*

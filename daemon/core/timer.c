@@ -116,7 +116,6 @@ static void timer_extra_free(struct timer *timer) {
 		TAILQ_REMOVE(&tenant->scheduler->finished, extra, scheduler_link);
 		tenant->n_finished--;
 		tenant->scheduler->n_finished--;
-		tenant->scheduler->n_unasked -= !timer_has(timer, TIMER_ASKED);
 	}
 	free(extra);
 }

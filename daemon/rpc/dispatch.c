@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "daemon/rpc/notify.h"
+#include "daemon/svc/log.h"
 #include "proto/method.h"
 #include "proto/status.h"
 
@@ -34,6 +35,22 @@ static const rpc_handler handlers[] = {
 	[EVLOOP__METHOD__METHOD_LOG] = rpc_log,
 };
 
+static const char *const kinds[] = {
+	[FRAME_REQUEST] = "request", [FRAME_REPLY] = "reply",   [FRAME_ERROR] = "error",
+	[FRAME_EVENT] = "event",     [FRAME_ONEWAY] = "oneway",
+};
+
+/* EVLOOP_DEBUG: every frame, as the client library prints it on its side. */
+static void debug_frame(const struct session *session, char direction, unsigned kind, uint16_t number,
+			uint64_t serial) {
+	const struct method *method = method_find(number);
+
+	if (log_shows(LOG_DEBUG))
+		log_line(LOG_DEBUG, "session %llu %c %s %s %llu", (unsigned long long)session->id, direction,
+			 kind < ARRAY_SIZE(kinds) && kinds[kind] ? kinds[kind] : "frame", method ? method->name : "-",
+			 (unsigned long long)serial);
+}
+
 /* ---- answers ---- */
 
 static void call_put(struct call *call, enum frame_kind kind, uint16_t method, uint64_t serial,
@@ -41,6 +58,7 @@ static void call_put(struct call *call, enum frame_kind kind, uint16_t method, u
 	int r = outbox_put(&call->session->outbox, kind, method, serial, message);
 
 	call->answered = true;
+	debug_frame(call->session, '>', kind, method, serial);
 	if (r == PACKET_E_TOO_LARGE)
 		call_refuse(call, EVLOOP__STATUS__STATUS_INTERNAL, "the answer is too large for a packet");
 	else if (r < 0)
@@ -162,6 +180,7 @@ static void serve(struct call *call) {
 	void *request;
 	int r;
 
+	debug_frame(call->session, '<', frame->kind, frame->method, frame->serial);
 	if (!frame_is_welcome(call, method))
 		return;
 	request = message_unpack(&call->rpc->arena, method->input, frame->body, frame->body_size);
@@ -197,7 +216,10 @@ static int dispatch(void *userdata, struct session *session, struct packet *pack
 }
 
 static int notify(void *userdata _unused_, struct session *session, const struct event *event) {
-	return notify_event(session, event);
+	int r = notify_event(session, event);
+
+	debug_frame(session, '>', FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, session->sequence);
+	return r;
 }
 
 const struct session_ops rpc_session_ops = {
