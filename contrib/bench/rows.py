@@ -162,7 +162,7 @@ def p1_placed(cpus, where):
         Line(f'both processes on {where}', measure, 'C echo', 'floor', '≤', 1.25),
         Line('', measure, 'Redis GCRA', 'peer', '<', 1),
         Line('', measure, 'Redis PING'),
-    ], rounds=2)
+    ], rounds=4)
 
 
 P1_ONE, P1_TWO = p1_placed(ONE, 'one processor'), p1_placed(TWO, 'two processors')
