@@ -22,8 +22,7 @@ struct arena_extra {
 	max_align_t data[];
 };
 
-static void *arena_alloc(void *userdata, size_t size) {
-	struct arena *arena = userdata;
+void *arena_alloc(struct arena *arena, size_t size) {
 	size_t rounded = (size + 15) & ~(size_t)15;
 	struct arena_extra *extra;
 	size_t left;
@@ -49,12 +48,26 @@ static void *arena_alloc(void *userdata, size_t size) {
 	return extra->data;
 }
 
+char *arena_copy(struct arena *arena, const void *data, size_t size) {
+	char *copy = arena_alloc(arena, size + 1);
+
+	if (copy) {
+		memcpy(copy, data, size);
+		copy[size] = '\0';
+	}
+	return copy;
+}
+
+static void *allocate(void *userdata, size_t size) {
+	return arena_alloc(userdata, size);
+}
+
 static void arena_ignore_free(void *userdata _unused_, void *p _unused_) {
 }
 
 int arena_init(struct arena *arena) {
 	*arena = (struct arena){
-		.allocator = { .alloc = arena_alloc, .free = arena_ignore_free },
+		.allocator = { .alloc = allocate, .free = arena_ignore_free },
 		.block = malloc(BLOCK_SIZE),
 	};
 	arena->allocator.allocator_data = arena;

@@ -21,7 +21,11 @@ struct arena {
 int arena_init(struct arena *arena);
 void arena_deinit(struct arena *arena);
 
-/* Everything unpacked into it becomes invalid. */
+/* Memory until the next reset, for replies too.  NULL: the budget of MESSAGE_ARENA_MAX is spent, or there is none. */
+void *arena_alloc(struct arena *arena, size_t size);
+char *arena_copy(struct arena *arena, const void *data, size_t size); /* with a NUL behind it */
+
+/* Everything in it becomes invalid. */
 void arena_reset(struct arena *arena);
 
 /*

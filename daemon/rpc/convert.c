@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "daemon/core/scheduler.h"
-
 static const Evloop__EventType event_types[] = {
 	[EVENT_TYPE_FIRED] = EVLOOP__EVENT_TYPE__EVENT_FIRED,
 	[EVENT_TYPE_OUTPUT] = EVLOOP__EVENT_TYPE__EVENT_OUTPUT,
@@ -152,12 +150,12 @@ bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret) {
 
 /* ---- timers ---- */
 
-static bool copy_argv(struct call *call, char *const *argv, Evloop__TimerInfo *ret) {
+static bool copy_argv(struct arena *arena, char *const *argv, Evloop__TimerInfo *ret) {
 	size_t n = 0;
 
 	while (argv[n])
 		n++;
-	ret->argv = call_alloc(call, n * sizeof(*ret->argv));
+	ret->argv = arena_alloc(arena, n * sizeof(*ret->argv));
 	if (!ret->argv)
 		return false;
 	for (size_t i = 0; i < n; i++)
@@ -167,12 +165,12 @@ static bool copy_argv(struct call *call, char *const *argv, Evloop__TimerInfo *r
 }
 
 /* Names only, for the values may be secrets; those that are not UTF-8 cannot be told. */
-static bool copy_environment_names(struct call *call, char *const *environment, Evloop__TimerInfo *ret) {
+static bool copy_environment_names(struct arena *arena, char *const *environment, Evloop__TimerInfo *ret) {
 	size_t n = 0;
 
 	while (environment[n])
 		n++;
-	ret->environment_names = call_alloc(call, n * sizeof(*ret->environment_names));
+	ret->environment_names = arena_alloc(arena, n * sizeof(*ret->environment_names));
 	if (!ret->environment_names)
 		return false;
 	for (size_t i = 0; i < n; i++) {
@@ -181,7 +179,7 @@ static bool copy_environment_names(struct call *call, char *const *environment, 
 
 		if (!text_is_valid((const uint8_t *)environment[i], size))
 			continue;
-		name = call_copy(call, environment[i], size);
+		name = arena_copy(arena, environment[i], size);
 		if (!name)
 			return false;
 		ret->environment_names[ret->n_environment_names++] = name;
@@ -189,8 +187,8 @@ static bool copy_environment_names(struct call *call, char *const *environment, 
 	return true;
 }
 
-static bool fill_command(struct call *call, const struct command *command, bool details, Evloop__TimerInfo *ret) {
-	if (!copy_argv(call, command->argv, ret))
+static bool fill_command(struct arena *arena, const struct command *command, bool details, Evloop__TimerInfo *ret) {
+	if (!copy_argv(arena, command->argv, ret))
 		return false;
 	ret->overlap = overlaps[command->overlap];
 	ret->timeout_ns = command->timeout_ns;
@@ -199,13 +197,11 @@ static bool fill_command(struct call *call, const struct command *command, bool 
 	ret->umask = command->umask;
 	ret->directory =
 		(ProtobufCBinaryData){ .data = (uint8_t *)command->directory, .len = strlen(command->directory) };
-	return copy_environment_names(call, command->environment, ret);
+	return copy_environment_names(arena, command->environment, ret);
 }
 
 /* The next deadline as civil time, as things stand. */
-static int64_t next_realtime(const struct call *call, const struct timer_info *info) {
-	const struct instant *now = scheduler_now(call->rpc->scheduler);
-
+static int64_t next_realtime(const struct instant *now, const struct timer_info *info) {
 	if (info->next_ns == 0 || info->state != TIMER_STATE_ARMED)
 		return 0;
 	return info->next_ns - now->ns[info->clock] + now->ns[TIMER_CLOCK_REALTIME];
@@ -235,8 +231,9 @@ static void fill_schedule(const struct timer_info *info, Evloop__TimerInfo *ret)
 	ret->finished_realtime_ns = info->finished_realtime_ns;
 }
 
-Evloop__TimerInfo *convert_timer(struct call *call, const struct timer *timer, bool details) {
-	Evloop__TimerInfo *ret = call_alloc(call, sizeof(*ret));
+Evloop__TimerInfo *convert_timer(struct arena *arena, const struct instant *now, const struct timer *timer,
+				 bool details) {
+	Evloop__TimerInfo *ret = arena_alloc(arena, sizeof(*ret));
 	struct timer_info info;
 
 	if (!ret)
@@ -244,7 +241,7 @@ Evloop__TimerInfo *convert_timer(struct call *call, const struct timer *timer, b
 	timer_describe(timer, &info);
 	evloop__timer_info__init(ret);
 	fill_schedule(&info, ret);
-	ret->next_realtime_ns = next_realtime(call, &info);
+	ret->next_realtime_ns = next_realtime(now, &info);
 	ret->owner_pid = info.owner->pid;
 	if (info.owner->name)
 		ret->owner_name = (char *)info.owner->name;
@@ -252,10 +249,10 @@ Evloop__TimerInfo *convert_timer(struct call *call, const struct timer *timer, b
 	ret->skipped = info.skipped;
 	ret->active = info.active;
 	ret->output_bytes = info.output_bytes;
-	if (info.command && !fill_command(call, info.command, details, ret))
+	if (info.command && !fill_command(arena, info.command, details, ret))
 		return NULL;
 	if (info.last_run.run > 0) {
-		ret->last_run = call_alloc(call, sizeof(*ret->last_run));
+		ret->last_run = arena_alloc(arena, sizeof(*ret->last_run));
 		if (!ret->last_run)
 			return NULL;
 		convert_run(&info.last_run, ret->last_run);

@@ -5,8 +5,8 @@
 #include "daemon/core/command.h"
 #include "daemon/core/source.h"
 #include "daemon/core/timer.h"
-#include "daemon/rpc/dispatch.h"
 #include "proto/evloop.pb-c.h"
+#include "proto/message.h"
 
 Evloop__EventType convert_event_type(enum event_type type);
 Evloop__End convert_end(enum source_end end);
@@ -22,7 +22,8 @@ bool convert_to_name_mode(Evloop__NameMode mode, enum name_mode *ret);
 bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret);
 
 /*
- * What is to be said of a timer, from the call's memory; `details`: directory and names of the environment too.
+ * What is to be said of a timer at `now`, in memory of the arena; `details`: directory and names of the environment too.
  * Return: the message, or NULL: out of memory.
  */
-Evloop__TimerInfo *convert_timer(struct call *call, const struct timer *timer, bool details);
+Evloop__TimerInfo *convert_timer(struct arena *arena, const struct instant *now, const struct timer *timer,
+				 bool details);

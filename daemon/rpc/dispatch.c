@@ -130,22 +130,6 @@ bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint6
 	return false;
 }
 
-void *call_alloc(struct call *call, size_t size) {
-	ProtobufCAllocator *allocator = &call->rpc->arena.allocator;
-
-	return allocator->alloc(allocator->allocator_data, size);
-}
-
-char *call_copy(struct call *call, const void *data, size_t size) {
-	char *copy = call_alloc(call, size + 1);
-
-	if (copy) {
-		memcpy(copy, data, size);
-		copy[size] = '\0';
-	}
-	return copy;
-}
-
 /* ---- requests ---- */
 
 /* Is the frame one that may come now?  Where not, the session has failed or the call is refused. */

@@ -47,10 +47,6 @@ void call_refuse_with(struct call *call, Evloop__Error *error);
 /* The limit is reached: name it, with its numbers.  Return: true: it is not, nothing was said. */
 bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked);
 
-/* Memory that lives until the call has been answered, for replies.  NULL: there is none. */
-void *call_alloc(struct call *call, size_t size);
-char *call_copy(struct call *call, const void *data, size_t size); /* with a NUL behind it */
-
 /*
  * A handler answers its call.  Return: 0; −errno where it failed for a reason of our own: the caller answers then.
  */

@@ -49,7 +49,7 @@ static int list_one(struct call *call, const Evloop__ListRequest *request) {
 
 	if (!timer)
 		return 0;
-	info = convert_timer(call, timer, request->details);
+	info = convert_timer(&call->rpc->arena, scheduler_now(call->rpc->scheduler), timer, request->details);
 	if (!info)
 		return -ENOMEM;
 	reply.timers = &info;
@@ -71,7 +71,7 @@ int rpc_list(struct call *call, const void *data) {
 		return 0;
 	if (request->target && !request->target->glob[0])
 		return list_one(call, request);
-	reply.timers = call_alloc(call, limit * sizeof(*reply.timers));
+	reply.timers = arena_alloc(&call->rpc->arena, limit * sizeof(*reply.timers));
 	if (!reply.timers)
 		return -ENOMEM;
 	reply.next = request->after;
@@ -83,7 +83,8 @@ int rpc_list(struct call *call, const void *data) {
 			break;
 		timer_describe(timer, &description);
 		if (is_listed(request, &description)) {
-			info = convert_timer(call, timer, request->details);
+			info = convert_timer(&call->rpc->arena, scheduler_now(call->rpc->scheduler), timer,
+					     request->details);
 			if (!info && reply.n_timers == 0)
 				return -ENOMEM;
 			if (!info || !add_to_page(&reply, info, &bytes))
@@ -185,13 +186,13 @@ static int manage_one(struct call *call, const Evloop__ManageRequest *request, t
 
 /* Room for one more result, with the name of its timer.  NULL: out of memory. */
 static Evloop__ManageReply__Result *new_result(struct call *call, const struct timer_info *info) {
-	Evloop__ManageReply__Result *result = call_alloc(call, sizeof(*result));
+	Evloop__ManageReply__Result *result = arena_alloc(&call->rpc->arena, sizeof(*result));
 
 	if (!result)
 		return NULL;
 	evloop__manage_reply__result__init(result);
 	result->id = info->id;
-	result->name = call_copy(call, info->name, strlen(info->name));
+	result->name = arena_copy(&call->rpc->arena, info->name, strlen(info->name));
 	return result->name ? result : NULL;
 }
 
@@ -201,7 +202,7 @@ static int manage_many(struct call *call, const Evloop__ManageRequest *request, 
 	size_t looked = 0, page = PACKET_SIZE_MAX / (NAME_LENGTH_MAX + 32);
 	struct timer *timer;
 
-	reply.results = call_alloc(call, page * sizeof(*reply.results));
+	reply.results = arena_alloc(&call->rpc->arena, page * sizeof(*reply.results));
 	if (!reply.results)
 		return -ENOMEM;
 	reply.next = request->after;
@@ -276,7 +277,7 @@ int rpc_log(struct call *call, const void *data) {
 
 	if (!timer)
 		return 0;
-	reply.data.data = call_alloc(call, limit);
+	reply.data.data = arena_alloc(&call->rpc->arena, limit);
 	if (!reply.data.data)
 		return -ENOMEM;
 	n = timer_read_output(timer, request->offset, reply.data.data, limit, &reply.offset);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/core/loop.h"
+#include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/convert.h"
 #include "daemon/rpc/target.h"
@@ -165,7 +166,7 @@ static bool check_command(struct call *call, const Evloop__Command *request) {
 }
 
 static struct word *words_of(struct call *call, const ProtobufCBinaryData *data, size_t n) {
-	struct word *words = call_alloc(call, (n + 1) * sizeof(*words));
+	struct word *words = arena_alloc(&call->rpc->arena, (n + 1) * sizeof(*words));
 
 	for (size_t i = 0; words && i < n; i++)
 		words[i] = (struct word){ .data = data[i].data, .size = data[i].len };
@@ -216,7 +217,7 @@ static int refuse_exists(struct call *call, const char *name, const struct timer
 	snprintf(message, sizeof(message), "the name '%s' is taken by timer %" PRIu64, name, timer_id(holder));
 	error.status = EVLOOP__STATUS__STATUS_EXISTS;
 	error.message = message;
-	error.existing = convert_timer(call, holder, true);
+	error.existing = convert_timer(&call->rpc->arena, scheduler_now(call->rpc->scheduler), holder, true);
 	if (!error.existing)
 		return -ENOMEM;
 	call_refuse_with(call, &error);
@@ -354,7 +355,7 @@ int rpc_attach(struct call *call, const void *data) {
 	}
 	if (r < 0)
 		return r;
-	reply = convert_timer(call, timer, false);
+	reply = convert_timer(&call->rpc->arena, scheduler_now(call->rpc->scheduler), timer, false);
 	if (!reply)
 		return -ENOMEM;
 	call_reply(call, &reply->base);
