@@ -69,7 +69,7 @@ static int check_file(const char *path) {
 	return S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : EXIT_NOT_EXECUTABLE;
 }
 
-/* As execvp(3): the first in `path` that can be executed.  Return: as check_file(). */
+/* As a shell: the first in `path` that can be executed, else one that is there.  Return: as check_file(). */
 static int search(const char *program, const char *path) {
 	int status = EXIT_NOT_FOUND;
 
@@ -84,7 +84,8 @@ static int search(const char *program, const char *path) {
 
 			if (found == 0)
 				return 0;
-			if (found == EXIT_NOT_EXECUTABLE)
+			/* A directory that may not be looked into says nothing. */
+			if (found == EXIT_NOT_EXECUTABLE && access(file, F_OK) == 0)
 				status = found;
 		}
 		p += n;

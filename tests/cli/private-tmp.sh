@@ -20,7 +20,9 @@ fi
 unset PRIVATE_TMP_INSIDE
 
 # The old one, to take from; out of sight again at the end.
-mount --make-rprivate / && mount --bind /tmp /mnt && mount -t tmpfs -o mode=1777 tmpfs /tmp || exit 77
+if ! { mount --make-rprivate / && mount --rbind /tmp /mnt && mount -t tmpfs -o mode=1777 tmpfs /tmp; }; then
+    exit 77
+fi
 while [ "$1" != -- ]; do
     case $1 in
     /tmp/*)
@@ -31,5 +33,5 @@ while [ "$1" != -- ]; do
     shift
 done
 shift
-umount /mnt
+umount -l /mnt
 exec "$@"

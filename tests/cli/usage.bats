@@ -169,6 +169,9 @@ setup() {
     refused 69 '*no daemon listens there*' after 5s --setenv PATH="$PWD" my-script
     refused 69 '*no daemon listens there*' after 5s --setenv PATH=: my-script
     refused 126 '*: plain: not an executable file' after 5s --setenv PATH="$PWD" plain
+    # A directory that may not be looked into says nothing (but root looks into all).
+    mkdir -m 0 closed
+    refused 127 '*: nothing-there: command not found' after 5s --setenv PATH="$PWD/closed" nothing-there
 }
 
 @test "a command that is too large says what would help" {
