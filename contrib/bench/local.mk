@@ -21,18 +21,24 @@ bench_programs += contrib/bench/memory-libuv
 endif
 EXTRA_PROGRAMS += $(bench_programs)
 
+# Run from here only: programs and not scripts that find the library first.
+bench_ldflags = $(AM_LDFLAGS) -no-install
 bench_measure = contrib/bench/measure.c contrib/bench/measure.h
 contrib_bench_arm_SOURCES = contrib/bench/arm.c $(bench_measure)
+contrib_bench_arm_LDFLAGS = $(bench_ldflags)
 contrib_bench_arm_LDADD = libevloop.la
 contrib_bench_arm_beanstalkd_SOURCES = contrib/bench/arm-beanstalkd.c $(bench_measure)
 contrib_bench_fire_SOURCES = contrib/bench/fire.c $(bench_measure)
+contrib_bench_fire_LDFLAGS = $(bench_ldflags)
 contrib_bench_fire_LDADD = libevloop.la
 contrib_bench_fire_libevent_SOURCES = contrib/bench/fire-libevent.c $(bench_measure)
 contrib_bench_fire_libevent_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
 contrib_bench_fire_libevent_LDADD = $(LIBEVENT_LIBS)
 contrib_bench_hold_SOURCES = contrib/bench/hold.c $(bench_measure)
+contrib_bench_hold_LDFLAGS = $(bench_ldflags)
 contrib_bench_hold_LDADD = libevloop.la
 contrib_bench_lateness_SOURCES = contrib/bench/lateness.c $(bench_measure)
+contrib_bench_lateness_LDFLAGS = $(bench_ldflags)
 contrib_bench_lateness_LDADD = libevloop.la
 contrib_bench_lateness_floor_SOURCES = contrib/bench/lateness-floor.c $(bench_measure)
 contrib_bench_memory_libevent_SOURCES = contrib/bench/memory-libevent.c $(bench_measure)
@@ -42,10 +48,12 @@ contrib_bench_memory_libuv_SOURCES = contrib/bench/memory-libuv.c $(bench_measur
 contrib_bench_memory_libuv_CFLAGS = $(AM_CFLAGS) $(LIBUV_CFLAGS)
 contrib_bench_memory_libuv_LDADD = $(LIBUV_LIBS)
 contrib_bench_ping_SOURCES = contrib/bench/ping.c $(bench_measure)
+contrib_bench_ping_LDFLAGS = $(bench_ldflags)
 contrib_bench_ping_LDADD = libevloop.la
 contrib_bench_ping_floor_SOURCES = contrib/bench/ping-floor.c $(bench_measure)
 contrib_bench_ping_redis_SOURCES = contrib/bench/ping-redis.c $(bench_measure)
 contrib_bench_scale_SOURCES = contrib/bench/scale.c $(bench_measure)
+contrib_bench_scale_LDFLAGS = $(bench_ldflags)
 contrib_bench_scale_LDADD = libevloop.la
 contrib_bench_spawn_SOURCES = contrib/bench/spawn.c $(bench_measure)
 

@@ -92,7 +92,8 @@ def cells(row, line, samples):
     mine = spread(ours.values(), unit) if ours else '–'
     wanted = target(line, unit)
     if not ours:
-        return (row.name, line.work, mine, '', '', '', wanted, 'not measured'), samples.reason(row.name, line.ours)
+        unknown = (row.name, line.work, mine, '', '', '', wanted, 'not measured')
+        return unknown, samples.reason(row.name, line.ours)
     if not line.against:
         # What must never happen is judged by its worst round, what costs by the median.
         judged = max(ours.values()) if line.bound == 0 else statistics.median(ours.values())
@@ -102,7 +103,7 @@ def cells(row, line, samples):
     if not theirs:
         unknown = 'not measured' if wanted else ''
         return (row.name, line.work, mine, *columns, '', wanted, unknown), samples.reason(row.name, line.against)
-    if min(*ours.values(), *theirs.values()) <= 0:  # counts of what did not happen, or fires before their time: no ratio
+    if min(*ours.values(), *theirs.values()) <= 0:  # counts of what did not happen, lateness below zero: no ratio
         return (row.name, line.work, mine, *columns, '', wanted, ''), None
     ratio = statistics.median(ours.values()) / statistics.median(theirs.values())
     pairs = [ours[turn] / theirs[turn] for turn in ours if turn in theirs]
@@ -143,7 +144,7 @@ def quoted(text):
 
 
 def step(span):
-    """Between the marks of an axis of that length: 1, 2 or 5 times a power of ten, so that there are four or some more."""
+    """What lies between two marks of an axis of that length: 1, 2 or 5 times a power of ten, for four marks or more."""
     power = 10 ** math.floor(math.log10(span / 4))
     return max(factor * power for factor in (1, 2, 5) if factor * power <= span / 4)
 
@@ -183,7 +184,8 @@ class Panel:
             return name, factor, ['set logscale x', 'set xtics autofreq nomirror',
                                   f'set xrange [{low / factor / 2}:{high / factor * 2}]']
         low, high = min(low * 1.2, 0) / factor, high / factor * 1.2
-        return name, factor, ['unset logscale x', f'set xtics {step(high - low)} nomirror', f'set xrange [{low}:{high}]']
+        marks = f'set xtics {step(high - low)} nomirror'
+        return name, factor, ['unset logscale x', marks, f'set xrange [{low}:{high}]']
 
     def script(self):
         """What gnuplot has to be told."""

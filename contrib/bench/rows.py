@@ -82,7 +82,7 @@ class Bench:
 
 
 def on(server, program, *operands, pid=False):
-    """A contender's run: that program, with a fresh server's socket in front of its operands and perhaps its pid behind."""
+    """A run of that program, with a fresh server's socket in front of its operands and perhaps its pid behind them."""
     def run(bench):
         with server() as started:
             words = [operand(bench) if callable(operand) else operand for operand in operands]
@@ -106,8 +106,8 @@ def times(full, least=1):
 
 PINGS = times(4000, 500)
 
-# Whether both processes find themselves on one processor or on two decides more than all else: four times the time.  So there
-# are short rounds and many of them where the kernel chooses, and each of the two by itself.
+# Whether both processes find themselves on one processor or on two decides more than all else: four times the time.
+# So there are short rounds and many of them where the kernel chooses, and each of the two by itself.
 CPUS = sorted(os.sched_getaffinity(0))
 ONE, TWO = CPUS[:1] * 2, CPUS[:2]
 
@@ -199,7 +199,7 @@ P4 = Row('P4', [
     Line('callbacks before their time', 'early', None, sense='≤', bound=0),
     Line('', 'early', 'asyncio'),
     Line('', 'early', 'uvloop'),
-])
+], rounds=2)
 
 # ---- P5, P7: arming, and what is armed -----------------------------------------------------------------------
 
