@@ -88,7 +88,7 @@ static void keep(struct evl *evl, struct inbound *inbound) {
 static int verdict(const struct packet *packet, int received) {
 	switch (received) {
 	case 0:
-	case PACKET_E_FD_LOST: /* nothing in this protocol sends any to a client */
+	case PACKET_E_FD_LOST: /* nothing in this protocol sends descriptors to a client: they have been closed */
 		return packet_check(packet) == 0 ? 0 : -EPROTO;
 	case PACKET_E_TOO_LARGE:
 		return -EPROTO;
@@ -114,8 +114,8 @@ bool input_receive(struct evl *evl) {
 		release(&evl->input, inbound);
 		return false;
 	}
-	r = verdict(&packet, r);
 	packet_close_fds(&packet);
+	r = verdict(&packet, r);
 	if (r < 0) {
 		release(&evl->input, inbound);
 		connection_lost(evl, r);

@@ -23,7 +23,7 @@
 #define CLIENT_NAME_LENGTH_MAX 64 /* bytes of a client's name in Hello */
 #define COMMAND_SIZE_MAX 57344 /* bytes of argv, environment and directory together: fits one packet */
 #define LIST_PAGE_MAX 500 /* entries in one page of a list */
-#define SCAN_PAGE_MAX 2000 /* timers looked at for one page, whether they belong to it or not */
+#define SCAN_PAGE_MAX 2048 /* timers looked at for one page, whether they belong to it or not */
 #define LOG_PAGE_MAX 32768 /* bytes of output in one page */
 #define ID_MAX (UINT64_C(1) << 53) /* ids stay exact in a double, for JSON */
 

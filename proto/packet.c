@@ -47,11 +47,14 @@ int packet_put(struct packet *packet, enum frame_kind kind, uint16_t method, uin
 	return 0;
 }
 
+/* Room for what the kernel tells beside the data. */
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int) * PACKET_FDS_ROOM)];
+};
+
 int packet_send(int fd, const struct packet *packet) {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int) * PACKET_FDS_MAX)];
-	} control;
+	union control control;
 	struct iovec iov = { .iov_base = packet->data, .iov_len = packet->size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -59,7 +62,7 @@ int packet_send(int fd, const struct packet *packet) {
 	if (packet->n_fds > 0) {
 		size_t bytes = sizeof(int) * packet->n_fds;
 
-		memset(&control, 0, sizeof(control));
+		memset(&control, 0, CMSG_SPACE(bytes));
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
 		control.header.cmsg_len = CMSG_LEN(bytes);
@@ -86,17 +89,14 @@ static void collect_fds(struct packet *packet, struct msghdr *msg) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		/* The control buffer has room for PACKET_FDS_MAX and not one more. */
+		/* The control buffer has room for PACKET_FDS_ROOM and not one more. */
 		memcpy(packet->fds + packet->n_fds, CMSG_DATA(c), n * sizeof(int));
 		packet->n_fds += n;
 	}
 }
 
 int packet_receive(int fd, struct packet *packet) {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int) * PACKET_FDS_MAX)];
-	} control;
+	union control control;
 	struct iovec iov = { .iov_base = packet->data, .iov_len = packet->capacity };
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -126,14 +126,12 @@ int packet_receive(int fd, struct packet *packet) {
 	packet->size = (size_t)n;
 	collect_fds(packet, &msg);
 
-	if (n == 0 || (msg.msg_flags & MSG_TRUNC)) {
-		packet_close_fds(packet);
-		return n == 0 ? PACKET_E_END : PACKET_E_TOO_LARGE;
-	}
-	if (msg.msg_flags & MSG_CTRUNC) {
-		packet_close_fds(packet);
+	if (n == 0)
+		return PACKET_E_END;
+	if (msg.msg_flags & MSG_TRUNC)
+		return PACKET_E_TOO_LARGE;
+	if ((msg.msg_flags & MSG_CTRUNC) || packet->n_fds > PACKET_FDS_MAX)
 		return PACKET_E_FD_LOST;
-	}
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns accepting.  A process without descriptors to spare stops listening for a second instead of turning round and round
+ * Owns accepting.  A process without descriptors to spare stops listening for a moment instead of turning round and round
  * (as tmux does); who connects meanwhile waits in the kernel's queue.
  */
 
@@ -11,11 +11,17 @@
 #include "daemon/svc/log.h"
 
 #define ACCEPTS_PER_TURN 64
-#define PAUSE_NS NSEC_PER_SEC
+#define PAUSE_NS (100 * NSEC_PER_MSEC)
+#define SILENCE_NS (60 * NSEC_PER_SEC) /* between two lines in the log */
 
 static void pause_listening(struct listener *listener) {
-	log_warning("out of descriptors: nobody can connect for a second");
-	listener->paused_until_ns = loop_now(listener->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME] + PAUSE_NS;
+	int64_t now = loop_now(listener->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+
+	if (now >= listener->silent_until_ns) {
+		log_warning("out of descriptors: nobody can connect for a while");
+		listener->silent_until_ns = now + SILENCE_NS;
+	}
+	listener->paused_until_ns = now + PAUSE_NS;
 	(void)loop_io_set(listener->io, 0);
 }
 

@@ -9,6 +9,7 @@ struct listener {
 	struct loop_io *io;
 	int fd;
 	int64_t paused_until_ns; /* boottime; out of descriptors; 0: not paused */
+	int64_t silent_until_ns; /* boottime; the log has been told */
 };
 
 /* Listen on `fd`, which stays the caller's.  Return: 0, −errno. */

@@ -2,6 +2,7 @@
 # Who is connected, and what they may cost.
 
 libdaemon_la_SOURCES += \
+	daemon/peer/closer.c daemon/peer/closer.h \
 	daemon/peer/listener.c daemon/peer/listener.h \
 	daemon/peer/outbox.c daemon/peer/outbox.h \
 	daemon/peer/quota.c daemon/peer/quota.h \

@@ -75,6 +75,15 @@ struct account *account_unref(struct account *account) {
 	return NULL;
 }
 
+void quota_deinit(struct quota *quota) {
+	struct account *account;
+
+	while ((account = LIST_FIRST(&quota->accounts))) {
+		closer_deinit(&account->closer);
+		account_unref(account);
+	}
+}
+
 bool quota_allows(const struct quota *quota, enum quota_limit limit, uint64_t used, uint64_t asked) {
 	return used <= quota->limits[limit] && asked <= quota->limits[limit] - used;
 }

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/peer/closer.h"
 #include "proto/base.h"
 
 enum quota_limit {
@@ -25,6 +26,7 @@ struct account {
 	uint64_t sessions;
 	uint64_t turn; /* that `spent_ns` belongs to */
 	int64_t spent_ns, charged_ns; /* in this turn; up to that time */
+	struct closer closer; /* of what its sessions sent; holds a reference while it is busy */
 	bool warned; /* the log knows that it has reached a limit */
 };
 
@@ -45,6 +47,9 @@ const char *quota_name(enum quota_limit limit);
 /* The account of that uid, with a reference.  Return: 0, -ENOMEM. */
 int quota_account(struct quota *quota, uid_t uid, struct account **ret);
 struct account *account_unref(struct account *account);
+
+/* Let go of the accounts whose closers are still busy; no session is left. */
+void quota_deinit(struct quota *quota);
 
 /* May `asked` more be used where `used` are? */
 bool quota_allows(const struct quota *quota, enum quota_limit limit, uint64_t used, uint64_t asked);

@@ -7,6 +7,9 @@
  * room for thousands of small questions with large answers: what is left of it waits in the session, and nothing further is
  * received meanwhile.  Writing: at most PACKETS_PER_TURN a turn; events stay in their sources until the socket takes them.
  *
+ * Descriptors that a peer has sent, and sockets with such ones still in them, are closed by another process; until that
+ * has ended, its uid is not read.
+ *
  * Must not know what a frame means: that is behind session_ops.
  */
 
@@ -25,9 +28,7 @@
 
 #define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
 #define FRAMES_UNLOOKED 32 /* handled between two looks at the clock */
-#define SOURCES_FREED_PER_TURN 4096 /* of sessions that have ended */
-
-/* ---- the end of a session ---- */
+#define SOURCES_FREED_PER_TURN 4096 /* of all sessions that have ended */
 
 static void set_ready(struct session *session) {
 	if (session->ready)
@@ -43,9 +44,78 @@ static void clear_ready(struct session *session) {
 	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
 }
 
+/* May more of its requests be handled?  Not if its answers are not read, or what its uid has sent is still being closed. */
+static bool is_heard(const struct session *session) {
+	return session->state < SESSION_FAILED && session->outbox.kept_bytes < REPLIES_UNSENT_MAX &&
+	       !closer_is_busy(&session->account->closer);
+}
+
+/* What is left of a packet is gone on with in the next turn; where answers are not read, when they have been. */
+static void session_schedule_rest(struct session *session) {
+	if (session->rest && is_heard(session))
+		set_ready(session);
+}
+
+/* ---- closing what may not be closed here ---- */
+
+static void session_watch(struct session *session);
+
+static void watch_sessions(struct session_list *list, const struct account *account) {
+	struct session *session, *next;
+
+	for (session = TAILQ_FIRST(list); session; session = next) {
+		next = TAILQ_NEXT(session, link);
+		if (session->account != account)
+			continue;
+		session_watch(session);
+		session_schedule_rest(session);
+	}
+}
+
+/* The uid is read from now on, or no more. */
+static void watch_account(struct sessions *sessions, const struct account *account) {
+	watch_sessions(&sessions->greeting, account);
+	watch_sessions(&sessions->all, account);
+}
+
+static void closer_done(void *userdata, struct closer *closer) {
+	struct account *account = container_of(closer, struct account, closer);
+
+	watch_account(userdata, account);
+	account_unref(account);
+}
+
+static void close_elsewhere(struct sessions *sessions, struct account *account, const int *fds, size_t n) {
+	if (!closer_add(&account->closer, sessions->loop, fds, n, closer_done, sessions))
+		return;
+	account->refs++;
+	watch_account(sessions, account);
+}
+
+/* The descriptors of a packet that nobody took. */
+static void drop_fds(struct sessions *sessions, struct account *account, struct packet *packet) {
+	size_t n = 0;
+
+	for (size_t i = 0; i < packet->n_fds; i++)
+		if (packet->fds[i] >= 0)
+			packet->fds[n++] = packet->fds[i];
+	close_elsewhere(sessions, account, packet->fds, n);
+	packet->n_fds = packet->fd_position = 0;
+}
+
+/* A session's socket; what has not been received goes with it. */
+static void close_socket(struct sessions *sessions, struct account *account, int fd) {
+	if (closer_is_safe(fd))
+		close_fd(fd);
+	else
+		close_elsewhere(sessions, account, &fd, 1);
+}
+
+/* ---- the end of a session ---- */
+
 static void drop_rest(struct session *session) {
 	if (session->rest)
-		packet_close_fds(session->rest);
+		drop_fds(session->sessions, session->account, session->rest);
 	free(TAKE_PTR(session->rest));
 }
 
@@ -69,6 +139,7 @@ static void set_state(struct session *session, enum session_state state) {
 /* The socket goes now, the sources go turn by turn: a million of them must not hold up anybody. */
 static void session_close(struct session *session) {
 	struct sessions *sessions = session->sessions;
+	struct account *account;
 
 	if (session->state == SESSION_CLOSED)
 		return;
@@ -80,18 +151,14 @@ static void session_close(struct session *session) {
 	outbox_deinit(&session->outbox);
 	session->outbox.lost = true;
 	packet_clear(&sessions->output); /* what it has of this session is nobody else's */
-	session->fd = close_fd(session->fd);
-	session->account->sessions--;
-	session->account = account_unref(session->account);
+	account = TAKE_PTR(session->account);
+	account->sessions--;
+	close_socket(sessions, account, TAKE_FD(session->fd));
+	account_unref(account);
 	sessions->n--;
 	set_ready(session);
 	if (sessions->changed)
 		sessions->changed(sessions->userdata);
-}
-
-/* So many answers wait that there shall be no more. */
-static bool is_full(const struct session *session) {
-	return session->outbox.kept_bytes >= REPLIES_UNSENT_MAX;
 }
 
 /* What the loop should wait for on the session's socket. */
@@ -100,12 +167,23 @@ static void session_watch(struct session *session) {
 
 	if (session->state == SESSION_CLOSED)
 		return;
-	if (session->state != SESSION_FAILED && !session->rest && !is_full(session))
+	if (!session->rest && is_heard(session))
 		events |= LOOP_READ;
 	if (outbox_is_blocked(&session->outbox))
 		events |= LOOP_WRITE;
 	if (loop_io_set(session->io, events) < 0)
 		session_close(session);
+}
+
+/* Once for each uid while it is connected; and nobody fills the log by coming again and again. */
+static bool may_warn(struct sessions *sessions, struct account *account) {
+	int64_t now = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+
+	if (account->warned || now < sessions->silent_until_ns)
+		return false;
+	account->warned = true;
+	sessions->silent_until_ns = now + NSEC_PER_SEC;
+	return true;
 }
 
 void session_fail(struct session *session, int status, const char *format, ...) {
@@ -118,11 +196,10 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	if (!session->account->warned)
+	if (may_warn(session->sessions, session->account))
 		log_warning("session %llu of uid %u, pid %llu (%s): %s", (unsigned long long)session->id,
 			    (unsigned)session->uid, (unsigned long long)session->owner.pid, session->client_name,
 			    message);
-	session->account->warned = true;
 	error.status = (Evloop__Status)status;
 	error.message = message;
 	set_state(session, SESSION_FAILED);
@@ -153,7 +230,7 @@ static bool has_share(struct session *session) {
 }
 
 bool session_goes_on(struct session *session, bool dear) {
-	if (session->state >= SESSION_FAILED || is_full(session))
+	if (!is_heard(session))
 		return false;
 	if (!dear && ++session->n_unlooked < FRAMES_UNLOOKED)
 		return true;
@@ -191,10 +268,15 @@ static void handle(struct session *session, struct packet *packet) {
 	}
 }
 
-static void receive(struct session *session, struct packet *packet) {
-	switch (packet_receive(session->fd, packet)) {
+/* What has been received, by packet_receive() with that result. */
+static void take(struct session *session, struct packet *packet, int received) {
+	switch (received) {
 	case 0:
-		break;
+		if (packet_check(packet) != 0)
+			session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "a packet is not made of whole frames");
+		else
+			handle(session, packet);
+		return;
 	case PACKET_E_AGAIN:
 		return;
 	case PACKET_E_TOO_LARGE:
@@ -208,21 +290,11 @@ static void receive(struct session *session, struct packet *packet) {
 		session_close(session);
 		return;
 	}
-	if (packet_check(packet) != 0)
-		session_fail(session, EVLOOP__STATUS__STATUS_PROTOCOL, "a packet is not made of whole frames");
-	else
-		handle(session, packet);
-	packet_close_fds(packet);
-}
-
-/* What is left of a packet is gone on with in the next turn; where answers are not read, when they have been. */
-static void session_schedule_rest(struct session *session) {
-	if (session->rest && !is_full(session))
-		set_ready(session);
 }
 
 /* Take what a peer has sent, or what is left of it.  The account may go with the session. */
 static void session_read(struct session *session) {
+	struct packet *input = &session->sessions->input;
 	struct account *account = session->account;
 
 	if (!has_share(session)) {
@@ -234,7 +306,8 @@ static void session_read(struct session *session) {
 	if (session->rest)
 		handle(session, session->rest);
 	else
-		receive(session, &session->sessions->input);
+		take(session, input, packet_receive(session->fd, input));
+	drop_fds(session->sessions, account, input);
 	if (outbox_push(&session->outbox) < 0 || session->outbox.lost)
 		session_close(session);
 	if (session->state == SESSION_FAILED && !outbox_is_blocked(&session->outbox))
@@ -309,7 +382,7 @@ static void session_turn(struct session *session) {
 	if (send_events(session))
 		set_ready(session);
 	session_watch(session);
-	if (session->rest && !is_full(session)) {
+	if (session->rest && is_heard(session)) {
 		(void)loop_refresh(session->sessions->loop);
 		session_read(session);
 	}
@@ -317,8 +390,8 @@ static void session_turn(struct session *session) {
 
 bool sessions_flush(struct sessions *sessions) {
 	struct session_list round = TAILQ_HEAD_INITIALIZER(round);
+	size_t budget = SOURCES_FREED_PER_TURN;
 	struct session *session;
-	bool more = false;
 
 	sessions->turn++;
 	TAILQ_CONCAT(&round, &sessions->ready, ready_link);
@@ -326,7 +399,10 @@ bool sessions_flush(struct sessions *sessions) {
 		TAILQ_REMOVE(&round, session, ready_link);
 		session->ready = false;
 		if (session->state == SESSION_CLOSED) {
-			if (owner_reduce(&session->owner, SOURCES_FREED_PER_TURN))
+			size_t n = MIN(session->owner.handles.count, budget);
+
+			budget -= n;
+			if (owner_reduce(&session->owner, n))
 				set_ready(session);
 			else
 				session_free(session);
@@ -334,8 +410,7 @@ bool sessions_flush(struct sessions *sessions) {
 			session_turn(session);
 		}
 	}
-	more = !TAILQ_EMPTY(&sessions->ready);
-	return more;
+	return !TAILQ_EMPTY(&sessions->ready);
 }
 
 /* ---- the beginning of a session ---- */
@@ -377,6 +452,7 @@ static int session_new(struct sessions *sessions, int fd, const struct ucred *pe
 	sessions->n++;
 	log_info("session %llu of uid %u, pid %d", (unsigned long long)session->id, (unsigned)session->uid,
 		 (int)peer->pid);
+	session_watch(session);
 	if (sessions->changed)
 		sessions->changed(sessions->userdata);
 	return 0;
@@ -412,21 +488,36 @@ void sessions_accept(struct sessions *sessions, int fd) {
 	    quota_account(sessions->quota, peer.uid, &account) < 0)
 		return;
 	if (!quota_allows(sessions->quota, QUOTA_SESSIONS, account->sessions, 1)) {
-		if (!account->warned)
+		if (may_warn(sessions, account))
 			log_warning("uid %u has reached its limit of %llu sessions", (unsigned)peer.uid,
 				    (unsigned long long)sessions->quota->limits[QUOTA_SESSIONS]);
-		account->warned = true;
 		refuse(sessions, fd, account);
 	} else if (session_new(sessions, fd, &peer, account) == 0) {
 		(void)TAKE_FD(owned);
 		return;
 	}
+	close_socket(sessions, account, TAKE_FD(owned));
 	account_unref(account);
+}
+
+/* Nothing that would do something to a terminal, or make a second line in the log: C0, DEL and C1. */
+static void set_client_name(struct session *session, const char *name) {
+	char *p = session->client_name;
+
+	snprintf(p, sizeof(session->client_name), "%s", name);
+	for (; *p; p++) {
+		unsigned char c = (unsigned char)p[0], next = (unsigned char)p[1];
+
+		if (c < ' ' || c == 0x7f)
+			p[0] = '?';
+		else if (c == 0xc2 && next >= 0x80 && next <= 0x9f)
+			p[0] = p[1] = '?';
+	}
 }
 
 void session_open(struct session *session, const char *client_name) {
 	set_state(session, SESSION_OPEN);
-	snprintf(session->client_name, sizeof(session->client_name), "%s", client_name);
+	set_client_name(session, client_name);
 }
 
 /* ---- all of them ---- */
@@ -484,5 +575,6 @@ void sessions_deinit(struct sessions *sessions) {
 		session_close(session);
 		session_free(session);
 	}
+	quota_deinit(sessions->quota);
 	free(TAKE_PTR(sessions->buffers));
 }

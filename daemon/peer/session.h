@@ -68,6 +68,7 @@ struct sessions {
 	struct session_list ready; /* those with something to say */
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
+	int64_t silent_until_ns; /* boottime: the log has just been told of some peer */
 	struct packet input, output; /* shared by all */
 	uint8_t *buffers;
 	void (*changed)(void *userdata); /* one has come or gone */
@@ -88,7 +89,7 @@ bool sessions_flush(struct sessions *sessions);
 int64_t sessions_next(const struct sessions *sessions);
 void sessions_tick(struct sessions *sessions, int64_t boottime_ns);
 
-/* The hello was good. */
+/* The hello was good.  Control characters in the name become question marks. */
 void session_open(struct session *session, const char *client_name);
 
 /* The peer has broken the protocol: say so, and close.  `format` becomes Error.message. */

@@ -170,9 +170,9 @@ static void test_descriptor_counts(void **state) {
 		{ 0, 0, 0, 0 },
 		{ 1, 1, 0, 0 },
 		{ 16, 16, 0, 0 },
-		{ 17, 17, PACKET_E_FD_LOST, PACKET_E_MALFORMED },
-		{ 253, 253, PACKET_E_FD_LOST, PACKET_E_MALFORMED },
-		{ 0, 17, PACKET_E_FD_LOST, 0 },
+		{ 17, 17, PACKET_E_FD_LOST, 0 },
+		{ 253, 253, PACKET_E_FD_LOST, 0 },
+		{ 0, 17, PACKET_E_FD_LOST, PACKET_E_MALFORMED },
 		{ 0, 1, 0, PACKET_E_MALFORMED }, /* nobody claims it */
 		{ 1, 0, 0, PACKET_E_MALFORMED }, /* it is not there */
 		{ 15, 16, 0, PACKET_E_MALFORMED },
@@ -191,6 +191,7 @@ static void test_descriptor_counts(void **state) {
 		assert_int_equal(packet_receive(f->ours, &f->in), table[i].received);
 		assert_int_equal(f->in.size, FRAME_HEADER_SIZE);
 		assert_int_equal(packet_check(&f->in), table[i].checked);
+		assert_int_equal(f->in.n_fds, table[i].sent);
 		packet_close_fds(&f->in);
 		assert_int_equal(count_open(), before);
 	}
@@ -221,7 +222,8 @@ static void test_descriptors_lost(void **state) {
 		r = packet_receive(f->ours, &f->in);
 		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 		assert_int_equal(r, PACKET_E_FD_LOST);
-		assert_int_equal(f->in.n_fds, 0);
+		assert_int_equal(f->in.n_fds, room);
+		packet_close_fds(&f->in);
 		assert_int_equal(f->in.size, FRAME_HEADER_SIZE);
 		assert_int_equal(count_open(), before);
 	}
@@ -258,6 +260,8 @@ static void test_end(void **state) {
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_END);
 	send_raw(f->peer, "", 0, &f->peer, 1);
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_END);
+	assert_int_equal(f->in.n_fds, 1);
+	packet_close_fds(&f->in);
 	/* So does a peer that is gone, after what it had sent. */
 	send_claiming(f->peer, 0, NULL, 0);
 	f->peer = close_fd(f->peer);
@@ -296,7 +300,8 @@ static void test_large(void **state) {
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_TOO_LARGE);
 	send_raw(f->peer, large, PACKET_SIZE_MAX + 1, &f->peer, 1);
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_TOO_LARGE);
-	assert_int_equal(f->in.n_fds, 0);
+	assert_int_equal(f->in.n_fds, 1);
+	packet_close_fds(&f->in);
 
 	/* The next one is not touched by it. */
 	send_claiming(f->peer, 0, NULL, 0);

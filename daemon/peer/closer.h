@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Closing what strangers have sent us.  It may take as long as a stranger likes: a TCP socket can be told to linger, a file of
+ * FUSE waits for the program that serves it.  So it is done by a process of its own that shares our table of
+ * descriptors.
+ */
+
+#include <sys/types.h>
+
+#include "daemon/core/loop.h"
+
+struct closer {
+	struct loop *loop; /* NULL: has never been used */
+	struct loop_io *io; /* NULL: no process runs */
+	int pid_fd;
+	int *waiting; /* for the next process */
+	size_t n_waiting;
+	void (*done)(void *userdata, struct closer *closer);
+	void *userdata;
+};
+
+/* All zeroes is a closer that has nothing to do. */
+static inline bool closer_is_busy(const struct closer *closer) {
+	return closer->io;
+}
+
+/*
+ * End a Unix socket of ours, in both directions.  Return: whether it can be closed right here, since nothing has been left
+ * unread in it: with a packet go the descriptors that came with it.
+ */
+bool closer_is_safe(int socket_fd);
+
+/*
+ * Close descriptors: `n` of them, which are taken over.  `done` is called when it is no longer busy, and not from within.
+ * Return: true: it was not busy before and is now.  Where no process can be made, it has been done at once.
+ */
+bool closer_add(struct closer *closer, struct loop *loop, const int *fds, size_t n,
+		void (*done)(void *userdata, struct closer *closer), void *userdata);
+
+/* Forget the process; it goes on.  What still waits for the next one is left open. */
+void closer_deinit(struct closer *closer);
