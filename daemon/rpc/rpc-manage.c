@@ -16,6 +16,15 @@
 #include "daemon/rpc/convert.h"
 #include "daemon/rpc/target.h"
 
+#define SCAN_UNLOOKED 64 /* timers looked at between two looks at the clock: matching some patterns takes long */
+
+/* Have so many been looked at that it is another one's turn?  A page may be empty, but never has none been looked at. */
+static bool page_is_over(struct call *call, size_t looked) {
+	if (looked == 0 || looked % SCAN_UNLOOKED != 0)
+		return false;
+	return looked == SCAN_PAGE_MAX || !session_goes_on(call->session, true);
+}
+
 /* ---- list ---- */
 
 static bool is_listed(const Evloop__ListRequest *request, const struct timer_info *info) {
@@ -79,7 +88,7 @@ int rpc_list(struct call *call, const void *data) {
 		Evloop__TimerInfo *info;
 		struct timer_info description;
 
-		if (reply.n_timers == limit || looked++ == SCAN_PAGE_MAX)
+		if (reply.n_timers == limit || page_is_over(call, looked++))
 			break;
 		timer_describe(timer, &description);
 		if (is_listed(request, &description)) {
@@ -211,7 +220,7 @@ static int manage_many(struct call *call, const Evloop__ManageRequest *request, 
 		struct timer_info info;
 		uint64_t id = timer_id(timer);
 
-		if (reply.n_results == page || looked++ == SCAN_PAGE_MAX)
+		if (reply.n_results == page || page_is_over(call, looked++))
 			break;
 		timer_describe(timer, &info);
 		if (info.state != TIMER_STATE_FINISHED && target_matches(request->target, &info)) {
