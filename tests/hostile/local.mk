@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+
+check_PROGRAMS += tests/hostile/test-hostile
+TESTS += tests/hostile/test-hostile
+tests_hostile_test_hostile_SOURCES = \
+	tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h \
+	tests/hostile/attack-death.c \
+	tests/hostile/attack-descriptors.c \
+	tests/hostile/attack-floods.c \
+	tests/hostile/attack-packets.c \
+	tests/hostile/attack-requests.c \
+	tests/hostile/peer.c \
+	tests/hostile/rig.c tests/hostile/rig.h \
+	tests/hostile/test-hostile.c \
+	tests/hostile/victim.c
+tests_hostile_test_hostile_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_hostile_test_hostile_LDADD = libproto.la $(PROTOBUF_C_LIBS)

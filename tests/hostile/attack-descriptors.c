@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Attacks with descriptors: more than may be, fewer than claimed, none left to open, and such that nobody wants to close. */
+
+#undef NDEBUG
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tests/hostile/rig.h"
+
+#define FDS_MAX 253 /* that the kernel lets through in one message */
+
+/* A ping that claims so many descriptors, with so many. */
+static bool send_claiming(struct peer *peer, unsigned claimed, const int *fds, size_t n) {
+	uint8_t data[FRAME_HEADER_SIZE];
+
+	frame_encode(data, &(struct frame){ .method = EVLOOP__METHOD__METHOD_PING,
+					    .kind = FRAME_REQUEST,
+					    .n_fds = (uint8_t)claimed,
+					    .serial = 5 });
+	return peer_send(peer, data, sizeof(data), fds, n);
+}
+
+static void counts(struct rig *rig, char *got, size_t size) {
+	static const struct {
+		unsigned claimed, sent;
+		const char *fate;
+		Evloop__Status error;
+	} table[] = {
+		{ 1, 1, "alive", EVLOOP__STATUS__STATUS_INVALID },
+		{ 16, 16, "alive", EVLOOP__STATUS__STATUS_INVALID },
+		{ 0, 1, "PROTOCOL, closed", 0 },
+		{ 0, 16, "PROTOCOL, closed", 0 },
+		{ 1, 0, "PROTOCOL, closed", 0 },
+		{ 255, 0, "PROTOCOL, closed", 0 },
+		{ 2, 1, "PROTOCOL, closed", 0 },
+		{ 1, 2, "PROTOCOL, closed", 0 },
+		{ 17, 17, "FD_LOST, closed", 0 },
+		{ 253, 253, "FD_LOST, closed", 0 },
+		{ 0, 253, "FD_LOST, closed", 0 },
+	};
+	int fds[FDS_MAX], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	assert(null >= 0);
+	for (size_t i = 0; i < FDS_MAX; i++)
+		fds[i] = null;
+	for (unsigned round = 0; round < 20; round++)
+		for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+			struct peer *peer = peer_open(rig);
+			Evloop__Status error;
+			const char *fate;
+
+			CHECK(rig, send_claiming(peer, table[i].claimed, fds, table[i].sent));
+			fate = peer_fate(peer, &error);
+			if (strcmp(fate, table[i].fate) != 0 || (table[i].error && error != table[i].error))
+				rig_complain(rig, "%u of %u descriptors: %s, %s", table[i].sent, table[i].claimed, fate,
+					     status_name(error));
+			peer_close(peer);
+		}
+	close_fd(null);
+	snprintf(got, size, "INVALID; not as claimed: PROTOCOL; > 16: FD_LOST");
+}
+
+/* The same session again and again: nothing may stay open. */
+static void flood(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	unsigned before = rig_descriptors(rig);
+	int fds[PACKET_FDS_MAX];
+
+	for (size_t i = 0; i < PACKET_FDS_MAX; i++)
+		fds[i] = peer->fd; /* its own end: a session that holds itself */
+	for (unsigned i = 0; i < 2000; i++) {
+		CHECK(rig, send_claiming(peer, PACKET_FDS_MAX, fds, PACKET_FDS_MAX));
+		if (strcmp(peer_fate(peer, NULL), "alive") != 0) {
+			rig_complain(rig, "the session ended");
+			break;
+		}
+	}
+	CHECK(rig, rig_descriptors(rig) <= before);
+	snprintf(got, size, "2,000 times INVALID, 32,000 descriptors closed");
+	peer_close(peer);
+}
+
+/* Its own end of the session inside of a socket that is passed: the session must end all the same. */
+static void hidden_end(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	int pair[2];
+	struct iovec iov = { .iov_base = (void *)"x", .iov_len = 1 };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = {
+			      .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+
+	assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	memcpy(CMSG_DATA(&control.header), &peer->fd, sizeof(int));
+	assert(sendmsg(pair[0], &msg, 0) == 1);
+	CHECK(rig, send_claiming(peer, 1, &pair[1], 1));
+	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	close_fd(pair[0]);
+	close_fd(pair[1]);
+	peer_close(peer);
+	snprintf(got, size, "closed, and the session with it");
+}
+
+/* A TCP socket that cannot get rid of its data, and lingers when it is closed. */
+static int lingering_socket(int *ret_other) {
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct linger linger = { .l_onoff = 1, .l_linger = 1 };
+	_cleanup_close_ int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(address);
+	static char data[65536];
+	int fd, small = 2048;
+
+	if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)) < 0 ||
+	    bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 1) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&address, &size) < 0)
+		return -1;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, size) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0)
+		return close_fd(fd);
+	*ret_other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	return fd;
+}
+
+/* Descriptors that take long to close, sent in each of the ways in which the daemon gets rid of them. */
+static const struct way {
+	const char *fate;
+	unsigned claimed, sent; /* the last one is the slow one */
+	bool unread; /* behind a packet that ends the session, so that nobody receives them */
+} ways[] = {
+	{ "alive", 1, 1, false },
+	{ "PROTOCOL, closed", 0, 1, false },
+	{ "FD_LOST, closed", 20, 20, false },
+	{ "PROTOCOL, closed", 1, 1, true },
+};
+
+/* Return: false: there is no TCP here. */
+static bool send_slow(struct rig *rig, const struct way *way) {
+	_cleanup_close_ int other = -1;
+	struct peer *peer = peer_open(rig);
+	int fds[20], slow = lingering_socket(&other);
+	const char *fate;
+
+	if (slow < 0) {
+		peer_close(peer);
+		return false;
+	}
+	for (unsigned i = 0; i < way->sent; i++)
+		fds[i] = i == way->sent - 1 ? slow : peer->fd;
+	/* Something that keeps the daemon from receiving them before they are closed here: then it is the last who has them. */
+	while (packet_put(&peer->out, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIST, 1, NULL, NULL, 0) == 0)
+		;
+	peer_flush(peer);
+	if (way->unread)
+		CHECK(rig, peer_send(peer, "garbage", 7, NULL, 0));
+	CHECK(rig, send_claiming(peer, way->claimed, fds, way->sent));
+	close_fd(slow);
+	fate = peer_fate(peer, NULL);
+	if (strcmp(fate, way->fate) != 0)
+		rig_complain(rig, "%s in place of %s", fate, way->fate);
+	peer_close(peer);
+	return true;
+}
+
+/* Whoever closes such a one waits; it must not be the daemon. */
+static void lingering(struct rig *rig, char *got, size_t size) {
+	size_t rounds = victim_rounds(rig);
+	int64_t worst;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		if (!send_slow(rig, &ways[i])) {
+			snprintf(got, size, "skipped: no TCP here");
+			return;
+		}
+	(void)victim_delay(rig, rounds, &worst);
+	CHECK(rig, worst < NSEC_PER_SEC / 2);
+	snprintf(got, size, "INVALID, PROTOCOL or FD_LOST, and it waits for itself");
+}
+
+/* A daemon that may open only a few: who loses his descriptors hears of it, who wants to connect waits, and nobody spins. */
+static void none_left(struct rig *main_rig, char *got, size_t size) {
+	struct peer *peers[64] = { NULL }, *victim, *attacker;
+	int fds[PACKET_FDS_MAX];
+	int64_t cpu;
+	size_t n = 0;
+	const char *fate;
+	struct rig rig;
+
+	rig_start(&rig, NULL);
+	victim = peer_open(&rig);
+	attacker = peer_open(&rig);
+	rig_limit_descriptors(&rig, rig_descriptors(&rig) + 4);
+	for (size_t i = 0; i < PACKET_FDS_MAX; i++)
+		fds[i] = victim->fd;
+	CHECK(&rig, send_claiming(attacker, PACKET_FDS_MAX, fds, PACKET_FDS_MAX));
+	fate = peer_fate(attacker, NULL);
+	CHECK(&rig, strcmp(fate, "FD_LOST, closed") == 0);
+	snprintf(got, size, "%s; ", fate);
+	peer_close(attacker);
+
+	/* Connecting is answered by the kernel; the hello is not, once the daemon can accept no more. */
+	while (n < ARRAY_SIZE(peers) && (peers[n] = peer_connect(&rig)))
+		n++;
+	pause_ms(100);
+	cpu = rig_cpu_ns(&rig);
+	pause_ms(300);
+	cpu = rig_cpu_ns(&rig) - cpu;
+	CHECK(&rig, cpu < 100 * MS);
+	CHECK(&rig, peer_call(victim, EVLOOP__METHOD__METHOD_PING, NULL));
+	while (n > 0)
+		peer_close(peers[--n]);
+	attacker = peer_open(&rig);
+	CHECK(&rig, attacker);
+	peer_close(attacker);
+	peer_close(victim);
+	rig_stop(&rig);
+	main_rig->failures += rig.failures;
+	snprintf(got + strlen(got), size - strlen(got), "accepting waits, %.1f ms of CPU", (double)cpu / 1e6);
+}
+
+const struct attack attacks_by_descriptors[] = {
+	{ .name = "descriptor counts", .run = counts },         { .name = "descriptor flood", .run = flood },
+	{ .name = "session end in flight", .run = hidden_end }, { .name = "lingering sockets", .run = lingering },
+	{ .name = "no descriptors left", .run = none_left },    { 0 },
+};

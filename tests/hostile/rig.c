@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the daemon under attack, and looks at it from outside: whether it lives, and what it has. */
+
+#undef NDEBUG
+
+#include "tests/hostile/rig.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "proto/status.h"
+
+int64_t now_ns(void) {
+	struct timespec ts;
+
+	assert(clock_gettime(CLOCK_BOOTTIME, &ts) == 0);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+void pause_ms(int ms) {
+	(void)poll(NULL, 0, ms);
+}
+
+const char *status_name(Evloop__Status status) {
+	return status_info((int)status)->name;
+}
+
+uint64_t walk(uint64_t *state) {
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+void rig_complain(struct rig *rig, const char *format, ...) {
+	va_list args;
+
+	rig->failures++;
+	va_start(args, format);
+	fputs("FAILED: ", stdout);
+	vprintf(format, args);
+	fputs("\n", stdout);
+	va_end(args);
+	fflush(stdout);
+}
+
+void rig_start(struct rig *rig, const char *const *options) {
+	char directory[64];
+
+	*rig = (struct rig){ 0 };
+	fflush(stdout);
+	assert(daemon_start(&rig->fixture, options) == 0);
+	rig->path = daemon_socket(rig->fixture);
+	rig->daemon = daemon_pid(rig->fixture);
+	/* The victim may be somebody else. */
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(rig->path, '/') - rig->path), rig->path);
+	assert(chmod(directory, 0755) == 0 && chmod(rig->path, 0666) == 0);
+}
+
+void rig_limit_descriptors(const struct rig *rig, unsigned n) {
+	struct rlimit limit = { .rlim_cur = n, .rlim_max = n };
+
+	assert(prlimit(rig->daemon, RLIMIT_NOFILE, &limit, NULL) == 0);
+}
+
+bool rig_is_alive(const struct rig *rig) {
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)rig->daemon, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+void rig_stop(struct rig *rig) {
+	victim_stop(rig);
+	if (daemon_stop(rig->fixture) != 0)
+		rig_complain(rig, "the daemon did not end as it should");
+	rig->fixture = NULL;
+}
+
+unsigned rig_descriptors(const struct rig *rig) {
+	char path[64];
+	DIR *directory;
+	unsigned n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", rig->daemon);
+	directory = opendir(path);
+	if (!directory)
+		return 0;
+	while (readdir(directory))
+		n++;
+	closedir(directory);
+	return n - 2;
+}
+
+long rig_memory_kib(const struct rig *rig) {
+	char path[64], line[128];
+	long kib = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", rig->daemon);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "RssAnon: %ld kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+int64_t rig_cpu_ns(const struct rig *rig) {
+	struct timespec ts;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(rig->daemon, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
