@@ -73,7 +73,7 @@ static void loop_clock_ready(evutil_socket_t fd, short events _unused_, void *us
 	clock->armed = INT64_MAX;
 }
 
-/* Wait for that deadline.  Return: 0, −errno. */
+/* Wait for that deadline, which lies in the future and so is not 0.  Return: 0, −errno. */
 static int loop_clock_arm(struct loop_clock *clock, int64_t deadline) {
 	bool realtime = loop_clock_number(clock) == TIMER_CLOCK_REALTIME;
 	struct itimerspec when = { 0 };
@@ -81,10 +81,8 @@ static int loop_clock_arm(struct loop_clock *clock, int64_t deadline) {
 	if (deadline == clock->armed)
 		return 0;
 	if (deadline != INT64_MAX) {
-		int64_t ns = MAX(deadline, 1); /* 0 would mean never */
-
-		when.it_value.tv_sec = ns / NSEC_PER_SEC;
-		when.it_value.tv_nsec = ns % NSEC_PER_SEC;
+		when.it_value.tv_sec = deadline / NSEC_PER_SEC;
+		when.it_value.tv_nsec = deadline % NSEC_PER_SEC;
 	}
 	if (timerfd_settime(clock->fd, TFD_TIMER_ABSTIME | (realtime ? TFD_TIMER_CANCEL_ON_SET : 0), &when, NULL) < 0) {
 		if (errno != ECANCELED)

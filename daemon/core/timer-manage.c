@@ -71,7 +71,6 @@ int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns) {
 		timer_clear(timer, TIMER_KIND_MASK);
 		timer_set(timer, TIMER_KIND_AFTER << TIMER_KIND_SHIFT);
 	}
-	timer_clear(timer, TIMER_PAUSED);
 	extra = timer_extra(timer);
 	if (extra) {
 		extra->delay_ns = delay_ns;

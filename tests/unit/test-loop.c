@@ -23,6 +23,7 @@ struct fixture {
 	unsigned more; /* flush says so often that there is more to send */
 	int64_t earliest, latest; /* lateness by a fresh reading */
 	enum timer_clock clocks[64]; /* by handle */
+	int64_t retimed; /* boottime at which the next realtime deadline lay within ten seconds */
 };
 
 /* The linker gives the loop these, so that the realtime clock can be set without setting it. */
@@ -40,6 +41,8 @@ static struct {
 	int fd; /* of the timerfd that is to be cancelled */
 } step = { .fd = -1 };
 
+static unsigned n_settimes; /* timerfd_settime() was called so often */
+
 int __wrap_clock_gettime(clockid_t id, struct timespec *ret) {
 	int r = __real_clock_gettime(id, ret);
 
@@ -52,6 +55,7 @@ int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *when, str
 	struct itimerspec real = *when;
 	int r;
 
+	n_settimes++;
 	if (flags & TFD_TIMER_CANCEL_ON_SET) {
 		step.fd = fd;
 		if (real.it_value.tv_sec > 0)
@@ -87,11 +91,17 @@ static int64_t fresh(enum timer_clock clock) {
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+static int64_t next_realtime(struct fixture *f) {
+	return scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) - fresh(TIMER_CLOCK_REALTIME);
+}
+
 static bool flush(void *userdata) {
 	struct fixture *f = userdata;
 	struct event event;
 
 	f->turns++;
+	if (f->retimed == 0 && next_realtime(f) <= 10 * NSEC_PER_SEC)
+		f->retimed = fresh(TIMER_CLOCK_BOOTTIME);
 	while (client_take(&f->client, &event)) {
 		int64_t lateness = fresh(f->clocks[event.handle]) - event.scheduled_ns;
 
@@ -298,6 +308,69 @@ static void test_remove_within_callback(void **state) {
 	close(fds[1]);
 }
 
+/* Two are readable at once; the second one is not told of the time before the first one's work. */
+static void on_busy(void *userdata, int fd, int events _unused_) {
+	struct pipe_end *end = userdata;
+	int64_t begin = fresh(TIMER_CLOCK_BOOTTIME);
+	char byte;
+
+	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	assert_true(loop_now(end->f->loop)->ns[TIMER_CLOCK_BOOTTIME] >= end->seen.ns[TIMER_CLOCK_BOOTTIME]);
+	assert_true(scheduler_now(end->f->world.scheduler)->ns[TIMER_CLOCK_BOOTTIME] >=
+		    end->seen.ns[TIMER_CLOCK_BOOTTIME]);
+	while (fresh(TIMER_CLOCK_BOOTTIME) < begin + NSEC_PER_MSEC)
+		;
+	end->seen.ns[TIMER_CLOCK_BOOTTIME] = fresh(TIMER_CLOCK_BOOTTIME);
+	if (++end->reads == 2)
+		loop_stop(end->f->loop);
+}
+
+static void test_io_has_the_time(void **state) {
+	struct fixture *f = *state;
+	struct pipe_end end = { .f = f };
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(send(fds[0], "x", 1, 0), 1);
+	assert_int_equal(send(fds[1], "x", 1, 0), 1);
+	assert_int_equal(loop_add_io(f->loop, &end.io, fds[0], LOOP_READ, on_busy, &end), 0);
+	assert_int_equal(loop_add_io(f->loop, &end.other, fds[1], LOOP_READ, on_busy, &end), 0);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_int_equal(f->turns, 1);
+	loop_io_remove(end.io);
+	loop_io_remove(end.other);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* The descriptor stays readable: a hundred turns. */
+static void on_ignored(void *userdata, int fd _unused_, int events _unused_) {
+	struct pipe_end *end = userdata;
+
+	if (++end->reads == 100)
+		loop_stop(end->f->loop);
+}
+
+/* Turns that change no deadline do not tell the kernel of one. */
+static void test_no_needless_calls(void **state) {
+	struct fixture *f = *state;
+	struct pipe_end end = { .f = f };
+	int fds[2];
+
+	for (uint64_t i = 0; i < TIMER_CLOCK_MAX; i++)
+		arm(f, i + 1, i, 3600 * NSEC_PER_SEC);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(send(fds[0], "x", 1, 0), 1);
+	assert_int_equal(loop_add_io(f->loop, &end.io, fds[1], LOOP_READ, on_ignored, &end), 0);
+	n_settimes = 0;
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_int_equal(f->turns, 100);
+	assert_int_equal(n_settimes, TIMER_CLOCK_MAX);
+	loop_io_remove(end.io);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void on_signal(void *userdata, int signal_number) {
 	struct fixture *f = userdata;
 
@@ -329,17 +402,18 @@ static void run_step(struct fixture *f, bool by_read) {
 	world_arm(&f->world, &f->client, &spec);
 	assert_int_equal(loop_run(f->loop), 0);
 	assert_int_equal(f->left, 0);
-	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) > fresh(TIMER_CLOCK_REALTIME));
+	assert_true(next_realtime(f) > 0);
 
 	step.offset_s = -500;
 	step.cancelled = true;
 	step.by_read = by_read;
-	arm(f, 2, TIMER_CLOCK_BOOTTIME, 10 * NSEC_PER_MSEC);
+	f->retimed = 0;
+	arm(f, 2, TIMER_CLOCK_BOOTTIME, 100 * NSEC_PER_MSEC);
 	assert_int_equal(loop_run(f->loop), 0);
 	assert_false(step.cancelled);
-	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) > fresh(TIMER_CLOCK_REALTIME));
-	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_REALTIME) <=
-		    fresh(TIMER_CLOCK_REALTIME) + 10 * NSEC_PER_SEC);
+	assert_true(next_realtime(f) > 0);
+	assert_true(next_realtime(f) <= 10 * NSEC_PER_SEC);
+	assert_true(f->retimed < fresh(TIMER_CLOCK_BOOTTIME) - 50 * NSEC_PER_MSEC); /* at once */
 	step.offset_s = 0;
 	step.fd = -1;
 }
@@ -371,6 +445,8 @@ int main(void) {
 		TEST(test_due_at_once),
 		TEST(test_io),
 		TEST(test_remove_within_callback),
+		TEST(test_io_has_the_time),
+		TEST(test_no_needless_calls),
 		TEST(test_signal),
 		TEST(test_step_told_by_read),
 		TEST(test_step_told_by_settime),

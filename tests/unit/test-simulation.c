@@ -324,6 +324,7 @@ static void history_take(struct history *history, bool all) {
 		assert_int_equal(event.scheduled_ns, model->last);
 		assert_int_equal(event.fired_ns, model->fired);
 		assert_true(event.fired_ns >= event.scheduled_ns);
+		assert_int_equal(event.more, !model->spent);
 		model->fires = model->missed = 0;
 		model->live = !model->spent || model->ended;
 	}

@@ -144,6 +144,47 @@ static void test_name_ensure(void **state) {
 	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), INT64_MAX);
 }
 
+/* Each part of a definition makes it another one; and so it is one update, not two. */
+static void test_ensure_parts(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(1, 100);
+	enum timer_change change;
+	struct timer *timer;
+
+	spec.name = "a";
+	spec.name_mode = NAME_MODE_ENSURE;
+	timer = world_arm(&f->world, &f->client, &spec);
+	for (unsigned part = 0; part < 5; part++) {
+		switch (part) {
+		case 0:
+			spec.slack_ns = 7;
+			break;
+		case 1:
+			spec.count = 7;
+			break;
+		case 2:
+			spec.until_ns = TIME_NS_MAX;
+			break;
+		case 3:
+			spec.period_ns = 70;
+			break;
+		default:
+			spec.clock = TIMER_CLOCK_MONOTONIC;
+		}
+		assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+		assert_int_equal(change, TIMER_CHANGE_UPDATED);
+		assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+		assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
+		assert_int_equal(describe(timer).generation, 2 + part);
+	}
+
+	/* A first time that is this very moment is gone by as well. */
+	spec.deadline_ns = WORLD_START;
+	spec.slack_ns = 0;
+	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
+	assert_int_equal(describe(timer).next_ns, WORLD_START + 70);
+}
+
 static void test_ensure_once(void **state) {
 	struct fixture *f = *state;
 	struct timer_spec spec = named(1, "a", 100);
@@ -387,6 +428,22 @@ static void test_command_cancelled(void **state) {
 	assert_ptr_equal(find(f, "a"), second);
 }
 
+/* The end tells of the last run also to those who came after it. */
+static void test_command_last_run(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = every(0, 100);
+	struct timer *timer;
+
+	spec.command = fake_command("true");
+	timer = world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 100);
+	fake_starter_exit(&f->fake, 5, world_boottime(&f->world));
+	assert_int_equal(timer_attach(timer, &f->other.owner, 1, false), 0);
+	client_expect_none(&f->other);
+	assert_int_equal(timer_cancel(timer, SOURCE_END_CANCELLED), CANCEL_CANCELLED);
+	assert_int_equal(client_expect(&f->other, 1, EVENT_TYPE_ENDED).run->status, 5);
+}
+
 static void test_command_named(void **state) {
 	struct fixture *f = *state;
 	struct timer_spec spec = named(0, "a", 100);
@@ -410,6 +467,7 @@ static void test_command_named(void **state) {
 	assert_null(spec.command);
 	assert_int_equal(change, TIMER_CHANGE_UPDATED);
 	assert_int_equal(describe(first).state, TIMER_STATE_ARMED);
+	assert_int_equal(describe(first).end, SOURCE_END_NONE);
 	spec.command = fake_command("true");
 	assert_int_equal(arm(f, &f->client, spec, &timer, &change), 0);
 	assert_int_equal(change, TIMER_CHANGE_UNCHANGED);
@@ -455,6 +513,25 @@ static void test_command_refused(void **state) {
 	assert_int_equal(describe(timer).state, TIMER_STATE_FINISHED);
 }
 
+/* Starting a process takes long: a turn has few of them. */
+static void test_commands_in_turns(void **state) {
+	struct fixture *f = *state;
+	unsigned turns = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct timer_spec spec = detached(0, NULL, 10);
+
+		spec.command = fake_command("true");
+		world_arm(&f->world, &f->client, &spec);
+	}
+	f->fake.refuses = true;
+	world_pass(&f->world, 10);
+	while (world_turn(&f->world))
+		assert_true(f->fake.starts <= 16 * ++turns);
+	assert_int_equal(f->fake.starts, 100);
+	assert_int_equal(turns, 6);
+}
+
 /* Runs of a uid are limited; one that only waits is dropped by KILL, and then nothing is left to wait for. */
 static void test_command_waiting(void **state) {
 	struct fixture *f = *state;
@@ -482,19 +559,14 @@ static void test_command_waiting(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_name_create),
-		TEST(test_names_of_two_uids),
-		TEST(test_name_replace),
-		TEST(test_name_ensure),
-		TEST(test_ensure_once),
-		TEST(test_detached),
-		TEST(test_detached_outlives_session),
-		TEST(test_detached_cancel),
-		TEST(test_kept),
-		TEST(test_command),
-		TEST(test_command_cancelled),
-		TEST(test_command_named),
-		TEST(test_command_refused),
+		TEST(test_name_create),      TEST(test_names_of_two_uids),
+		TEST(test_name_replace),     TEST(test_name_ensure),
+		TEST(test_ensure_parts),     TEST(test_ensure_once),
+		TEST(test_detached),         TEST(test_detached_outlives_session),
+		TEST(test_detached_cancel),  TEST(test_kept),
+		TEST(test_command),          TEST(test_command_cancelled),
+		TEST(test_command_last_run), TEST(test_command_named),
+		TEST(test_command_refused),  TEST(test_commands_in_turns),
 		TEST(test_command_waiting),
 	};
 

@@ -107,6 +107,25 @@ static void test_rearmed_goes_behind(void **state) {
 	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
 }
 
+/* A repeating one takes a new place with each time. */
+static void test_repeating_goes_behind(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec;
+
+	for (uint64_t handle = 1; handle <= 3; handle++) {
+		spec = every(handle, 10);
+		world_arm(&f->world, &f->client, &spec);
+	}
+	world_after(&f->world, &f->client, 4, 20);
+	world_run(&f->world, 10);
+	for (uint64_t handle = 1; handle <= 3; handle++)
+		client_expect(&f->client, handle, EVENT_TYPE_FIRED);
+	world_run(&f->world, 10);
+	client_expect(&f->client, 4, EVENT_TYPE_FIRED);
+	for (uint64_t handle = 1; handle <= 3; handle++)
+		client_expect(&f->client, handle, EVENT_TYPE_FIRED);
+}
+
 static void test_merge(void **state) {
 	struct fixture *f = *state;
 	struct timer_spec spec = every(1, 10);
@@ -167,6 +186,18 @@ static void test_until(void **state) {
 	assert_int_equal(client_expect(&f->client, 1, EVENT_TYPE_FIRED).fires, 3);
 	assert_null(owner_find(&f->client.owner, 1));
 
+	spec.until_ns = WORLD_START + 2020;
+	spec.deadline_ns = WORLD_START + 2000;
+	spec.handle = 3;
+	world_arm(&f->world, &f->client, &spec);
+	world_run(&f->world, 1000);
+	world_run(&f->world, 10);
+	world_run(&f->world, 10);
+	assert_int_equal(client_expect(&f->client, 3, EVENT_TYPE_FIRED).fires, 3);
+	assert_null(owner_find(&f->client.owner, 3));
+
+	spec.deadline_ns = WORLD_START + 10;
+	spec.handle = 1;
 	spec.until_ns = WORLD_START + 9;
 	assert_int_equal(arm(f, &f->client, spec, &timer, &change), TIMER_E_PAST_UNTIL);
 	spec.until_ns = WORLD_START + 10;
@@ -311,6 +342,7 @@ static void test_restart(void **state) {
 
 	world_run(&f->world, 10);
 	assert_int_equal(timer_restart(timer, WORLD_START + 30, 20), 0); /* the unsent fire is taken back */
+	assert_int_equal(describe(timer).end, SOURCE_END_NONE);
 	client_expect_none(&f->client);
 	world_run(&f->world, 19);
 	client_expect_none(&f->client);
@@ -516,6 +548,7 @@ int main(void) {
 		TEST(test_clocks_differ),
 		TEST(test_slack),
 		TEST(test_rearmed_goes_behind),
+		TEST(test_repeating_goes_behind),
 		TEST(test_merge),
 		TEST(test_count),
 		TEST(test_until),
