@@ -242,14 +242,14 @@ static int take_sockets(int *fds, size_t *ret_n) {
 	return 0;
 }
 
-/* The path that jobs will find the daemon at; NULL: none. */
+/* The path that jobs will find the daemon at, wherever they run; NULL: none. */
 static char *path_of_socket(int fd) {
 	struct sockaddr_un address = { 0 };
 	socklen_t size = sizeof(address) - 1;
 
-	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || address.sun_path[0] != '/')
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || address.sun_path[0] == '\0')
 		return NULL;
-	return strdup(address.sun_path);
+	return realpath(address.sun_path, NULL);
 }
 
 /* Where ids are remembered: in the unit's state directory, else beside the socket; NULL: nowhere. */

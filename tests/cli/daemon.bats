@@ -38,6 +38,17 @@ END
     [[ $(jq -r '"\(.socket) \(.daemon_pid) \(.round_trip_ns|type)"' <<<"$output") == "$EVLOOP_SOCKET $daemon number" ]]
 }
 
+@test "a socket that was given as a relative path is one that jobs find" {
+    cd "$BATS_TEST_TMPDIR"
+    start_daemon --socket socket
+    cd /
+    evl soon --name find sh -c '"$EVLOOP" ping'
+    evl wait find
+    expect_status 0
+    evl log find
+    expect_regex "^$BATS_TEST_TMPDIR/socket pid=$daemon "
+}
+
 @test "time shows the clocks" {
     start_daemon
     evl time
