@@ -171,14 +171,16 @@ static int parse_arguments(int argc, char **argv) {
 	return 0;
 }
 
-/* A thousand sessions are a thousand descriptors. */
-static void raise_descriptor_limit(void) {
+/* A thousand sessions are a thousand descriptors.  Return: what it was; 0: it was not changed. */
+static rlim_t raise_descriptor_limit(void) {
 	struct rlimit limit;
+	rlim_t former;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return 0;
+	former = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? former : 0;
 }
 
 /* ---- sockets ---- */
@@ -305,7 +307,7 @@ static int serve(const struct manager_options *manager_options) {
 	return r < 0 ? EX_OSERR : 0;
 }
 
-static int run(struct service_socket *socket) {
+static int run(struct service_socket *socket, rlim_t descriptors) {
 	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL;
 	const char *helper = getenv("EVLOOP_EXEC");
 	int fds[LISTENERS_MAX], r;
@@ -329,6 +331,7 @@ static int run(struct service_socket *socket) {
 		.quota = &arg_quota,
 		.executes = !arg_system,
 		.exec_helper = helper ? helper : EVLOOP_EXEC_PATH,
+		.descriptors = descriptors,
 		.socket_path = socket_path,
 		.ids_path = ids_path,
 		.exit_idle_ns = arg_exit_idle_ns,
@@ -342,8 +345,7 @@ int main(int argc, char **argv) {
 	if (r != 0)
 		return r > 0 ? 0 : -r;
 	log_open(getenv("EVLOOP_DEBUG") ? LOG_DEBUG : arg_verbose ? LOG_INFO : LOG_NOTICE);
-	raise_descriptor_limit();
-	r = run(&socket);
+	r = run(&socket, raise_descriptor_limit());
 	service_socket_close(&socket);
 	return r;
 }

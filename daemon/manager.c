@@ -110,7 +110,14 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	int r;
 
 	if (options->executes) {
-		r = spawner_new(&manager->starter, manager->loop, options->exec_helper, options->socket_path);
+		(void)journal_new(&manager->journal, JOURNAL_SOCKET); /* where there is one */
+		r = spawner_new(&manager->starter, manager->loop,
+				&(struct spawner_options){
+					.exec_path = options->exec_helper,
+					.socket_path = options->socket_path,
+					.descriptors = options->descriptors,
+					.journal = manager->journal,
+				});
 		if (r < 0) {
 			log_error("cannot use %s, which starts commands: %s", options->exec_helper, strerror(-r));
 			return r;
@@ -183,6 +190,7 @@ void manager_deinit(struct manager *manager) {
 		loop_set_scheduler(manager->loop, NULL);
 	manager->scheduler = scheduler_free(manager->scheduler);
 	manager->starter = spawner_free(manager->starter);
+	manager->journal = journal_free(manager->journal);
 	manager->loop = loop_free(manager->loop);
 }
 

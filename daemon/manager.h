@@ -2,11 +2,14 @@
 #pragma once
 /* The composition root: builds the daemon from its parts, wires them, and takes them down in reverse. */
 
+#include <sys/resource.h>
+
 #include "daemon/peer/listener.h"
 #include "daemon/peer/quota.h"
 #include "daemon/peer/session.h"
 #include "daemon/rpc/dispatch.h"
 #include "daemon/svc/ids.h"
+#include "daemon/svc/journal.h"
 
 #define LISTENERS_MAX 16
 
@@ -16,6 +19,7 @@ struct manager_options {
 	const struct quota *quota;
 	bool executes; /* a user's own instance */
 	const char *exec_helper; /* path of evloop-exec */
+	rlim_t descriptors; /* what commands get as their soft limit of descriptors; 0: the daemon's */
 	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
 	const char *ids_path; /* NULL: ids are not remembered */
 	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
@@ -23,6 +27,7 @@ struct manager_options {
 
 struct manager {
 	struct loop *loop;
+	struct journal *journal; /* NULL: there is none */
 	struct starter *starter; /* NULL: no commands */
 	struct scheduler *scheduler;
 	struct quota quota;

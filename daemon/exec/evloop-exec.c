@@ -1,33 +1,59 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Becomes a job's command.  All that may block, fail or surprise on the way from the daemon to the command happens here, in a
- * process of the job's own: the directory may hang on a dead server, the interpreter may not exist.
+ * Starts the commands of jobs, as a process of its own beside the daemon.  All that may block, fail or surprise on the way to a
+ * command happens here or in the process that is to become it: the daemon only sends a packet.  That process is made as a
+ * sibling, so it is the daemon's child, and the daemon's alone to wait for.
  *
- * The daemon has given it a session of its own, default signals, /dev/null to read from, one pipe for both outputs, and the
- * two descriptors of job-spec.h.  Links nothing but libc.
+ * It also keeps each run's output open for reading, until the last writer has gone: whoever is still writing when
+ * the daemon no longer reads, or has gone, shall not be killed by SIGPIPE for that.
+ *
+ * Links nothing but libc.  Knows nothing of jobs, and trusts what the daemon sends.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "daemon/exec/job-spec.h"
+#include "daemon/exec/exec-wire.h"
 
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND 127
 
-/* The command is not started: say so to the job's log, and to the daemon. */
-static _Noreturn void fail(const char *what, const char *name, int error) {
+#define REQUEST_SIZE (256 * 1024) /* a socket's buffer holds less */
+#define PIPES_MAX 4096
+#define THROW_SIZE 65536 /* a whole pipe */
+
+struct helper {
+	rlim_t descriptors; /* the limit that commands get; 0: ours */
+	bool alone; /* the daemon has gone */
+	bool is_batch; /* our scheduling policy, which commands shall not have */
+	size_t n_pipes;
+	struct pollfd fds[1 + PIPES_MAX]; /* the daemon's socket, then a pipe each */
+	uint64_t tokens[1 + PIPES_MAX];
+	char request[REQUEST_SIZE];
+};
+
+/* ---- becoming a command ---- */
+
+/* To the job's log and to the daemon. */
+static _Noreturn void fail(uint64_t token, int status, const char *what, const char *name, int error) {
+	const struct exec_reply reply = { .token = token, .answer = EXEC_FAILED };
+
 	fprintf(stderr, "evloop: cannot %s '%s': %s\n", what, name, strerror(error));
-	fflush(stderr);
-	if (write(JOB_STATUS_FD, &error, sizeof(error)) < 0)
-		_exit(EXIT_NOT_EXECUTABLE);
-	_exit(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+	(void)send(EXEC_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL);
+	_exit(status);
 }
 
 /* The next string, moving *p behind it. */
@@ -38,44 +64,207 @@ static char *next_string(char **p) {
 	return string;
 }
 
-static char **next_strings(char **p, uint32_t n) {
+static char **next_strings(char **p, uint32_t n, uint64_t token) {
 	char **vector = calloc((size_t)n + 1, sizeof(*vector));
 
 	if (!vector)
-		fail("start", "command", ENOMEM);
+		fail(token, EXIT_NOT_EXECUTABLE, "read", "command", ENOMEM);
 	for (uint32_t i = 0; i < n; i++)
 		vector[i] = next_string(p);
 	return vector;
 }
 
-int main(void) {
-	struct job_spec *spec;
-	char *p, *directory, **argv;
+/* Being woken, evloop-exec must not take the processor from the daemon that wakes it.  Return: true: that was changed. */
+static bool set_policy(int from, int to) {
+	struct sched_param none = { 0 };
+
+	return sched_getscheduler(0) == from && sched_setscheduler(0, to, &none) == 0;
+}
+
+static void limit_descriptors(rlim_t descriptors) {
+	struct rlimit limit;
+
+	if (descriptors == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = descriptors;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static _Noreturn void become(const struct helper *helper, const struct exec_request *request, int output) {
+	char *p = (char *)(request + 1), *directory, **argv;
+	int error;
+
+	(void)setsid();
+	/* Standard input is /dev/null already. */
+	(void)dup2(output, STDOUT_FILENO);
+	(void)dup2(output, STDERR_FILENO);
+	directory = next_string(&p);
+	argv = next_strings(&p, request->n_argv, request->token);
+	environ = next_strings(&p, request->n_environment, request->token);
+	if (close_range(EXEC_SOCKET_FD, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		fail(request->token, EXIT_NOT_EXECUTABLE, "part with", "descriptors", errno);
+	limit_descriptors(helper->descriptors);
+	if (helper->is_batch)
+		(void)set_policy(SCHED_BATCH, SCHED_OTHER);
+	umask(request->umask);
+	if (chdir(directory) < 0)
+		fail(request->token, EXIT_NOT_EXECUTABLE, "enter", directory, errno);
+	execvp(argv[0], argv);
+	error = errno;
+	fail(request->token, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "run", argv[0], error);
+}
+
+/* As fork(2), but the new process is our parent's child. */
+static pid_t fork_sibling(void) {
+#if defined(__s390__)
+	return (pid_t)syscall(SYS_clone, 0, CLONE_PARENT | SIGCHLD, 0, 0, 0);
+#else
+	return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+#endif
+}
+
+/* ---- pipes ---- */
+
+static void drop_pipe(struct helper *helper, size_t i) {
+	close(helper->fds[i].fd);
+	helper->fds[i] = helper->fds[helper->n_pipes];
+	helper->tokens[i] = helper->tokens[helper->n_pipes];
+	helper->n_pipes--;
+}
+
+static void leave(struct helper *helper, uint64_t token) {
+	for (size_t i = 1; i <= helper->n_pipes; i++)
+		if (helper->tokens[i] == token)
+			helper->fds[i].events = POLLIN;
+}
+
+/* With too many of them, one that nobody reads goes, at its writers' risk. */
+static void keep_pipe(struct helper *helper, int fd, uint64_t token) {
+	for (size_t i = 1; helper->n_pipes == PIPES_MAX && i <= helper->n_pipes; i++)
+		if (helper->fds[i].events)
+			drop_pipe(helper, i);
+	if (helper->n_pipes == PIPES_MAX) {
+		close(fd);
+		return;
+	}
+	helper->n_pipes++;
+	helper->fds[helper->n_pipes] = (struct pollfd){ .fd = fd }; /* only its hang-up is of interest */
+	helper->tokens[helper->n_pipes] = token;
+}
+
+static void serve_pipe(struct helper *helper, size_t i) {
+	static char nothing[THROW_SIZE];
+	short events = helper->fds[i].revents;
+
+	if (events & POLLIN && read(helper->fds[i].fd, nothing, sizeof(nothing)) > 0)
+		return;
+	if (events & (POLLHUP | POLLERR | POLLNVAL))
+		drop_pipe(helper, i);
+}
+
+/* ---- the daemon ---- */
+
+/* Return: 0, −errno: the daemon has not got it. */
+static int answer(const struct exec_reply *reply, int fd) {
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = {
+			      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { .iov_base = (void *)reply, .iov_len = sizeof(*reply) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	while (sendmsg(EXEC_SOCKET_FD, &message, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static void refuse(const struct exec_request *request, int error) {
+	(void)answer(&(struct exec_reply){ .token = request->token, .answer = EXEC_REFUSED, .error = error }, -1);
+}
+
+static void start(struct helper *helper, const struct exec_request *request) {
+	struct exec_reply reply = { .token = request->token, .answer = EXEC_STARTED };
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		refuse(request, errno);
+		return;
+	}
+	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	reply.pid = fork_sibling();
+	if (reply.pid == 0)
+		become(helper, request, fds[1]);
+	r = errno;
+	close(fds[1]);
+	if (reply.pid < 0) {
+		close(fds[0]);
+		refuse(request, r);
+		return;
+	}
+	r = answer(&reply, fds[0]);
+	/* Too many descriptors are on their way somewhere: better no run than one that cannot be heard. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET) {
+		(void)kill(reply.pid, SIGKILL);
+		(void)answer(&reply, -1);
+		(void)answer(&(struct exec_reply){ .token = request->token, .answer = EXEC_FAILED }, -1);
+	}
+	keep_pipe(helper, fds[0], request->token);
+}
+
+static void serve_daemon(struct helper *helper) {
+	struct exec_request *request = (struct exec_request *)helper->request;
+	ssize_t n = recv(EXEC_SOCKET_FD, helper->request, sizeof(helper->request), 0);
+
+	if (n >= (ssize_t)sizeof(*request)) {
+		if (request->order == EXEC_START)
+			start(helper, request);
+		else
+			leave(helper, request->token);
+		return;
+	}
+	if (n < 0 && errno == EINTR)
+		return;
+	helper->alone = true;
+	helper->fds[0].fd = -1;
+	for (size_t i = 1; i <= helper->n_pipes; i++)
+		helper->fds[i].events = POLLIN;
+}
+
+static void serve(struct helper *helper) {
+	while (!helper->alone || helper->n_pipes > 0) {
+		if (poll(helper->fds, 1 + helper->n_pipes, -1) < 0)
+			continue;
+		for (size_t i = helper->n_pipes; i > 0; i--)
+			if (helper->fds[i].revents)
+				serve_pipe(helper, i);
+		if (helper->fds[0].revents)
+			serve_daemon(helper);
+	}
+}
+
+int main(int argc, char **argv) {
+	static struct helper helper = { .fds = { { .fd = EXEC_SOCKET_FD, .events = POLLIN } } };
 	struct stat st;
 
-	if (fstat(JOB_SPEC_FD, &st) < 0 || (size_t)st.st_size < sizeof(*spec)) {
+	if (argc != 2 || fstat(EXEC_SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
 		fputs("evloop-exec: evloopd starts this program, people do not\n", stderr);
 		return EXIT_NOT_EXECUTABLE;
 	}
-	spec = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, JOB_SPEC_FD, 0);
-	if (spec == MAP_FAILED)
-		fail("read", "command", errno);
-	close(JOB_SPEC_FD);
-
-	p = (char *)(spec + 1);
-	directory = next_string(&p);
-	argv = next_strings(&p, spec->n_argv);
-	environ = next_strings(&p, spec->n_environment);
-	umask(spec->umask);
-	/* The end of the status pipe says that the command runs; what the daemon was started with is none of its business. */
-	if (close_range(JOB_SPEC_FD, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		fail("part", "descriptors", errno);
-	if (chdir(directory) < 0) {
-		int error = errno;
-
-		/* A directory that is gone is no command that is not found. */
-		fail("enter", directory, error == ENOENT ? ENOTDIR : error);
-	}
-	execvp(argv[0], argv);
-	fail("run", argv[0], errno);
+	helper.descriptors = strtoull(argv[1], NULL, 10);
+	/* What the daemon was started with is nobody's business. */
+	(void)close_range(EXEC_SOCKET_FD + 1, ~0U, 0);
+	(void)fcntl(EXEC_SOCKET_FD, F_SETFD, FD_CLOEXEC);
+	/* No file system is kept busy. */
+	if (chdir("/") < 0)
+		return EXIT_NOT_EXECUTABLE;
+	helper.is_batch = set_policy(SCHED_OTHER, SCHED_BATCH);
+	serve(&helper);
+	return 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What a job's process is before it becomes the command.
+# What starts the commands of jobs, beside the daemon.
 
 libexec_PROGRAMS += evloop-exec
-evloop_exec_SOURCES = daemon/exec/evloop-exec.c daemon/exec/job-spec.h
+evloop_exec_SOURCES = daemon/exec/evloop-exec.c daemon/exec/exec-wire.h

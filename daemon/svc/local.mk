@@ -2,14 +2,16 @@
 # The process around the loop.
 
 libdaemon_la_SOURCES += \
+	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
+	daemon/svc/journal.h \
 	daemon/svc/log.c daemon/svc/log.h \
 	daemon/svc/socket.c daemon/svc/socket.h \
 	daemon/svc/spawn.c daemon/svc/spawn.h \
 	daemon/svc/systemd.h
 
 if SYSTEMD
-libdaemon_la_SOURCES += daemon/svc/systemd.c
+libdaemon_la_SOURCES += daemon/svc/journal.c daemon/svc/systemd.c
 else
-libdaemon_la_SOURCES += daemon/svc/systemd-fallback.c
+libdaemon_la_SOURCES += daemon/svc/journal-fallback.c daemon/svc/systemd-fallback.c
 endif

@@ -1,60 +1,65 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the processes of jobs: how they are started without keeping the loop waiting, and what their pipes and pidfds say.
+ * Owns the processes of jobs: what evloop-exec is told of them, and what their pipes and pidfds say.
  *
- * posix_spawn(3) suspends the caller until the child has executed a program.  That program is evloop-exec, opened once at
- * the start, so neither the job's directory nor its command can hold up the daemon; what it is to do lies in a file in
- * memory.  A run is over when its process is: what a process that it left behind still writes is not the run's output.
+ * evloop-exec makes each process as our child, so only we wait for it, and its number, which is also its group's, is not given
+ * to another one before.  A run is over when its process is and what that has written has been read: what others write
+ * into the pipe afterwards is not the run's output.
  */
 
 #include "daemon/svc/spawn.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/queue.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "daemon/exec/job-spec.h"
+#include "daemon/svc/helper.h"
+#include "daemon/svc/journal.h"
 #include "proto/limits.h"
 
-#define READ_SIZE 16384 /* bytes of output taken at once: one job's flood leaves the others their turn */
-#define READS_AT_EXIT 64 /* so much is still taken when the process has ended: more than a pipe holds */
+#define READ_SIZE 16384 /* bytes of output taken at once */
+#define READ_SIZE_MIN 2048 /* with many processes */
+#define READ_SIZE_TURN (256 * 1024) /* of all processes: one job's flood leaves the others, and timers, their turn */
 #define VARIABLES_MAX 8 /* EVLOOP_* */
 #define VARIABLE_SIZE 192
-#define FIRST_FREE_FD 16 /* ours stay above those that the child gets */
+#define STATUS_UNKNOWN 255
 
 struct process {
 	struct spawner *spawner;
 	LIST_ENTRY(process) link; /* spawner::processes */
 	struct run *run; /* NULL: abandoned, nobody listens */
-	pid_t pid;
-	int pid_fd, output_fd, status_fd;
-	struct loop_io *exit_io, *output_io, *status_io;
-	bool failed; /* evloop-exec has said that the command did not start */
+	struct journal_stream *journal; /* NULL: nothing goes to the journal */
+	pid_t pid; /* 0: evloop-exec has not answered yet */
+	uint64_t signals; /* to be sent then, a bit each */
+	int pid_fd, output_fd;
+	struct loop_io *exit_io, *output_io; /* NULL: it has ended; its output has */
+	int left; /* bytes of output to be read when it has ended */
+	int64_t ended_ns;
+	bool failed; /* it never became the command */
 };
 
 struct spawner {
 	struct starter starter;
 	struct loop *loop;
-	char exec_path[32]; /* /proc/self/fd/N */
-	int exec_fd;
+	struct helper *helper;
+	struct journal *journal;
 	char *socket_path;
 	LIST_HEAD(, process) processes;
+	size_t n;
 };
 
 /* ---- what evloop-exec is told ---- */
 
 struct variables {
 	char text[VARIABLES_MAX][VARIABLE_SIZE];
-	const char *list[VARIABLES_MAX];
 	size_t n;
 };
 
@@ -63,10 +68,8 @@ static void add_variable(struct variables *variables, const char *format, ...) {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(variables->text[variables->n], VARIABLE_SIZE, format, args);
+	vsnprintf(variables->text[variables->n++], VARIABLE_SIZE, format, args);
 	va_end(args);
-	variables->list[variables->n] = variables->text[variables->n];
-	variables->n++;
 }
 
 static void make_variables(const struct spawner *spawner, const struct run_request *request,
@@ -84,12 +87,11 @@ static void make_variables(const struct spawner *spawner, const struct run_reque
 
 /* Is that variable of the captured environment one that the run sets itself? */
 static bool is_replaced(const struct variables *variables, const char *variable) {
-	for (size_t i = 0; i < variables->n; i++) {
-		size_t n = strcspn(variables->list[i], "=") + 1;
-
-		if (strncmp(variable, variables->list[i], n) == 0)
+	if (strncmp(variable, "EVLOOP_", 7) != 0)
+		return false;
+	for (size_t i = 0; i < variables->n; i++)
+		if (strncmp(variable, variables->text[i], strcspn(variables->text[i], "=") + 1) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -100,50 +102,49 @@ static char *put_string(char *p, const char *string) {
 	return p + n;
 }
 
-/* The whole specification in `buffer`.  Return: its size. */
-static size_t write_spec(char *buffer, const struct command *command, const struct variables *variables) {
-	struct job_spec spec = { .umask = command->umask };
-	char *p = put_string(buffer + sizeof(spec), command->directory);
-
-	for (; command->argv[spec.n_argv]; spec.n_argv++)
-		p = put_string(p, command->argv[spec.n_argv]);
-	for (char **variable = command->environment; *variable; variable++)
-		if (!is_replaced(variables, *variable)) {
-			p = put_string(p, *variable);
-			spec.n_environment++;
-		}
-	for (size_t i = 0; i < variables->n; i++, spec.n_environment++)
-		p = put_string(p, variables->list[i]);
-	memcpy(buffer, &spec, sizeof(spec));
-	return (size_t)(p - buffer);
-}
-
-static int raise_fd(int fd) {
-	int raised = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-
-	close_fd(fd);
-	return raised;
-}
-
-static int make_spec(const struct spawner *spawner, const struct run_request *request, int *ret_fd) {
-	_cleanup_close_ int fd = raise_fd(memfd_create("evloop-job", MFD_CLOEXEC));
-	/* The command's allocation holds all its bytes; the variables come on top. */
-	size_t room = sizeof(struct job_spec) + request->command->size + sizeof(struct variables);
-	_cleanup_free_ char *buffer = malloc(room);
+static int send_start(struct process *process, const struct run_request *run_request) {
+	const struct command *command = run_request->command;
+	struct exec_request request = {
+		.token = (uintptr_t)process,
+		.order = EXEC_START,
+		.umask = command->umask,
+	};
+	struct helper_packet *packet;
 	struct variables variables;
-	size_t size;
+	char *data, *p;
+	void *room;
 
-	if (fd < 0)
-		return -errno;
-	if (!buffer)
+	/* The command's allocation holds all its bytes. */
+	packet = helper_packet(sizeof(request) + command->size + sizeof(variables), &room);
+	if (!packet)
 		return -ENOMEM;
-	make_variables(spawner, request, &variables);
-	size = write_spec(buffer, request->command, &variables);
-	errno = EIO;
-	if (write(fd, buffer, size) != (ssize_t)size)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	make_variables(process->spawner, run_request, &variables);
+	data = room;
+	p = put_string(data + sizeof(request), command->directory);
+	for (; command->argv[request.n_argv]; request.n_argv++)
+		p = put_string(p, command->argv[request.n_argv]);
+	for (char **variable = command->environment; *variable; variable++)
+		if (!is_replaced(&variables, *variable)) {
+			p = put_string(p, *variable);
+			request.n_environment++;
+		}
+	for (size_t i = 0; i < variables.n; i++, request.n_environment++)
+		p = put_string(p, variables.text[i]);
+	memcpy(data, &request, sizeof(request));
+	return helper_send(process->spawner->helper, packet, (size_t)(p - data));
+}
+
+/* Nobody will read any more, and somebody may write. */
+static void send_leave(struct process *process) {
+	const struct exec_request request = { .token = (uintptr_t)process, .order = EXEC_LEAVE };
+	struct helper_packet *packet;
+	void *room;
+
+	packet = helper_packet(sizeof(request), &room);
+	if (!packet)
+		return;
+	memcpy(room, &request, sizeof(request));
+	(void)helper_send(process->spawner->helper, packet, sizeof(request));
 }
 
 /* ---- the end of a process ---- */
@@ -152,141 +153,93 @@ static struct process *process_free(struct process *process) {
 	if (!process)
 		return NULL;
 	LIST_REMOVE(process, link);
+	process->spawner->n--;
 	process->exit_io = loop_io_remove(process->exit_io);
 	process->output_io = loop_io_remove(process->output_io);
-	process->status_io = loop_io_remove(process->status_io);
 	close_fd(process->pid_fd);
 	close_fd(process->output_fd);
-	close_fd(process->status_fd);
+	journal_stream_free(process->journal);
 	free(process);
 	return NULL;
 }
 
-/* Take some output.  Return: true: there may be more. */
-static bool read_output(struct process *process) {
-	char buffer[READ_SIZE];
-	ssize_t n = read(process->output_fd, buffer, sizeof(buffer));
-
-	if (n > 0 && process->run)
-		run_output(process->run, buffer, (size_t)n);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		process->output_io = loop_io_remove(process->output_io);
-	return n > 0;
-}
-
-/* Has evloop-exec become the command (end of file) or failed (an errno)? */
-static void read_status(struct process *process) {
-	int error;
-	ssize_t n = read(process->status_fd, &error, sizeof(error));
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	process->status_io = loop_io_remove(process->status_io);
-	process->failed = n > 0;
-}
-
-static void process_exited(void *userdata, int fd, int events _unused_) {
-	struct process *process = userdata;
+/* It is over, and was not the command if `failed`. */
+static void process_finish(struct process *process, int status, bool failed) {
 	struct run *run = process->run;
-	siginfo_t info = { 0 };
-	int64_t now = loop_now(process->spawner->loop)->ns[TIMER_CLOCK_BOOTTIME];
-	bool failed;
-	int status;
+	int64_t ended_ns = process->ended_ns;
 
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-		return;
-	for (unsigned i = 0; i < READS_AT_EXIT && process->output_io && read_output(process); i++)
-		;
-	if (process->status_io)
-		read_status(process);
-	status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-	failed = process->failed;
 	process_free(process);
 	if (run)
-		run_exited(run, status, !failed, now);
+		run_exited(run, status, !failed, ended_ns);
+}
+
+static int process_wait(const struct process *process) {
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)process->pid_fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+		return STATUS_UNKNOWN;
+	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+}
+
+static bool has_writers(int fd) {
+	struct pollfd poll_fd = { .fd = fd };
+
+	return poll(&poll_fd, 1, 0) == 0;
+}
+
+/* It has ended, and its output has been read. */
+static void process_reap(struct process *process) {
+	int status = process_wait(process);
+
+	if (process->output_io && has_writers(process->output_fd))
+		send_leave(process);
+	process_finish(process, status, process->failed);
+}
+
+/* Take at most `size` bytes of output.  Return: bytes taken; 0: there is none now, or none any more. */
+static size_t read_output(struct process *process, size_t size) {
+	char buffer[READ_SIZE];
+	ssize_t n = read(process->output_fd, buffer, MIN(size, sizeof(buffer)));
+
+	if (n > 0) {
+		if (process->journal)
+			journal_stream_write(process->journal, buffer, (size_t)n);
+		if (process->run)
+			run_output(process->run, buffer, (size_t)n);
+		return (size_t)n;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		process->output_io = loop_io_remove(process->output_io);
+	return 0;
 }
 
 static void process_wrote(void *userdata, int fd _unused_, int events _unused_) {
-	(void)read_output(userdata);
+	struct process *process = userdata;
+	size_t size = MAX(READ_SIZE_TURN / process->spawner->n, (size_t)READ_SIZE_MIN), n;
+
+	if (process->exit_io) {
+		(void)read_output(process, size);
+		return;
+	}
+	n = read_output(process, MIN(size, (size_t)process->left));
+	process->left -= (int)n;
+	if (n == 0 || process->left == 0)
+		process_reap(process);
 }
 
-static void process_reported(void *userdata, int fd _unused_, int events _unused_) {
+static void process_exited(void *userdata, int fd _unused_, int events _unused_) {
 	struct process *process = userdata;
 
-	read_status(process);
-	if (!process->status_io && !process->failed && process->run)
-		run_started(process->run, process->pid);
+	process->exit_io = loop_io_remove(process->exit_io);
+	process->ended_ns = loop_now(process->spawner->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	helper_receive(process->spawner->helper); /* it may have said that it failed */
+	if (process->output_io && ioctl(process->output_fd, FIONREAD, &process->left) < 0)
+		process->left = 0;
+	if (process->left == 0)
+		process_reap(process);
 }
 
 /* ---- the beginning of a process ---- */
-
-/* Everything that the child is given. */
-struct child_fds {
-	int spec, output, status;
-};
-
-static int set_actions(posix_spawn_file_actions_t *actions, const struct child_fds *fds) {
-	int r;
-
-	r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, fds->output, STDOUT_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, fds->output, STDERR_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, fds->spec, JOB_SPEC_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, fds->status, JOB_STATUS_FD);
-	return -r;
-}
-
-static int set_attributes(posix_spawnattr_t *attributes) {
-	sigset_t all, none;
-	int r;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	r = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attributes, &all);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(attributes, &none);
-	return -r;
-}
-
-static int spawn(const struct spawner *spawner, const struct child_fds *fds, pid_t *ret_pid) {
-	char *argv[] = { (char *)"evloop-exec", NULL }, *environment[] = { NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int r;
-
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return -ENOMEM;
-	}
-	r = set_actions(&actions, fds);
-	if (r == 0)
-		r = set_attributes(&attributes);
-	if (r == 0)
-		r = -posix_spawn(ret_pid, spawner->exec_path, &actions, &attributes, argv, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
-
-static int make_pipe(int *ret_read, int *ret_write) {
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return -errno;
-	*ret_read = raise_fd(fds[0]);
-	*ret_write = raise_fd(fds[1]);
-	if (*ret_read < 0 || *ret_write < 0 || fcntl(*ret_read, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	return 0;
-}
 
 static int watch(struct process *process) {
 	struct loop *loop = process->spawner->loop;
@@ -296,38 +249,84 @@ static int watch(struct process *process) {
 	if (process->pid_fd < 0)
 		return -errno;
 	r = loop_add_io(loop, &process->exit_io, process->pid_fd, LOOP_READ, process_exited, process);
-	if (r == 0)
+	if (r == 0 && process->output_fd >= 0)
 		r = loop_add_io(loop, &process->output_io, process->output_fd, LOOP_READ, process_wrote, process);
-	if (r == 0)
-		r = loop_add_io(loop, &process->status_io, process->status_fd, LOOP_READ, process_reported, process);
 	return r;
 }
 
-/* It runs and cannot be watched: it must not run. */
-static void destroy(pid_t pid) {
-	(void)kill(-pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+static int signal_group(pid_t pid, int signal_number) {
+	/* The first thing that it does is to make its group; before that there is nobody else to signal. */
+	if (kill(-pid, signal_number) < 0 && (errno != ESRCH || kill(pid, signal_number) < 0))
+		return -errno;
+	return 0;
 }
 
-static int process_start(struct process *process, const struct run_request *request) {
-	_cleanup_close_ int spec = -1, output = -1, status = -1;
+/* To the job's log; and that is all that becomes of the run. */
+static void process_refuse(struct process *process, int error) {
+	char text[128];
+	int n = snprintf(text, sizeof(text), "evloop: cannot start the command: %s\n", strerror(error));
+
+	process->ended_ns = loop_now(process->spawner->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	if (process->run)
+		run_output(process->run, text, (size_t)n);
+	process_finish(process, 126, true);
+}
+
+static void process_started(struct process *process, pid_t pid, int fd) {
 	int r;
 
-	r = make_spec(process->spawner, request, &spec);
-	if (r == 0)
-		r = make_pipe(&process->output_fd, &output);
-	if (r == 0)
-		r = make_pipe(&process->status_fd, &status);
-	if (r == 0)
-		r = spawn(process->spawner, &(struct child_fds){ spec, output, status }, &process->pid);
-	if (r < 0)
-		return r;
+	process->pid = pid;
+	process->output_fd = fd;
 	r = watch(process);
-	if (r < 0)
-		destroy(process->pid);
-	return r;
+	if (r < 0) {
+		/* What cannot be watched must not run. */
+		(void)signal_group(pid, SIGKILL);
+		(void)waitpid(pid, NULL, WNOHANG);
+		process_refuse(process, -r);
+		return;
+	}
+	for (int number = 1; process->signals != 0; number++, process->signals >>= 1)
+		if (process->signals & 1)
+			(void)signal_group(pid, number);
+	if (process->journal)
+		journal_stream_set_pid(process->journal, pid);
+	if (process->run)
+		run_started(process->run, pid);
 }
+
+static void helper_answered(void *userdata _unused_, const struct exec_reply *reply, int fd) {
+	/* evloop-exec answers what it was asked, and we wait for that before we forget. */
+	struct process *process = (struct process *)(uintptr_t)reply->token;
+
+	switch (reply->answer) {
+	case EXEC_STARTED:
+		process_started(process, reply->pid, fd);
+		return;
+	case EXEC_REFUSED:
+		process_refuse(process, reply->error);
+		break;
+	case EXEC_FAILED:
+		process->failed = true;
+		break;
+	}
+	close_fd(fd);
+}
+
+static void helper_lost(void *userdata) {
+	struct spawner *spawner = userdata;
+	struct process *process, *next;
+
+	for (process = LIST_FIRST(&spawner->processes); process; process = next) {
+		next = LIST_NEXT(process, link);
+		if (process->pid == 0)
+			process_refuse(process, EIO);
+	}
+}
+
+static const struct helper_ops spawner_helper_ops = {
+	.answered = helper_answered,
+	.lost = helper_lost,
+};
 
 static int spawner_start(struct starter *starter, struct run *run, const struct run_request *request,
 			 void **ret_process) {
@@ -337,9 +336,12 @@ static int spawner_start(struct starter *starter, struct run *run, const struct 
 
 	if (!process)
 		return -ENOMEM;
-	*process = (struct process){ .spawner = spawner, .run = run, .pid_fd = -1, .output_fd = -1, .status_fd = -1 };
+	*process = (struct process){ .spawner = spawner, .run = run, .pid_fd = -1, .output_fd = -1 };
 	LIST_INSERT_HEAD(&spawner->processes, process, link);
-	r = process_start(process, request);
+	spawner->n++;
+	if (spawner->journal)
+		process->journal = journal_stream_new(spawner->journal, request);
+	r = send_start(process, request);
 	if (r < 0) {
 		process_free(process);
 		return r;
@@ -351,8 +353,10 @@ static int spawner_start(struct starter *starter, struct run *run, const struct 
 static int spawner_kill(struct starter *starter _unused_, void *token, int signal_number) {
 	struct process *process = token;
 
-	/* The process has not been waited for, so its number, which is its group's, is not another one's. */
-	return kill(-process->pid, signal_number) < 0 ? -errno : 0;
+	if (process->pid > 0)
+		return signal_group(process->pid, signal_number);
+	process->signals |= UINT64_C(1) << (signal_number - 1);
+	return 0;
 }
 
 static void spawner_abandon(struct starter *starter _unused_, void *token) {
@@ -363,28 +367,31 @@ static void spawner_abandon(struct starter *starter _unused_, void *token) {
 
 /* ---- the spawner ---- */
 
-int spawner_new(struct starter **ret, struct loop *loop, const char *exec_path, const char *socket_path) {
+int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_options *options) {
 	struct spawner *spawner = calloc(1, sizeof(*spawner));
+	int r;
 
 	if (!spawner)
 		return -ENOMEM;
-	spawner->starter = (struct starter){ .start = spawner_start, .kill = spawner_kill, .abandon = spawner_abandon };
-	spawner->loop = loop;
+	*spawner = (struct spawner){
+		.starter = { .start = spawner_start, .kill = spawner_kill, .abandon = spawner_abandon },
+		.loop = loop,
+		.journal = options->journal,
+	};
 	LIST_INIT(&spawner->processes);
-	spawner->exec_fd = raise_fd(open(exec_path, O_PATH | O_CLOEXEC));
-	if (spawner->exec_fd < 0) {
-		int r = -errno;
-
-		free(spawner);
-		return r;
-	}
-	snprintf(spawner->exec_path, sizeof(spawner->exec_path), "/proc/self/fd/%d", spawner->exec_fd);
-	if (socket_path) {
-		spawner->socket_path = strdup(socket_path);
+	/* Where it is ignored, as whoever started us may have left it, the kernel keeps no exit status. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	if (options->socket_path) {
+		spawner->socket_path = strdup(options->socket_path);
 		if (!spawner->socket_path) {
 			spawner_free(&spawner->starter);
 			return -ENOMEM;
 		}
+	}
+	r = helper_new(&spawner->helper, loop, options->exec_path, options->descriptors, &spawner_helper_ops, spawner);
+	if (r < 0) {
+		spawner_free(&spawner->starter);
+		return r;
 	}
 	*ret = &spawner->starter;
 	return 0;
@@ -399,7 +406,7 @@ struct starter *spawner_free(struct starter *starter) {
 	spawner = container_of(starter, struct spawner, starter);
 	while ((process = LIST_FIRST(&spawner->processes)))
 		process_free(process);
-	close_fd(spawner->exec_fd);
+	helper_free(spawner->helper);
 	free(spawner->socket_path);
 	free(spawner);
 	return NULL;

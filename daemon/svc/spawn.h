@@ -2,12 +2,26 @@
 #pragma once
 /* The starter that makes processes itself, where no service manager does: see struct starter in core/job.h. */
 
+#include <sys/resource.h>
+
 #include "daemon/core/job.h"
 #include "daemon/core/loop.h"
 
+struct journal; /* svc/journal.h */
+
+struct spawner_options {
+	const char *exec_path; /* of evloop-exec */
+	const char *socket_path; /* for the jobs' EVLOOP_SOCKET; NULL: none */
+	rlim_t descriptors; /* what jobs get as their soft limit of descriptors; 0: the daemon's */
+	struct journal *journal; /* where output also goes; borrowed; NULL: nowhere */
+};
+
 /*
- * `exec_path`: of evloop-exec.  `socket_path`: for the jobs' EVLOOP_SOCKET; NULL: none.
+ * Starting costs the loop a packet: evloop-exec, which is started here, does the rest.  A run ends with its process; what that has
+ * written by then belongs to it, and what processes that it left behind write later is thrown away.
  * Return: 0, −errno: e.g. there is no evloop-exec.
  */
-int spawner_new(struct starter **ret, struct loop *loop, const char *exec_path, const char *socket_path);
+int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_options *options);
+
+/* Processes that still run go on, and may write. */
 struct starter *spawner_free(struct starter *starter);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the process evloop-exec and the socket to it.  Knows neither runs nor commands. */
+
+#include "daemon/svc/helper.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "daemon/svc/log.h"
+
+#define ANSWERS_PER_TURN 32
+
+struct helper_packet {
+	STAILQ_ENTRY(helper_packet) link; /* helper::unsent */
+	size_t size;
+	char data[];
+};
+
+struct helper {
+	struct loop *loop;
+	const struct helper_ops *ops;
+	void *userdata;
+	int exec_fd;
+	char exec_path[32]; /* /proc/self/fd/N: no path is walked again */
+	char descriptors[24];
+	int pid_fd, socket; /* −1: it has died */
+	struct loop_io *exit_io, *socket_io;
+	STAILQ_HEAD(, helper_packet) unsent;
+};
+
+/* ---- its life ---- */
+
+/* Standard input and both outputs are /dev/null: nobody must wait for evloop-exec to close what the daemon was given. */
+static int set_actions(posix_spawn_file_actions_t *actions, int socket) {
+	int r = 0;
+
+	for (int fd = STDIN_FILENO; r == 0 && fd <= STDERR_FILENO; fd++)
+		r = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(actions, socket, EXEC_SOCKET_FD);
+	return -r;
+}
+
+/* All signals as they are by default, and a session of its own: what the terminal sends is not meant for it. */
+static int set_attributes(posix_spawnattr_t *attributes) {
+	sigset_t all, none;
+	int r;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	r = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(attributes, &all);
+	if (r == 0)
+		r = posix_spawnattr_setsigmask(attributes, &none);
+	return -r;
+}
+
+static int spawn(struct helper *helper, int socket, pid_t *ret_pid) {
+	char *argv[] = { (char *)"evloop-exec", helper->descriptors, NULL }, *environment[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int r;
+
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attributes) != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return -ENOMEM;
+	}
+	r = set_actions(&actions, socket);
+	if (r == 0)
+		r = set_attributes(&attributes);
+	if (r == 0)
+		r = -posix_spawn(ret_pid, helper->exec_path, &actions, &attributes, argv, environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+static void forget_unsent(struct helper *helper) {
+	struct helper_packet *packet;
+
+	while ((packet = STAILQ_FIRST(&helper->unsent))) {
+		STAILQ_REMOVE_HEAD(&helper->unsent, link);
+		free(packet);
+	}
+}
+
+static void hang_up(struct helper *helper) {
+	helper->exit_io = loop_io_remove(helper->exit_io);
+	helper->socket_io = loop_io_remove(helper->socket_io);
+	helper->pid_fd = close_fd(helper->pid_fd);
+	helper->socket = close_fd(helper->socket);
+	forget_unsent(helper);
+}
+
+static void helper_exited(void *userdata, int fd, int events _unused_) {
+	struct helper *helper = userdata;
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
+		return;
+	log_error("evloop-exec, which starts commands, has ended (%s %d)",
+		  info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
+	helper_receive(helper); /* its last words */
+	hang_up(helper);
+	helper->ops->lost(helper->userdata);
+}
+
+static void socket_ready(void *userdata, int fd, int events);
+
+static int watch(struct helper *helper, pid_t pid) {
+	int r;
+
+	helper->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (helper->pid_fd < 0)
+		return -errno;
+	r = loop_add_io(helper->loop, &helper->exit_io, helper->pid_fd, LOOP_READ, helper_exited, helper);
+	if (r < 0)
+		return r;
+	return loop_add_io(helper->loop, &helper->socket_io, helper->socket, LOOP_READ, socket_ready, helper);
+}
+
+/* Make the process.  On failure there is none. */
+static int launch(struct helper *helper) {
+	_cleanup_close_ int other = -1;
+	int fds[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	helper->socket = fds[0];
+	/* Away from the number that it gets in evloop-exec: there it must not be close-on-exec. */
+	other = fcntl(fds[1], F_DUPFD_CLOEXEC, EXEC_SOCKET_FD + 1);
+	close_fd(fds[1]);
+	r = other < 0 || fcntl(helper->socket, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	if (r == 0)
+		r = spawn(helper, other, &pid);
+	if (r < 0) {
+		hang_up(helper);
+		return r;
+	}
+	r = watch(helper, pid);
+	if (r < 0) {
+		hang_up(helper);
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+	}
+	return r;
+}
+
+/* ---- packets ---- */
+
+/* A packet that cannot be sent, as if evloop-exec had said so. */
+static void refuse(struct helper *helper, const struct helper_packet *packet, int error) {
+	const struct exec_request *request = (const struct exec_request *)packet->data;
+
+	if (request->order == EXEC_START)
+		helper->ops->answered(
+			helper->userdata,
+			&(struct exec_reply){ .token = request->token, .answer = EXEC_REFUSED, .error = error }, -1);
+}
+
+/* Send what the socket takes.  One that has died is noticed by its pidfd, and takes everything. */
+static void flush(struct helper *helper) {
+	struct helper_packet *packet;
+
+	while ((packet = STAILQ_FIRST(&helper->unsent))) {
+		int error = send(helper->socket, packet->data, packet->size, MSG_NOSIGNAL) < 0 ? errno : 0;
+
+		if (error == EAGAIN || error == EINTR)
+			break;
+		STAILQ_REMOVE_HEAD(&helper->unsent, link);
+		if (error != 0 && error != EPIPE && error != ECONNRESET)
+			refuse(helper, packet, error);
+		free(packet);
+	}
+	(void)loop_io_set(helper->socket_io, STAILQ_EMPTY(&helper->unsent) ? LOOP_READ : LOOP_READ | LOOP_WRITE);
+}
+
+static bool receive(struct helper *helper) {
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct exec_reply reply;
+	struct iovec iov = { .iov_base = &reply, .iov_len = sizeof(reply) };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = helper->socket < 0 ? 0 : recvmsg(helper->socket, &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header;
+	int fd = -1;
+
+	if (n != sizeof(reply))
+		return false;
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+	helper->ops->answered(helper->userdata, &reply, fd);
+	return true;
+}
+
+void helper_receive(struct helper *helper) {
+	while (receive(helper))
+		;
+}
+
+static void socket_ready(void *userdata, int fd _unused_, int events) {
+	struct helper *helper = userdata;
+
+	if (events & LOOP_WRITE) {
+		flush(helper);
+		return;
+	}
+	for (unsigned i = 0; i < ANSWERS_PER_TURN && receive(helper); i++)
+		;
+}
+
+struct helper_packet *helper_packet(size_t size, void **ret_data) {
+	struct helper_packet *packet = malloc(sizeof(*packet) + size);
+
+	if (packet)
+		*ret_data = packet->data;
+	return packet;
+}
+
+int helper_send(struct helper *helper, struct helper_packet *packet, size_t size) {
+	int r = helper->socket < 0 ? launch(helper) : 0;
+
+	if (r < 0) {
+		free(packet);
+		return r;
+	}
+	if (STAILQ_EMPTY(&helper->unsent) && send(helper->socket, packet->data, size, MSG_NOSIGNAL) >= 0) {
+		free(packet);
+		return 0;
+	}
+	/* What is wrong, if not just the time, flush() will find out, and may call back. */
+	packet->size = size;
+	STAILQ_INSERT_TAIL(&helper->unsent, packet, link);
+	return loop_io_set(helper->socket_io, LOOP_READ | LOOP_WRITE);
+}
+
+/* ---- the helper ---- */
+
+int helper_new(struct helper **ret, struct loop *loop, const char *exec_path, rlim_t descriptors,
+	       const struct helper_ops *ops, void *userdata) {
+	struct helper *helper = calloc(1, sizeof(*helper));
+	int r;
+
+	if (!helper)
+		return -ENOMEM;
+	*helper = (struct helper){ .loop = loop, .ops = ops, .userdata = userdata, .pid_fd = -1, .socket = -1 };
+	STAILQ_INIT(&helper->unsent);
+	snprintf(helper->descriptors, sizeof(helper->descriptors), "%llu", (unsigned long long)descriptors);
+	helper->exec_fd = open(exec_path, O_PATH | O_CLOEXEC);
+	r = helper->exec_fd < 0 ? -errno : 0;
+	snprintf(helper->exec_path, sizeof(helper->exec_path), "/proc/self/fd/%d", helper->exec_fd);
+	if (r == 0)
+		r = launch(helper);
+	if (r < 0) {
+		helper_free(helper);
+		return r;
+	}
+	*ret = helper;
+	return 0;
+}
+
+struct helper *helper_free(struct helper *helper) {
+	if (!helper)
+		return NULL;
+	hang_up(helper);
+	close_fd(helper->exec_fd);
+	free(helper);
+	return NULL;
+}

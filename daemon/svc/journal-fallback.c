@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Stands in for journal.c where systemd is not used: there is no journal, and so never a stream. */
+
+#include "daemon/svc/journal.h"
+
+int journal_new(struct journal **ret _unused_, const char *socket_path _unused_) {
+	return -EOPNOTSUPP;
+}
+
+struct journal *journal_free(struct journal *journal _unused_) {
+	return NULL;
+}
+
+struct journal_stream *journal_stream_new(struct journal *journal _unused_,
+					  const struct run_request *request _unused_) {
+	return NULL;
+}
+
+struct journal_stream *journal_stream_free(struct journal_stream *stream _unused_) {
+	return NULL;
+}
+
+void journal_stream_set_pid(struct journal_stream *stream _unused_, pid_t pid _unused_) {
+}
+
+void journal_stream_write(struct journal_stream *stream _unused_, const char *data _unused_, size_t size _unused_) {
+}

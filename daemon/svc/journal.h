@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The output of jobs, on its way to the journal: an entry a line, with the fields EVLOOP_ID, EVLOOP_NAME and EVLOOP_FIRE_SEQ, and the
+ * name of the timer, or else of the program, as its identifier.  What the journal does not take at once is lost: nobody waits
+ * for it.  Configured without systemd (journal-fallback.c) there is none.
+ */
+
+#include "daemon/core/job.h"
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+struct journal;
+
+/* Return: 0, −errno: there is no journal at `socket_path`. */
+int journal_new(struct journal **ret, const char *socket_path);
+struct journal *journal_free(struct journal *journal);
+
+/* The output of one run. */
+struct journal_stream;
+
+/* NULL: no memory.  `journal` is borrowed. */
+struct journal_stream *journal_stream_new(struct journal *journal, const struct run_request *request);
+
+/* What has no newline at its end yet is sent first. */
+struct journal_stream *journal_stream_free(struct journal_stream *stream);
+
+void journal_stream_set_pid(struct journal_stream *stream, pid_t pid);
+
+void journal_stream_write(struct journal_stream *stream, const char *data, size_t size);
