@@ -17,6 +17,8 @@
 #include "daemon/core/queue.h"
 #include "proto/limits.h"
 
+#define SIGNALS_MAX 64
+
 struct run {
 	struct job *job;
 	LIST_ENTRY(run) link; /* job::runs */
@@ -26,7 +28,7 @@ struct run {
 	uint32_t place; /* in job_board::deadlines, if `queued` */
 	bool queued;
 	bool terminated; /* TERM was sent by us, KILL follows at the deadline */
-	int signal; /* the last one sent by KILL with a signal of its own; 0: none */
+	uint64_t signals; /* sent by KILL with a signal of its own, a bit each */
 };
 
 struct job {
@@ -49,8 +51,9 @@ struct job {
 struct job_board {
 	struct starter *starter;
 	struct queue deadlines; /* of runs, by run::place */
-	TAILQ_HEAD(, run) stillborn;
-	TAILQ_HEAD(, job) waiting; /* the one that has waited longest comes first */
+	TAILQ_HEAD(run_list, run) stillborn;
+	TAILQ_HEAD(, job)
+	waiting; /* the one that has waited longest comes first; none of a uid that may have more runs */
 	size_t active;
 	size_t limit; /* of a uid's runs at the same time */
 	uint64_t seq;
@@ -124,14 +127,20 @@ static void run_free(struct run *run) {
 	free(run);
 }
 
-/* End a run that is still there: TERM now, KILL later. */
-static void terminate(struct run *run, enum run_result result, int64_t boottime_ns) {
+/* End a run that is still there: TERM now, KILL later.  Return: 0, −errno: it is not ours to signal. */
+static int terminate(struct run *run, enum run_result result, int64_t boottime_ns) {
+	struct starter *starter = run->job->board->starter;
+	int r;
+
 	if (!run->process || run->terminated)
-		return;
+		return 0;
+	r = starter->kill(starter, run->process, SIGTERM);
+	if (r < 0)
+		return r;
 	run->terminated = true;
 	run->info.result = result;
-	(void)run->job->board->starter->kill(run->job->board->starter, run->process, SIGTERM);
 	set_deadline(run, boottime_ns + JOB_KILL_DELAY_NS);
+	return 0;
 }
 
 static int run_new(struct run **ret, struct job *job, const struct run_request *request, int64_t boottime_ns) {
@@ -158,10 +167,25 @@ static int run_new(struct run **ret, struct job *job, const struct run_request *
 	return 0;
 }
 
-/* The uid may have no more runs: this one starts when another one has ended. */
+/* This run starts when another one has ended.  One that was wanted already is merged into it. */
 static void want(struct job *job, const struct run_request *request) {
+	uint64_t missed = job->wanted ? job->request.missed : 0;
+
 	job->wanted = true;
 	job->request = *request;
+	job->request.missed += missed;
+}
+
+static void wait_for_turn(struct job *job) {
+	if (!job->waiting)
+		TAILQ_INSERT_TAIL(&job->board->waiting, job, wait_link);
+	job->waiting = true;
+}
+
+static void stop_waiting(struct job *job) {
+	if (job->waiting)
+		TAILQ_REMOVE(&job->board->waiting, job, wait_link);
+	job->waiting = false;
 }
 
 static void start(struct job *job, const struct run_request *request, int64_t boottime_ns) {
@@ -172,9 +196,7 @@ static void start(struct job *job, const struct run_request *request, int64_t bo
 
 	if (*job->running >= board->limit) {
 		want(job, request);
-		if (!job->waiting)
-			TAILQ_INSERT_TAIL(&board->waiting, job, wait_link);
-		job->waiting = true;
+		wait_for_turn(job);
 		return;
 	}
 	if (run_new(&run, job, request, boottime_ns) < 0) {
@@ -193,27 +215,32 @@ static void start(struct job *job, const struct run_request *request, int64_t bo
 	job->last = run->info;
 }
 
-/* The run that was put off, if it may start now. */
-static void start_wanted(struct job *job, int64_t boottime_ns) {
-	struct run_request request = job->request;
+/* May the run that was put off start, as far as its own job is concerned? */
+static bool is_wanted(const struct job *job) {
+	return job->wanted && (job->active == 0 || job->command->overlap == OVERLAP_MODE_ALLOW);
+}
 
-	if (!job->wanted || (job->active > 0 && job->command->overlap != OVERLAP_MODE_ALLOW))
-		return;
-	job->wanted = false;
-	start(job, &request, boottime_ns);
+static struct job *first_waiting(const struct job_board *board, const size_t *running) {
+	struct job *job;
+
+	TAILQ_FOREACH(job, &board->waiting, wait_link)
+	if (job->running == running)
+		return job;
+	return NULL;
 }
 
 /* A uid has one run less: whoever of its jobs has waited longest is next. */
 static void start_waiting(struct job_board *board, const size_t *running, int64_t boottime_ns) {
 	struct job *job;
 
-	TAILQ_FOREACH(job, &board->waiting, wait_link) {
-		if (job->running != running)
-			continue;
-		TAILQ_REMOVE(&board->waiting, job, wait_link);
-		job->waiting = false;
-		start_wanted(job, boottime_ns);
-		return;
+	while (*running < board->limit && (job = first_waiting(board, running))) {
+		struct run_request request = job->request;
+
+		stop_waiting(job);
+		if (!is_wanted(job))
+			continue; /* its own run, when that has ended, is followed by it */
+		job->wanted = false;
+		start(job, &request, boottime_ns);
 	}
 }
 
@@ -228,8 +255,8 @@ static void finish(struct run *run, int64_t boottime_ns) {
 	if (job->last.run == info.run)
 		job->last = info;
 	run_free(run);
-	if (!job->waiting)
-		start_wanted(job, boottime_ns);
+	if (is_wanted(job))
+		wait_for_turn(job); /* behind those that have waited longer */
 	start_waiting(board, running, boottime_ns);
 	job->ops->exited(job->userdata, &info, !job_is_busy(job));
 }
@@ -258,16 +285,21 @@ void run_exited(struct run *run, int status, bool started, int64_t boottime_ns) 
 	if (!started)
 		run->info.result = RUN_RESULT_NOT_STARTED;
 	else if (run->info.result == RUN_RESULT_ACTIVE)
-		run->info.result =
-			run->signal > 0 && status == 128 + run->signal ? RUN_RESULT_KILLED : RUN_RESULT_EXITED;
+		run->info.result = status > 128 && status <= 128 + SIGNALS_MAX && run->signals >> (status - 129) & 1
+					   ? RUN_RESULT_KILLED
+					   : RUN_RESULT_EXITED;
 	finish(run, boottime_ns);
 }
 
 void job_board_advance(struct job_board *board, int64_t boottime_ns) {
+	/* Those that cannot start in the place of these come next time. */
+	const struct run *last = TAILQ_LAST(&board->stillborn, run_list);
 	const struct queue_entry *first;
 	struct run *run;
 
-	while ((run = TAILQ_FIRST(&board->stillborn))) {
+	for (bool more = last; more;) {
+		run = TAILQ_FIRST(&board->stillborn);
+		more = run != last;
 		run->info.result = RUN_RESULT_NOT_STARTED;
 		finish(run, boottime_ns);
 	}
@@ -278,7 +310,7 @@ void job_board_advance(struct job_board *board, int64_t boottime_ns) {
 		if (run->terminated)
 			(void)board->starter->kill(board->starter, run->process, SIGKILL);
 		else
-			terminate(run, RUN_RESULT_TIMED_OUT, boottime_ns);
+			(void)terminate(run, RUN_RESULT_TIMED_OUT, boottime_ns);
 	}
 }
 
@@ -314,8 +346,7 @@ struct job *job_free(struct job *job) {
 			job->board->starter->abandon(job->board->starter, run->process);
 		run_free(run);
 	}
-	if (job->waiting)
-		TAILQ_REMOVE(&job->board->waiting, job, wait_link);
+	stop_waiting(job);
 	*job->bytes -= job->command->size + job->output.capacity;
 	output_deinit(&job->output);
 	command_free(job->command);
@@ -344,7 +375,7 @@ void job_fire(struct job *job, const struct run_request *request, int64_t bootti
 	case OVERLAP_MODE_RESTART:
 		want(job, request);
 		LIST_FOREACH(run, &job->runs, link)
-		terminate(run, RUN_RESULT_KILLED, boottime_ns);
+		(void)terminate(run, RUN_RESULT_KILLED, boottime_ns);
 		break;
 	case OVERLAP_MODE_ALLOW:
 		if (job->active < JOB_ACTIVE_MAX)
@@ -362,29 +393,31 @@ void job_set_command(struct job *job, struct command *command) {
 	job->command = command;
 }
 
+/* Return: 0, −errno. */
+static int signal_run(struct run *run, int signal_number, int64_t boottime_ns) {
+	struct starter *starter = run->job->board->starter;
+	int r;
+
+	if (signal_number == 0)
+		return terminate(run, RUN_RESULT_KILLED, boottime_ns);
+	r = starter->kill(starter, run->process, signal_number);
+	if (r == 0)
+		run->signals |= UINT64_C(1) << (signal_number - 1);
+	return r;
+}
+
 int job_kill(struct job *job, int signal_number, int64_t boottime_ns) {
-	struct starter *starter = job->board->starter;
 	struct run *run;
 	int r = 1;
 
-	if (job->waiting) {
-		TAILQ_REMOVE(&job->board->waiting, job, wait_link);
-		job->waiting = false;
-	}
+	stop_waiting(job);
+	job->skipped += job->wanted;
 	job->wanted = false;
 	LIST_FOREACH(run, &job->runs, link) {
-		int error;
+		int error = run->process ? signal_run(run, signal_number, boottime_ns) : 1;
 
-		if (!run->process)
-			continue;
-		if (signal_number == 0) {
-			terminate(run, RUN_RESULT_KILLED, boottime_ns);
-			r = 0;
-			continue;
-		}
-		run->signal = signal_number;
-		error = starter->kill(starter, run->process, signal_number);
-		r = r > 0 ? error : MIN(r, error);
+		if (error <= 0 && r != 0)
+			r = error;
 	}
 	return r;
 }

@@ -12,21 +12,21 @@
 struct job;
 struct run; /* one process of a job, or what will be one */
 
-/* What a run is started with, beside its command.  Valid during the call. */
+/* What a run is started with, beside its command. */
 struct run_request {
 	const struct command *command;
 	uint64_t id; /* of the timer */
-	const char *name; /* NULL: none */
-	uint64_t fire_seq, missed;
+	const char *name; /* NULL: none; stays as long as the job does */
+	uint64_t fire_seq, missed; /* of the last fire; of all that were merged into it */
 	int64_t scheduled_ns, lateness_ns;
 };
 
 /* The starter.  None of its functions may block. */
 struct starter {
 	/*
-	 * Start a process in a group of its own.  `run` is told of everything by run_started(), run_output() and
-	 * run_exited(), never from within this call.  Return: 0 and a token for the two calls below, or −errno:
-	 * no process was made.
+	 * Start a process in a group of its own; `request` is valid during the call.  `run` is told of everything by
+	 * run_started(), run_output() and run_exited(), never from within this call.  Return: 0 and a token for the two calls
+	 * below, or −errno: no process will be made.
 	 */
 	int (*start)(struct starter *starter, struct run *run, const struct run_request *request, void **ret_process);
 	/* Signal the process group.  Return: 0, −errno. */
@@ -77,7 +77,8 @@ void job_fire(struct job *job, const struct run_request *request, int64_t bootti
 /* A new definition; runs that are active keep the old one.  `command` is taken over. */
 void job_set_command(struct job *job, struct command *command);
 
-/* Signal every active run; 0: TERM, KILL after JOB_KILL_DELAY_NS.  Queued runs are dropped.  Return: 0, 1: none is active, −errno. */
+/* Signal every active run, 1 to 64; 0: TERM, KILL after JOB_KILL_DELAY_NS.  A run that is wanted counts as skipped.
+ * Return: 0: at least one was signalled, 1: none is active, −errno. */
 int job_kill(struct job *job, int signal_number, int64_t boottime_ns);
 
 /* Is a run active or waiting for its turn? */

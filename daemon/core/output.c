@@ -17,7 +17,7 @@ static void make_room(struct output *output, size_t size, size_t bound) {
 
 	while (capacity < bound && output->end + size > capacity)
 		capacity *= 2;
-	if (capacity == output->capacity || output->end > output->capacity)
+	if (size == 0 || capacity == output->capacity || output->end > output->capacity)
 		return;
 	data = realloc(output->data, capacity);
 	if (!data)

@@ -87,9 +87,12 @@ tests_unit_test_client_source_LDADD = $(client_test_LDADD)
 
 # The core, on clocks that the test turns and with jobs that it ends.
 core_tests = \
+	tests/unit/test-command \
 	tests/unit/test-core-oom \
+	tests/unit/test-job \
 	tests/unit/test-loop \
 	tests/unit/test-map \
+	tests/unit/test-output \
 	tests/unit/test-pool \
 	tests/unit/test-queue \
 	tests/unit/test-scheduler \
@@ -110,6 +113,18 @@ tests_unit_test_core_oom_SOURCES = tests/unit/test-core-oom.c $(core_world)
 tests_unit_test_core_oom_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_core_oom_LDADD = $(core_test_LDADD)
 tests_unit_test_core_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=mmap
+
+tests_unit_test_command_SOURCES = tests/unit/test-command.c tests/unit/test.h
+tests_unit_test_command_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_command_LDADD = $(core_test_LDADD)
+
+tests_unit_test_job_SOURCES = tests/unit/test-job.c tests/unit/test.h
+tests_unit_test_job_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_job_LDADD = $(core_test_LDADD)
+
+tests_unit_test_output_SOURCES = tests/unit/test-output.c tests/unit/test.h
+tests_unit_test_output_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_output_LDADD = $(core_test_LDADD)
 
 tests_unit_test_loop_SOURCES = tests/unit/test-loop.c $(core_world)
 tests_unit_test_loop_CFLAGS = $(core_test_CFLAGS)
