@@ -66,8 +66,9 @@ EXTRA_DIST += \
 
 BENCH_ROUNDS = 5
 BENCH_SCALE = 1
-.PHONY: bench
-bench: all $(bench_programs)
+.PHONY: bench bench-programs
+bench-programs: all $(bench_programs)
+bench: bench-programs
 	$(AM_V_at)$(AM_TESTS_ENVIRONMENT) '$(srcdir)/contrib/bench/bench' --programs contrib/bench --output . \
 		--built-with '$(CC) $(CFLAGS) $(SANITIZE_FLAGS)' --rounds '$(BENCH_ROUNDS)' --scale '$(BENCH_SCALE)' $(ROWS)
 CLEANFILES += $(EXTRA_PROGRAMS) bench.csv bench.svg
