@@ -47,7 +47,7 @@ void rig_complain(struct rig *rig, const char *format, ...) _printf_(2, 3);
 
 bool rig_is_alive(const struct rig *rig);
 unsigned rig_descriptors(const struct rig *rig);
-long rig_memory_kib(const struct rig *rig); /* anonymous, resident */
+long rig_memory_kib(const struct rig *rig); /* anonymous, resident; 0 with the address sanitizer */
 int64_t rig_cpu_ns(const struct rig *rig);
 
 /* ---- the victim ---- */
