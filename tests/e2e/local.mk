@@ -41,4 +41,11 @@ tests_e2e_test_daemon_LDADD = libevloop-core.la $(CMOCKA_LIBS)
 tests_e2e_test_lib_timers_SOURCES = tests/e2e/test-lib-timers.c $(daemon_fixture)
 tests_e2e_test_lib_timers_CFLAGS = $(lib_e2e_CFLAGS)
 tests_e2e_test_lib_timers_LDADD = $(lib_e2e_LDADD)
+
+# The starter of commands, with its loop and nothing else of the daemon.
+check_PROGRAMS += tests/e2e/test-spawn
+TESTS += tests/e2e/test-spawn
+tests_e2e_test_spawn_SOURCES = tests/e2e/test-spawn.c tests/e2e/spawn-fixture.c tests/e2e/spawn-fixture.h
+tests_e2e_test_spawn_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_e2e_test_spawn_LDADD = libdaemon.la $(CMOCKA_LIBS)
 endif

@@ -162,4 +162,12 @@ tests_unit_test_timer_LDADD = $(core_test_LDADD)
 tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/timer-fixture.h $(core_world)
 tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
+
+# The process around the loop.
+check_PROGRAMS += tests/unit/test-journal
+TESTS += tests/unit/test-journal
+tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/test.h
+tests_unit_test_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_journal_LDADD = libdaemon.la $(CMOCKA_LIBS)
+tests_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg
 endif
