@@ -29,7 +29,7 @@ static bool ignores_signal(void) {
 	struct sigaction action;
 
 	for (int number = 1; number < 65; number++)
-		if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+		if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
 			return true;
 	return false;
 }
