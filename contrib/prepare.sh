@@ -37,6 +37,7 @@ check  cmd:mandoc              mandoc                mandoc
 check  cmd:clang-format        clang-format          clang-tools-extra
 check  cmd:xz                  xz-utils              xz
 check  cmd:jq                  jq                    jq
+check  cmd:ps                  procps                procps-ng
 END
 }
 
