@@ -288,7 +288,8 @@ static void tell_ready(void) {
 	}
 }
 
-static int serve(const struct manager_options *manager_options) {
+static int serve(struct service_socket *socket, const struct manager_options *manager_options) {
+	char duration[DURATION_TEXT_MAX];
 	struct manager manager;
 	int r;
 
@@ -299,7 +300,12 @@ static int serve(const struct manager_options *manager_options) {
 	}
 	log_notice("serving %s", manager_options->socket_path ? manager_options->socket_path : "an unnamed socket");
 	tell_ready();
-	r = manager_run(&manager);
+	do
+		r = manager_run(&manager);
+	while (r == MANAGER_E_IDLE && !service_socket_withdraw(socket));
+	if (r == MANAGER_E_IDLE)
+		log_notice("there has been nothing to do for %s: leaving",
+			   duration_format(manager_options->exit_idle_ns, duration));
 	systemd_notify("STOPPING=1");
 	if (r < 0)
 		log_error("the loop is broken: %s", strerror(-r));
@@ -325,17 +331,17 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 		redirect_log(socket);
 	socket_path = path_of_socket(fds[0]);
 	ids_path = path_of_ids(socket_path);
-	return serve(&(struct manager_options){
-		.listen_fds = fds,
-		.n_listen_fds = n,
-		.quota = &arg_quota,
-		.executes = !arg_system,
-		.exec_helper = helper ? helper : EVLOOP_EXEC_PATH,
-		.descriptors = descriptors,
-		.socket_path = socket_path,
-		.ids_path = ids_path,
-		.exit_idle_ns = arg_exit_idle_ns,
-	});
+	return serve(socket, &(struct manager_options){
+				     .listen_fds = fds,
+				     .n_listen_fds = n,
+				     .quota = &arg_quota,
+				     .executes = !arg_system,
+				     .exec_helper = helper ? helper : EVLOOP_EXEC_PATH,
+				     .descriptors = descriptors,
+				     .socket_path = socket_path,
+				     .ids_path = ids_path,
+				     .exit_idle_ns = arg_exit_idle_ns,
+			     });
 }
 
 int main(int argc, char **argv) {

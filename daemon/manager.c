@@ -70,7 +70,7 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		listener_tick(&manager->listeners[i], boottime_ns);
 	if (next_idle(manager) <= boottime_ns) {
-		log_notice("idle for %lld s: leaving", (long long)(manager->exit_idle_ns / NSEC_PER_SEC));
+		manager->idled = true;
 		loop_stop(manager->loop);
 	}
 }
@@ -195,5 +195,10 @@ void manager_deinit(struct manager *manager) {
 }
 
 int manager_run(struct manager *manager) {
-	return loop_run(manager->loop);
+	int r;
+
+	manager->idled = false;
+	manager->idle_since_ns = 0;
+	r = loop_run(manager->loop);
+	return r == 0 && manager->idled ? MANAGER_E_IDLE : r;
 }

@@ -39,11 +39,15 @@ struct manager {
 	int64_t exit_idle_ns;
 	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */
+	bool idled; /* long enough to leave */
 };
 
 /* Return: 0, −errno.  On failure nothing is left. */
 int manager_init(struct manager *manager, const struct manager_options *options);
 void manager_deinit(struct manager *manager);
 
-/* Serve until SIGTERM, SIGINT or idleness.  Return: 0, −errno. */
+/* Serve until SIGTERM, SIGINT or idleness; may be called again.  Return: 0: by a signal, MANAGER_E_IDLE, −errno. */
+enum {
+	MANAGER_E_IDLE = 1,
+};
 int manager_run(struct manager *manager);

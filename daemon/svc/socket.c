@@ -7,26 +7,54 @@
 #include "daemon/svc/socket.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define BACKLOG 1024 /* a burst of scripts must not be refused */
+#define LOCK_PAUSE_NS (10 * NSEC_PER_MSEC)
+#define LOCK_PATIENCE_NS (3 * NSEC_PER_SEC)
 
-static int take_lock(const char *path, int *ret_fd) {
+/* Does anybody listen there?  A queue that is full is somebody's. */
+static bool is_served(const struct sockaddr_un *address) {
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
+}
+
+/* The lock may be held by a daemon that does not listen yet, or no more. */
+static int wait_for_lock(int fd, const struct sockaddr_un *address) {
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+
+	for (int64_t waited = 0;; waited += LOCK_PAUSE_NS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (waited >= LOCK_PATIENCE_NS || is_served(address))
+			return SERVICE_SOCKET_E_BUSY;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static int take_lock(const struct sockaddr_un *address, int *ret_fd) {
 	_cleanup_free_ char *lock_path = NULL;
 	_cleanup_close_ int fd = -1;
+	int r;
 
-	if (asprintf(&lock_path, "%s.lock", path) < 0)
+	if (asprintf(&lock_path, "%s.lock", address->sun_path) < 0)
 		return -ENOMEM;
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? SERVICE_SOCKET_E_BUSY : -errno;
+	r = wait_for_lock(fd, address);
+	if (r != 0)
+		return r;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -60,6 +88,18 @@ static int listen_at(const struct sockaddr_un *address, int *ret_fd) {
 	return 0;
 }
 
+/* What is at that path is ours. */
+static int remember_name(struct service_socket *socket, const char *path) {
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	socket->device = st.st_dev;
+	socket->inode = st.st_ino;
+	socket->path = strdup(path);
+	return socket->path ? 0 : -ENOMEM;
+}
+
 int service_socket_open(struct service_socket *ret, const char *path) {
 	struct service_socket result = SERVICE_SOCKET_INIT;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -68,15 +108,13 @@ int service_socket_open(struct service_socket *ret, const char *path) {
 	if (strlen(path) >= sizeof(address.sun_path))
 		return SERVICE_SOCKET_E_TOO_LONG;
 	memcpy(address.sun_path, path, strlen(path));
-	r = take_lock(path, &result.lock_fd);
+	r = take_lock(&address, &result.lock_fd);
 	if (r == 0)
 		r = remove_stale(path);
 	if (r == 0)
 		r = listen_at(&address, &result.fd);
-	if (r == 0) {
-		result.path = strdup(path);
-		r = result.path ? 0 : -ENOMEM;
-	}
+	if (r == 0)
+		r = remember_name(&result, path);
 	if (r != 0) {
 		close_fd(result.fd);
 		close_fd(result.lock_fd);
@@ -122,8 +160,30 @@ int service_socket_open_private(struct service_socket *ret) {
 	return r;
 }
 
+/* Is it?  Who removes the directory lets another daemon begin there while we go on unseen. */
+static bool is_ours(const struct service_socket *socket) {
+	struct stat st;
+
+	return socket->path && lstat(socket->path, &st) == 0 && st.st_dev == socket->device &&
+	       st.st_ino == socket->inode;
+}
+
+bool service_socket_withdraw(struct service_socket *socket) {
+	struct pollfd poll_fd = { .fd = socket->fd, .events = POLLIN };
+	_cleanup_free_ char *aside = NULL;
+
+	/* A name that was taken away can be given back, other than one that was removed. */
+	if (!is_ours(socket) || asprintf(&aside, "%s.old", socket->path) < 0 || rename(socket->path, aside) < 0)
+		return true;
+	if (poll(&poll_fd, 1, 0) > 0 && rename(aside, socket->path) == 0)
+		return false;
+	(void)unlink(aside);
+	free(TAKE_PTR(socket->path));
+	return true;
+}
+
 void service_socket_close(struct service_socket *socket) {
-	if (socket->path)
+	if (is_ours(socket))
 		(void)unlink(socket->path);
 	socket->fd = close_fd(socket->fd);
 	socket->lock_fd = close_fd(socket->lock_fd);

@@ -2,10 +2,14 @@
 #pragma once
 /* The listening socket that the daemon makes itself, and the lock that keeps a second daemon off it. */
 
+#include <sys/types.h>
+
 #include "proto/base.h"
 
 struct service_socket {
-	char *path; /* NULL: none */
+	char *path; /* NULL: none, or withdrawn */
+	dev_t device; /* of the socket's name */
+	ino_t inode;
 	int fd;
 	int lock_fd; /* PATH.lock, locked as long as we live */
 	int directory_fd; /* a private daemon's, locked so that systemd-tmpfiles(8) does not clean it; -1: none */
@@ -22,13 +26,20 @@ enum {
 };
 
 /*
- * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced.
+ * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced; one
+ * that is coming or going is waited for, some seconds at most.
  * Return: 0, SERVICE_SOCKET_E_BUSY, _TOO_LONG, _NO_SOCKET, −errno.
  */
 int service_socket_open(struct service_socket *ret, const char *path);
 
 /* The same at /tmp/evloopd-UID/socket, whose directory is made if need be.  Return: also SERVICE_SOCKET_E_UNSAFE. */
 int service_socket_open_private(struct service_socket *ret);
+
+/*
+ * Be found no more, by whoever connects from now on; the next daemon is not let in yet.
+ * Return: false: somebody has connected before and waits, so all is as it was.
+ */
+bool service_socket_withdraw(struct service_socket *socket);
 
 /* Stop listening, remove the socket, let the next one in. */
 void service_socket_close(struct service_socket *socket);

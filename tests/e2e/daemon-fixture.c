@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define OPTIONS_MAX 16
@@ -26,6 +27,7 @@ static _Noreturn void run(const struct daemon *daemon, int ready_fd) {
 	char *argv[OPTIONS_MAX + 8], number[16];
 	size_t n = 0;
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing running */
 	(void)snprintf(number, sizeof(number), "%d", ready_fd);
 	argv[n++] = (char *)(program ? program : "evloopd");
 	argv[n++] = (char *)"--socket";
@@ -95,6 +97,10 @@ static int reap(struct daemon *daemon) {
 void daemon_kill(struct daemon *daemon) {
 	(void)kill(daemon->pid, SIGKILL);
 	(void)reap(daemon);
+}
+
+int daemon_forget(struct daemon *daemon) {
+	return reap(daemon);
 }
 
 int daemon_stop(struct daemon *daemon) {

@@ -20,5 +20,8 @@ pid_t daemon_pid(const struct daemon *daemon);
 /* Kill it as the kernel does when memory is short, and wait until it is gone. */
 void daemon_kill(struct daemon *daemon);
 
+/* Wait until it is gone, of which it has a reason of its own.  Return: as waitpid(2) has it. */
+int daemon_forget(struct daemon *daemon);
+
 /* Start another one on the same socket, with the same options. */
 int daemon_again(struct daemon *daemon);

@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "client/call.h"
 #include "proto/limits.h"
+#include "proto/packet.h"
 #include "tests/e2e/daemon-fixture.h"
 
 static struct daemon *daemon_under_test;
@@ -131,10 +133,71 @@ static void test_idle_daemon_leaves(void **state _unused_) {
 
 	assert_int_equal(evl_roundtrip(evl), 0); /* a session keeps it */
 	evl_close(evl);
-	assert_int_equal(waitpid(daemon_pid(daemon_under_test), &status, 0), daemon_pid(daemon_under_test));
+	status = daemon_forget(daemon_under_test);
 	assert_int_equal(status, 0);
-	daemon_kill(daemon_under_test); /* nobody there: only told to the fixture */
 	assert_int_equal(daemon_stop(TAKE_PTR(daemon_under_test)), 0);
+}
+
+/* Return: whether somebody listens there.  Who could connect must be answered. */
+static bool greet(const char *path) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	Evloop__HelloRequest hello = EVLOOP__HELLO_REQUEST__INIT;
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	static uint8_t buffer[PACKET_SIZE_MAX];
+	struct packet packet;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		assert_true(errno == ENOENT || errno == ECONNREFUSED);
+		return false;
+	}
+	packet_init(&packet, buffer, sizeof(buffer));
+	hello.version = hello.floor = PROTOCOL_VERSION;
+	assert_int_equal(packet_put(&packet, FRAME_REQUEST, EVLOOP__METHOD__METHOD_HELLO, 1, &hello.base, NULL, 0), 0);
+	assert_int_equal(packet_send(fd, &packet), 0);
+	assert_true(recv(fd, buffer, sizeof(buffer), 0) > FRAME_HEADER_SIZE);
+	return true;
+}
+
+static void test_leaving_daemon_turns_nobody_away(void **state _unused_) {
+	struct evl *evl = start((const char *const[]){ "--exit-idle=300us", NULL });
+	struct random random = RANDOM_INIT;
+	unsigned greeted = 0;
+
+	evl_close(evl);
+	for (unsigned i = 0; i < 100; i++) {
+		/* As long as it is met before it leaves; when it has, another one can begin at once. */
+		do {
+			struct timespec pause = { .tv_nsec = (long)random_below(&random, 600000) };
+
+			(void)nanosleep(&pause, NULL);
+			greeted++;
+		} while (greet(daemon_socket(daemon_under_test)));
+		daemon_forget(daemon_under_test);
+		assert_int_equal(daemon_again(daemon_under_test), 0);
+	}
+	assert_true(greeted > 100);
+	assert_int_equal(daemon_stop(TAKE_PTR(daemon_under_test)), 0);
+}
+
+/* The directory is removed under it, and another daemon begins there: it must not lose its socket when the first one ends. */
+static void test_socket_of_another_daemon_stays(void **state _unused_) {
+	struct evl *evl = start(NULL), *other;
+	pid_t first = daemon_pid(daemon_under_test);
+	char path[64];
+	int status;
+
+	assert_int_equal(unlink(daemon_socket(daemon_under_test)), 0);
+	snprintf(path, sizeof(path), "%s.lock", daemon_socket(daemon_under_test));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(daemon_again(daemon_under_test), 0);
+	assert_int_equal(evl_roundtrip(evl), 0); /* the first one goes on for those that it has */
+	assert_int_equal(kill(first, SIGTERM), 0);
+	assert_int_equal(waitpid(first, &status, 0), first);
+	assert_int_equal(status, 0);
+	assert_int_equal(evl_connect(&other, daemon_socket(daemon_under_test)), 0);
+	evl_close(other);
+	stop(evl);
 }
 
 /* A listening socket at descriptor 3, and who it is for, as sd_listen_fds(3) has it. */
@@ -161,6 +224,15 @@ static pid_t start_activated(const char *path) {
 	return pid;
 }
 
+/* Who made the socket removes it; what the daemon has remembered goes with it. */
+static void remove_activated(const char *path) {
+	char ids[128];
+
+	assert_int_equal(unlink(path), 0);
+	snprintf(ids, sizeof(ids), "%s.ids", path);
+	(void)unlink(ids);
+}
+
 static void test_socket_activation(void **state _unused_) {
 	const char *const words[] = { "true", NULL };
 	struct evl_timer timer = EVL_TIMER_INIT;
@@ -175,7 +247,7 @@ static void test_socket_activation(void **state _unused_) {
 		/* Built without systemd: it has said that there is nothing to listen on. */
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(WEXITSTATUS(status), 64);
-		assert_int_equal(unlink(path), 0);
+		remove_activated(path);
 		skip();
 	}
 	/* The system's instance runs no commands. */
@@ -187,7 +259,7 @@ static void test_socket_activation(void **state _unused_) {
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_int_equal(unlink(path), 0); /* it was not the daemon's */
+	remove_activated(path);
 }
 
 /* ---- limits ---- */
@@ -324,7 +396,9 @@ int main(void) {
 		cmocka_unit_test(test_second_daemon_is_refused),
 		cmocka_unit_test(test_socket_goes_with_the_daemon),
 		cmocka_unit_test(test_wrong_use),
+		cmocka_unit_test(test_socket_of_another_daemon_stays),
 		cmocka_unit_test(test_idle_daemon_leaves),
+		cmocka_unit_test(test_leaving_daemon_turns_nobody_away),
 		cmocka_unit_test(test_socket_activation),
 		cmocka_unit_test(test_quota_is_named),
 		cmocka_unit_test(test_pages_and_patterns),
