@@ -30,7 +30,7 @@ static int take_words(const char *const *words, bool filter, size_t *n, Protobuf
 		if (filter && command_leaves_out(words[i]))
 			continue;
 		(*ret)[(*n)++] = (ProtobufCBinaryData){ .data = (uint8_t *)words[i], .len = length };
-		*total += length;
+		*total += length + COMMAND_WORD_COST;
 	}
 	return 0;
 }
@@ -70,7 +70,7 @@ static int fill(const struct evl_timer *timer, Evloop__Command *command) {
 	command->umask = current_umask();
 	command->overlap = (Evloop__Overlap)timer->overlap;
 	command->timeout_ns = timer->timeout_ns;
-	return total + command->directory.len > COMMAND_SIZE_MAX ? -E2BIG : 0;
+	return total + command->directory.len + COMMAND_WORD_COST > COMMAND_SIZE_MAX ? -E2BIG : 0;
 }
 
 int command_new(const struct evl_timer *timer, Evloop__Command **ret) {

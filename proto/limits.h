@@ -22,6 +22,7 @@
 #define NAME_LENGTH_MAX 128 /* bytes of a name */
 #define CLIENT_NAME_LENGTH_MAX 64 /* bytes of a client's name in Hello */
 #define COMMAND_SIZE_MAX 57344 /* bytes of argv, environment and directory together: fits one packet */
+#define COMMAND_WORD_COST 2 /* bytes that each word counts beside its own, for that is what it takes in a packet */
 #define LIST_PAGE_MAX 500 /* entries in one page of a list */
 #define SCAN_PAGE_MAX 2048 /* timers looked at for one page, whether they belong to it or not */
 #define LOG_PAGE_MAX 32768 /* bytes of output in one page */
@@ -33,7 +34,6 @@
 /* The daemon. */
 #define REPLIES_UNSENT_MAX 65536 /* bytes of unsent replies at which the daemon stops reading a session */
 #define PACKETS_PER_TURN 4 /* packets sent to one session in a turn of the loop */
-#define REQUEST_PACKETS_PER_TURN 4 /* packets read from one session in a turn */
 #define TIMERS_PER_TURN 256 /* timers of one uid dispatched in a turn */
 #define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)
 #define JOB_KILL_DELAY_NS (10 * NSEC_PER_SEC) /* from TERM to KILL */

@@ -116,7 +116,7 @@ static size_t count_bytes(const char *const *words) {
 	size_t n = 0;
 
 	for (; *words; words++)
-		n += strlen(*words);
+		n += strlen(*words) + COMMAND_WORD_COST;
 	return n;
 }
 

@@ -157,8 +157,6 @@ static void session_close(struct session *session) {
 	account_unref(account);
 	sessions->n--;
 	set_ready(session);
-	if (sessions->changed)
-		sessions->changed(sessions->userdata);
 }
 
 /* What the loop should wait for on the session's socket. */
@@ -186,6 +184,10 @@ static bool may_warn(struct sessions *sessions, struct account *account) {
 	return true;
 }
 
+bool session_may_warn(struct session *session) {
+	return may_warn(session->sessions, session->account);
+}
+
 void session_fail(struct session *session, int status, const char *format, ...) {
 	char message[256];
 	Evloop__Error error = EVLOOP__ERROR__INIT;
@@ -196,7 +198,7 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	if (may_warn(session->sessions, session->account))
+	if (session_may_warn(session))
 		log_warning("session %llu of uid %u, pid %llu (%s): %s", (unsigned long long)session->id,
 			    (unsigned)session->uid, (unsigned long long)session->owner.pid, session->client_name,
 			    message);
@@ -406,7 +408,7 @@ bool sessions_flush(struct sessions *sessions) {
 				set_ready(session);
 			else
 				session_free(session);
-		} else if (session->state == SESSION_OPEN) {
+		} else if (session->state < SESSION_FAILED) {
 			session_turn(session);
 		}
 	}
@@ -453,8 +455,6 @@ static int session_new(struct sessions *sessions, int fd, const struct ucred *pe
 	log_info("session %llu of uid %u, pid %d", (unsigned long long)session->id, (unsigned)session->uid,
 		 (int)peer->pid);
 	session_watch(session);
-	if (sessions->changed)
-		sessions->changed(sessions->userdata);
 	return 0;
 }
 
@@ -568,7 +568,6 @@ void sessions_deinit(struct sessions *sessions) {
 
 	if (!sessions->buffers)
 		return;
-	sessions->changed = NULL;
 	while ((session = TAILQ_FIRST(&sessions->greeting)))
 		session_close(session);
 	while ((session = TAILQ_FIRST(&sessions->all))) {

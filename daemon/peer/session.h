@@ -71,7 +71,6 @@ struct sessions {
 	int64_t silent_until_ns; /* boottime: the log has just been told of some peer */
 	struct packet input, output; /* shared by all */
 	uint8_t *buffers;
-	void (*changed)(void *userdata); /* one has come or gone */
 };
 
 /* Return: 0, -ENOMEM. */
@@ -94,6 +93,9 @@ void session_open(struct session *session, const char *client_name);
 
 /* The peer has broken the protocol: say so, and close.  `format` becomes Error.message. */
 void session_fail(struct session *session, int status, const char *format, ...) _printf_(3, 4);
+
+/* Is the log to hear of what its uid does?  Once while that is connected, and not many times a second of all. */
+bool session_may_warn(struct session *session);
 
 /*
  * May the next frame be handled now, too?  To be asked behind each; `dear`: that one may have taken long.

@@ -120,6 +120,8 @@ bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint6
 	snprintf(message, sizeof(message), "uid %u uses %llu of %llu %s and asks for %llu more",
 		 (unsigned)call->session->uid, (unsigned long long)used, (unsigned long long)quota->limits[limit],
 		 quota_name(limit), (unsigned long long)asked);
+	if (session_may_warn(call->session))
+		log_warning("%s", message);
 	error.status = EVLOOP__STATUS__STATUS_QUOTA;
 	error.message = message;
 	error.limit_name = (char *)quota_name(limit);
@@ -215,7 +217,9 @@ int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, co
 	     bool executes) {
 	struct stat st;
 
-	*rpc = (struct rpc){ .loop = loop, .scheduler = scheduler, .quota = quota, .executes = executes };
+	*rpc = (struct rpc){
+		.loop = loop, .scheduler = scheduler, .quota = quota, .executes = executes, .uid = geteuid()
+	};
 	if (stat("/proc/self/ns/time", &st) == 0)
 		rpc->time_namespace = st.st_ino;
 	return arena_init(&rpc->arena);

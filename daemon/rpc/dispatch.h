@@ -17,7 +17,8 @@ struct rpc {
 	struct loop *loop;
 	struct scheduler *scheduler;
 	const struct quota *quota;
-	bool executes; /* timers may carry commands */
+	bool executes; /* timers may carry commands, those of our own uid */
+	uid_t uid; /* our own */
 	uint64_t time_namespace; /* inode of our own; 0: unknown */
 	struct arena arena; /* of the request being handled, and its reply */
 };

@@ -38,7 +38,7 @@ int rpc_hello(struct call *call, const void *data) {
 	reply.time_namespace = call->rpc->time_namespace;
 	reply.boottime_ns = loop_refresh(call->rpc->loop)->ns[TIMER_CLOCK_BOOTTIME];
 	reply.uid = session->uid;
-	reply.executes = call->rpc->executes;
+	reply.executes = call->rpc->executes && session->uid == call->rpc->uid;
 	reply.max_packet = PACKET_SIZE_MAX;
 	call_reply(call, &reply.base);
 	return 0;

@@ -131,20 +131,23 @@ static bool check_words(struct call *call, const char *field, const ProtobufCBin
 	for (size_t i = 0; i < n; i++) {
 		if (words[i].len > 0 && memchr(words[i].data, '\0', words[i].len))
 			return REFUSE(call, INVALID, "%s[%zu] has a NUL in it", field, i);
-		*size += words[i].len + 1;
+		*size += words[i].len + COMMAND_WORD_COST;
 	}
 	return true;
 }
 
 static bool check_command(struct call *call, const Evloop__Command *request) {
 	const struct tenant_use *use = tenant_use(call->session->owner.tenant);
-	size_t size = request->directory.len + 1;
+	size_t size = 0;
 	enum overlap overlap;
 
 	if (!call->rpc->executes)
 		return REFUSE(
 			call, UNSUPPORTED,
 			"the system's instance runs no commands: use your own (systemctl --user start evloopd.socket)");
+	if (call->session->uid != call->rpc->uid)
+		return REFUSE(call, PERM, "commands would run as uid %u, so nobody else may give them",
+			      (unsigned)call->rpc->uid);
 	if (request->n_argv == 0 || request->argv[0].len == 0)
 		return REFUSE(call, INVALID, "the command has no first word");
 	if (!check_words(call, "argv", request->argv, request->n_argv, &size) ||
@@ -224,6 +227,20 @@ static int refuse_exists(struct call *call, const char *name, const struct timer
 	return 0;
 }
 
+/* How many more timers there will be: one whose name is taken over goes. */
+static uint64_t count_new(struct call *call, const struct timer_spec *spec) {
+	struct tenant *tenant = call->session->owner.tenant;
+	const struct timer *holder =
+		spec->name && spec->name_mode != NAME_MODE_CREATE ? tenant_find_name(tenant, spec->name) : NULL;
+	uint64_t n = spec->detached && spec->handle != 0 ? 2 : 1;
+	struct timer_info info;
+
+	if (!holder)
+		return n;
+	timer_describe(holder, &info);
+	return info.state == TIMER_STATE_FINISHED ? n : n - 1;
+}
+
 static bool check_arm(struct call *call, const Evloop__TimerSpec *request, struct timer_spec *ret) {
 	*ret = (struct timer_spec){
 		.handle = request->handle,
@@ -234,8 +251,7 @@ static bool check_arm(struct call *call, const Evloop__TimerSpec *request, struc
 		return REFUSE(call, INVALID, "a timer of a session needs a handle above 0");
 	if (!check_name(call, request->name) || !check_schedule(call, request, ret) || !check_past(call, request, ret))
 		return false;
-	if (!call_allows(call, QUOTA_TIMERS, tenant_use(call->session->owner.tenant)->timers,
-			 ret->detached && ret->handle != 0 ? 2 : 1))
+	if (!call_allows(call, QUOTA_TIMERS, tenant_use(call->session->owner.tenant)->timers, count_new(call, ret)))
 		return false;
 	return !request->command || check_command(call, request->command);
 }
