@@ -181,6 +181,25 @@ static void test_not_started(void **state) {
 	assert_int_equal(unlink(path), 0);
 }
 
+/* Each is known as one that was not started, in whatever order its end and the word of evloop-exec are seen. */
+static void test_not_started_at_once(void **state) {
+	static struct task *tasks[100];
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] =
+			task_new(fixture, &(struct task_options){ .argv = (const char *[]){ "no such program", NULL },
+								  .environment = (const char *[]){ NULL } });
+		task_fire(tasks[i]);
+	}
+	(void)poll(NULL, 0, 200); /* the loop is busy elsewhere */
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+		task_wait(tasks[i]);
+		assert_int_equal(tasks[i]->last.result, RUN_RESULT_NOT_STARTED);
+		assert_int_equal(tasks[i]->last.status, 127);
+	}
+}
+
 /* As a shell does it: by the job's PATH, and without "#!". */
 static void test_search(void **state) {
 	struct fixture *fixture = *state;
@@ -599,14 +618,30 @@ static void test_hung_directory(void **state) {
 
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
-		test(test_words),          test(test_many_words),   test(test_environment),
-		test(test_surroundings),   test(test_statuses),     test(test_not_started),
-		test(test_search),         test(test_much_output),  test(test_last_words),
-		test(test_flood),          test(test_many_at_once), test(test_large_at_once),
-		test(test_kill_group),     test(test_kill_early),   test(test_timeout),
-		test(test_left_behind),    test(test_outlived),     test(test_helper_dies),
-		test(test_no_descriptors), test(test_no_helper),    test(test_inherited_signals),
-		test(test_hung_directory), test(test_journal),
+		test(test_words),
+		test(test_many_words),
+		test(test_environment),
+		test(test_surroundings),
+		test(test_statuses),
+		test(test_not_started),
+		test(test_not_started_at_once),
+		test(test_search),
+		test(test_much_output),
+		test(test_last_words),
+		test(test_flood),
+		test(test_many_at_once),
+		test(test_large_at_once),
+		test(test_kill_group),
+		test(test_kill_early),
+		test(test_timeout),
+		test(test_left_behind),
+		test(test_outlived),
+		test(test_helper_dies),
+		test(test_no_descriptors),
+		test(test_no_helper),
+		test(test_inherited_signals),
+		test(test_hung_directory),
+		test(test_journal),
 	};
 
 	if (getenv("TELL"))
