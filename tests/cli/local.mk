@@ -8,6 +8,7 @@ BATS_TESTS = \
 	tests/cli/arm.bats \
 	tests/cli/completion.bats \
 	tests/cli/daemon.bats \
+	tests/cli/jobs.bats \
 	tests/cli/log.bats \
 	tests/cli/manage.bats \
 	tests/cli/output.bats \

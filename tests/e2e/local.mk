@@ -48,4 +48,11 @@ TESTS += tests/e2e/test-spawn
 tests_e2e_test_spawn_SOURCES = tests/e2e/test-spawn.c tests/e2e/spawn-fixture.c tests/e2e/spawn-fixture.h
 tests_e2e_test_spawn_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_e2e_test_spawn_LDADD = libdaemon.la $(CMOCKA_LIBS)
+
+# Jobs of a daemon, by the library.
+check_PROGRAMS += tests/e2e/test-jobs
+TESTS += tests/e2e/test-jobs
+tests_e2e_test_jobs_SOURCES = tests/e2e/test-jobs.c $(daemon_fixture)
+tests_e2e_test_jobs_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_jobs_LDADD = $(lib_e2e_LDADD)
 endif
