@@ -21,6 +21,7 @@ tests_fuzz_replay_dispatch_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_fuzz_replay_dispatch_LDADD = libdaemon.la $(PROTOBUF_C_LIBS)
 
 if FUZZING
+fuzz_programs = tests/fuzz/fuzz-packet tests/fuzz/fuzz-dispatch tests/fuzz/replay-packet tests/fuzz/replay-dispatch
 check_PROGRAMS += tests/fuzz/fuzz-packet tests/fuzz/fuzz-dispatch
 
 tests_fuzz_fuzz_packet_SOURCES = $(fuzz_packet_sources)
@@ -36,7 +37,7 @@ endif
 
 CLEANFILES += tests/fuzz/packet.log tests/fuzz/dispatch.log
 FUZZ_SECONDS = 60
-fuzz-check: $(check_PROGRAMS)
+fuzz-check: $(fuzz_programs)
 	@test -x tests/fuzz/fuzz-packet || { echo 'configure with --enable-fuzzing CC=clang first' >&2; exit 1; }
 	@for target in packet dispatch; do \
 		echo "$$target, $(FUZZ_SECONDS) s" && \
