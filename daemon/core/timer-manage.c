@@ -50,11 +50,18 @@ static bool timer_is_cancelled(const struct timer *timer) {
 	       (extra && extra->end != SOURCE_END_NONE && extra->end != SOURCE_END_DONE);
 }
 
+/* It had a name, which another timer has now. */
+static bool timer_lost_name(const struct timer *timer) {
+	const char *name = timer_name(timer);
+
+	return name && tenant_find_name(timer_tenant(timer), name) != timer;
+}
+
 int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns) {
 	struct timer_extra *extra;
 	int r;
 
-	if (timer_has(timer, TIMER_FINISHED) || timer_is_cancelled(timer))
+	if (timer_has(timer, TIMER_FINISHED) || timer_is_cancelled(timer) || timer_lost_name(timer))
 		return TIMER_E_UNCHANGED;
 	if (timer_ends_before(timer, deadline_ns))
 		return TIMER_E_PAST_UNTIL;

@@ -84,7 +84,7 @@ struct timer *timer_of_source(struct source *source);
 /*
  * A new deadline and a new place in the order, also for one that has fired for the last time; merges nothing, an
  * unsent fire is withdrawn.  A repeating one counts from there.
- * Return: 0, TIMER_E_PAST_UNTIL, TIMER_E_UNCHANGED: finished or cancelled, -ENOMEM.
+ * Return: 0, TIMER_E_PAST_UNTIL, TIMER_E_UNCHANGED: finished, cancelled, or its name is another one's by now, -ENOMEM.
  */
 int timer_restart(struct timer *timer, int64_t deadline_ns, int64_t delay_ns);
 

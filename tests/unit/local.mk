@@ -89,6 +89,7 @@ tests_unit_test_client_source_LDADD = $(client_test_LDADD)
 core_tests = \
 	tests/unit/test-command \
 	tests/unit/test-core-oom \
+	tests/unit/test-core-random \
 	tests/unit/test-job \
 	tests/unit/test-loop \
 	tests/unit/test-map \
@@ -125,6 +126,10 @@ tests_unit_test_job_LDADD = $(core_test_LDADD)
 tests_unit_test_output_SOURCES = tests/unit/test-output.c tests/unit/test.h
 tests_unit_test_output_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_output_LDADD = $(core_test_LDADD)
+
+tests_unit_test_core_random_SOURCES = tests/unit/test-core-random.c $(core_world)
+tests_unit_test_core_random_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_core_random_LDADD = $(core_test_LDADD)
 
 tests_unit_test_loop_SOURCES = tests/unit/test-loop.c $(core_world)
 tests_unit_test_loop_CFLAGS = $(core_test_CFLAGS)

@@ -144,6 +144,22 @@ static void test_name_ensure(void **state) {
 	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), INT64_MAX);
 }
 
+/* What is over cannot come back under a name that another one has by now. */
+static void test_name_lost(void **state) {
+	struct fixture *f = *state;
+	struct timer_spec spec = named(1, "a", 100);
+	struct timer *first = world_arm(&f->world, &f->client, &spec);
+
+	world_run(&f->world, 100);
+	spec.handle = 2;
+	spec.deadline_ns = WORLD_START + 200;
+	assert_ptr_not_equal(world_arm(&f->world, &f->client, &spec), first);
+	assert_int_equal(timer_restart(first, WORLD_START + 150, 50), TIMER_E_UNCHANGED);
+	client_expect(&f->client, 1, EVENT_TYPE_FIRED);
+	assert_non_null(find(f, "a"));
+	assert_int_equal(timer_restart(find(f, "a"), WORLD_START + 150, 50), 0);
+}
+
 /* Each part of a definition makes it another one; and so it is one update, not two. */
 static void test_ensure_parts(void **state) {
 	struct fixture *f = *state;
@@ -559,14 +575,23 @@ static void test_command_waiting(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_name_create),      TEST(test_names_of_two_uids),
-		TEST(test_name_replace),     TEST(test_name_ensure),
-		TEST(test_ensure_parts),     TEST(test_ensure_once),
-		TEST(test_detached),         TEST(test_detached_outlives_session),
-		TEST(test_detached_cancel),  TEST(test_kept),
-		TEST(test_command),          TEST(test_command_cancelled),
-		TEST(test_command_last_run), TEST(test_command_named),
-		TEST(test_command_refused),  TEST(test_commands_in_turns),
+		TEST(test_name_create),
+		TEST(test_names_of_two_uids),
+		TEST(test_name_replace),
+		TEST(test_name_lost),
+		TEST(test_name_ensure),
+		TEST(test_ensure_parts),
+		TEST(test_ensure_once),
+		TEST(test_detached),
+		TEST(test_detached_outlives_session),
+		TEST(test_detached_cancel),
+		TEST(test_kept),
+		TEST(test_command),
+		TEST(test_command_cancelled),
+		TEST(test_command_last_run),
+		TEST(test_command_named),
+		TEST(test_command_refused),
+		TEST(test_commands_in_turns),
 		TEST(test_command_waiting),
 	};
 
