@@ -33,6 +33,15 @@ export XDG_RUNTIME_DIR="$scratch"
 verify . --system
 verify user --user
 
+# What the system's instance could do if it were taken over, in tenths of ten.
+if ! systemd-analyze security --offline=yes --threshold=5 "$scratch/evloopd.service" >"$scratch/exposure" 2>&1; then
+    if grep -q 'xposure level' "$scratch/exposure"; then
+        grep -e '✗' -e 'xposure level' "$scratch/exposure" >&2
+        exit 1
+    fi
+    echo "not looked at: systemd-analyze security --offline"
+fi
+
 # The check must be able to fail.
 mkdir "$scratch/bad"
 { cat "$srcdir/contrib/systemd/evloopd.socket"; echo 'ListenNonsense=yes'; } >"$scratch/bad/evloopd.socket"

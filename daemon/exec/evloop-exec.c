@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -257,6 +258,8 @@ int main(int argc, char **argv) {
 		fputs("evloop-exec: evloopd starts this program, people do not\n", stderr);
 		return EXIT_NOT_EXECUTABLE;
 	}
+	/* It was executed by a descriptor, and is called by that number so far. */
+	(void)prctl(PR_SET_NAME, "evloop-exec");
 	helper.descriptors = strtoull(argv[1], NULL, 10);
 	/* What the daemon was started with is nobody's business. */
 	(void)close_range(EXEC_SOCKET_FD + 1, ~0U, 0);
