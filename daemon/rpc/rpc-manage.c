@@ -156,7 +156,7 @@ static int refuse_verb(struct call *call, int r) {
 	switch (r) {
 	case TIMER_E_NOT_DELAYED:
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
-			    "the timer was given as a time, so there is no delay to restart");
+			    "there is no delay to restart: it was given as a time, or has no name");
 		return 0;
 	case TIMER_E_PAST_UNTIL:
 		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "its next time would lie behind until_ns");
