@@ -42,7 +42,7 @@ void input_deinit(struct input *input) {
 		pop(input);
 	free(input->spare);
 	input->spare = NULL;
-	if (input->arena.block)
+	if (input->arena.first)
 		arena_deinit(&input->arena);
 }
 

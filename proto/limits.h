@@ -14,9 +14,9 @@
 	16384 /* bytes a sender gathers into one packet: four packets of 64 KiB fill a default socket buffer and turn it into stop-and-wait */
 #define PACKET_FDS_MAX 16 /* descriptors in one packet */
 
-#define MESSAGE_ARENA_MAX                                                                                              \
-	(1024 *                                                                                                        \
-	 1024) /* bytes that unpacking one frame may take: protobuf-c turns hostile input into up to 92 times its size */
+/* Bytes that unpacking one frame may take: protobuf-c turns hostile input into up to 92 times its size, and a command of 20,000
+ * words of one letter into 30 times. */
+#define MESSAGE_ARENA_MAX (3 * 1024 * 1024)
 #define MESSAGE_DEPTH_MAX 4 /* nesting of messages; the deepest one of evloop.proto has 3 */
 
 #define NAME_LENGTH_MAX 128 /* bytes of a name */

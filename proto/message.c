@@ -15,37 +15,66 @@
 #include "proto/limits.h"
 
 #define BLOCK_SIZE 65536
-#define EXTRA_COST (sizeof(struct arena_extra) + 2 * sizeof(size_t)) /* with what malloc adds */
 
-struct arena_extra {
-	struct arena_extra *next;
+struct arena_block {
+	struct arena_block *next; /* arena::block, arena::large */
+	size_t size;
 	max_align_t data[];
 };
 
+static struct arena_block *block_new(struct arena *arena, size_t size) {
+	size_t left = MESSAGE_ARENA_MAX - arena->total;
+	struct arena_block *block;
+
+	if (left < sizeof(*block) || size > left - sizeof(*block))
+		return NULL;
+	block = malloc(sizeof(*block) + size);
+	if (!block)
+		return NULL;
+	block->size = size;
+	arena->total += sizeof(*block) + size;
+	return block;
+}
+
+/* A block that becomes the one to be filled.  The last one is smaller, where the budget is. */
+static struct arena_block *add_block(struct arena *arena, size_t least) {
+	size_t left = MESSAGE_ARENA_MAX - arena->total;
+	struct arena_block *block;
+
+	left -= MIN(left, sizeof(*block));
+	block = block_new(arena, MAX(MIN((size_t)BLOCK_SIZE, left & ~(size_t)15), least));
+	if (block) {
+		block->next = arena->block;
+		arena->block = block;
+		arena->used = 0;
+	}
+	return block;
+}
+
 void *arena_alloc(struct arena *arena, size_t size) {
 	size_t rounded = (size + 15) & ~(size_t)15;
-	struct arena_extra *extra;
-	size_t left;
+	struct arena_block *block = arena->block;
+	void *p;
 
 	if (rounded < size)
 		return NULL;
-	if (rounded <= BLOCK_SIZE - arena->used) {
-		void *p = arena->block + arena->used;
-
-		arena->used += rounded;
-		return p;
+	if (rounded > block->size - arena->used && rounded > BLOCK_SIZE / 4) {
+		/* On its own: there is room left in the one that is being filled. */
+		block = block_new(arena, rounded);
+		if (!block)
+			return NULL;
+		block->next = arena->large;
+		arena->large = block;
+		return block->data;
 	}
-	/* What an allocation costs beside its bytes counts too: hostile input makes many small ones. */
-	left = MESSAGE_ARENA_MAX - BLOCK_SIZE - arena->extra_size;
-	if (left < EXTRA_COST || rounded > left - EXTRA_COST)
-		return NULL;
-	extra = malloc(sizeof(*extra) + rounded);
-	if (!extra)
-		return NULL;
-	extra->next = arena->extra;
-	arena->extra = extra;
-	arena->extra_size += EXTRA_COST + rounded;
-	return extra->data;
+	if (rounded > block->size - arena->used) {
+		block = add_block(arena, rounded);
+		if (!block)
+			return NULL;
+	}
+	p = (uint8_t *)block->data + arena->used;
+	arena->used += rounded;
+	return p;
 }
 
 char *arena_copy(struct arena *arena, const void *data, size_t size) {
@@ -66,29 +95,33 @@ static void arena_ignore_free(void *userdata _unused_, void *p _unused_) {
 }
 
 int arena_init(struct arena *arena) {
-	*arena = (struct arena){
-		.allocator = { .alloc = allocate, .free = arena_ignore_free },
-		.block = malloc(BLOCK_SIZE),
-	};
+	*arena = (struct arena){ .allocator = { .alloc = allocate, .free = arena_ignore_free } };
 	arena->allocator.allocator_data = arena;
-	return arena->block ? 0 : -ENOMEM;
+	arena->first = add_block(arena, 0);
+	return arena->first ? 0 : -ENOMEM;
+}
+
+/* Free the list up to `last`.  Return: that. */
+static struct arena_block *free_blocks(struct arena *arena, struct arena_block *block, const struct arena_block *last) {
+	while (block != last) {
+		struct arena_block *next = block->next;
+
+		arena->total -= sizeof(*block) + block->size;
+		free(block);
+		block = next;
+	}
+	return block;
 }
 
 void arena_reset(struct arena *arena) {
-	while (arena->extra) {
-		struct arena_extra *next = arena->extra->next;
-
-		free(arena->extra);
-		arena->extra = next;
-	}
-	arena->extra_size = 0;
+	arena->large = free_blocks(arena, arena->large, NULL);
+	arena->block = free_blocks(arena, arena->block, arena->first);
 	arena->used = 0;
 }
 
 void arena_deinit(struct arena *arena) {
-	arena_reset(arena);
-	free(arena->block);
-	arena->block = NULL;
+	arena->large = free_blocks(arena, arena->large, NULL);
+	arena->block = arena->first = free_blocks(arena, arena->block, NULL);
 }
 
 /* Length of the well-formed sequence at p by table 3-7 of the Unicode standard; 0: there is none. */

@@ -12,10 +12,11 @@
 /* Memory for unpacked messages.  One arena serves one thread; messages live until the next reset. */
 struct arena {
 	ProtobufCAllocator allocator;
-	uint8_t *block; /* the first and usual one, kept */
-	size_t used;
-	struct arena_extra *extra; /* allocations that did not fit the block, freed by reset */
-	size_t extra_size;
+	struct arena_block *block,
+		*first; /* the one that is being filled, before those that are full; the first is kept */
+	struct arena_block *large; /* those of one allocation each */
+	size_t used; /* of `block` */
+	size_t total; /* bytes of all blocks */
 };
 
 int arena_init(struct arena *arena);

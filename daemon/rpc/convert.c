@@ -150,11 +150,27 @@ bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret) {
 
 /* ---- timers ---- */
 
-static bool copy_argv(struct arena *arena, char *const *argv, Evloop__TimerInfo *ret) {
-	size_t n = 0;
+/* Words that are all told take no more than that; else the first of them are. */
+#define WORDS_SIZE_MAX 16384
 
-	while (argv[n])
-		n++;
+/* How many of them are told, up to that character of each (0: to its end), and how many there are. */
+static size_t count_told(char *const *words, char end, size_t *ret_n) {
+	const char stop[] = { end, '\0' };
+	size_t n = 0, told = 0, size = 0;
+
+	for (; words[n]; n++) {
+		size += strcspn(words[n], stop) + 5; /* with tag and length */
+		if (size <= WORDS_SIZE_MAX)
+			told = n + 1;
+	}
+	*ret_n = n;
+	return told;
+}
+
+static bool copy_argv(struct arena *arena, char *const *argv, Evloop__TimerInfo *ret) {
+	size_t all, n = count_told(argv, '\0', &all);
+
+	ret->words = (uint32_t)all;
 	ret->argv = arena_alloc(arena, n * sizeof(*ret->argv));
 	if (!ret->argv)
 		return false;
@@ -166,10 +182,8 @@ static bool copy_argv(struct arena *arena, char *const *argv, Evloop__TimerInfo 
 
 /* Names only, for the values may be secrets; those that are not UTF-8 cannot be told. */
 static bool copy_environment_names(struct arena *arena, char *const *environment, Evloop__TimerInfo *ret) {
-	size_t n = 0;
+	size_t all, n = count_told(environment, '=', &all);
 
-	while (environment[n])
-		n++;
 	ret->environment_names = arena_alloc(arena, n * sizeof(*ret->environment_names));
 	if (!ret->environment_names)
 		return false;

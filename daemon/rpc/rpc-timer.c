@@ -7,6 +7,7 @@
 #include "daemon/rpc/dispatch.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -159,6 +160,9 @@ static bool check_command(struct call *call, const Evloop__Command *request) {
 			      COMMAND_SIZE_MAX);
 	if (request->directory.len > 0 && request->directory.data[0] != '/')
 		return REFUSE(call, INVALID, "the directory is not absolute");
+	if (request->directory.len >= PATH_MAX)
+		return REFUSE(call, OUT_OF_RANGE, "the directory has %zu bytes, more than %d", request->directory.len,
+			      PATH_MAX - 1);
 	if (request->umask > 0777)
 		return REFUSE(call, OUT_OF_RANGE, "umask is 0%o, above 0777", request->umask);
 	if (!convert_to_overlap(request->overlap, &overlap))

@@ -324,6 +324,68 @@ static void job_floods(struct rig *rig, char *got, size_t size) {
 	peer_close(peer);
 }
 
+/* Arm a timer with a command of `n` words of `length` letters.  Return: as peer_call(). */
+static const Evloop__Armed *arm_words(struct peer *peer, const char *name, size_t n, size_t length) {
+	ProtobufCBinaryData *words = calloc(n, sizeof(*words));
+	static uint8_t letters[COMMAND_SIZE_MAX];
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	Evloop__Command command = EVLOOP__COMMAND__INIT;
+	const Evloop__Armed *armed;
+
+	assert(words);
+	memset(letters, 'x', sizeof(letters));
+	for (size_t i = 0; i < n; i++)
+		words[i] = (ProtobufCBinaryData){ length, letters };
+	command.argv = command.environment = words;
+	command.n_argv = n;
+	spec.command = &command;
+	spec.relative = true;
+	spec.deadline_ns = 3600 * NSEC_PER_SEC;
+	spec.name = (char *)name;
+	armed = peer_call(peer, EVLOOP__METHOD__METHOD_ARM, &spec);
+	free(words);
+	return armed;
+}
+
+/* What is taken can be told of, however long it is: in lists, and in the refusal of a name that is taken. */
+static void large_commands(struct rig *rig, char *got, size_t size) {
+	static const struct {
+		size_t n, length;
+	} table[] = { { 18000, 1 }, { 8000, 5 }, { 1000, 55 }, { 10, 5000 }, { 1, 57000 } };
+	Evloop__ListRequest list = EVLOOP__LIST_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	struct peer *peer = peer_open(rig);
+	unsigned listed = 0;
+	char name[16];
+
+	list.details = true;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const Evloop__ListReply *reply;
+
+		snprintf(name, sizeof(name), "large.%zu", i);
+		CHECK(rig, arm_words(peer, name, table[i].n, table[i].length));
+		CHECK(rig, !arm_words(peer, name, 1, 1) && peer->error == EVLOOP__STATUS__STATUS_EXISTS);
+		target.name = name;
+		list.target = &target;
+		reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIST, &list);
+		CHECK(rig, reply && reply->n_timers == 1 && reply->timers[0]->words == table[i].n);
+	}
+	target.name = (char *)"";
+	target.glob = (char *)"large.*";
+	for (bool more = true; more;) {
+		const Evloop__ListReply *reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIST, &list);
+
+		CHECK(rig, reply);
+		listed += reply ? (unsigned)reply->n_timers : 0;
+		more = reply && reply->more;
+		list.after = reply ? reply->next : 0;
+	}
+	CHECK(rig, listed == ARRAY_SIZE(table));
+	CHECK(rig, manage(peer, EVLOOP__METHOD__METHOD_CANCEL, NULL, "large.*"));
+	peer_close(peer);
+	snprintf(got, size, "up to 18,000 words armed and listed");
+}
+
 /* One timer, followed under ten thousand handles, and triggered. */
 static void attach_flood(struct rig *rig, char *got, size_t size) {
 	Evloop__AttachRequest request = EVLOOP__ATTACH_REQUEST__INIT;
@@ -383,6 +445,7 @@ const struct attack attacks_by_requests[] = {
 	{ .name = "lists, nothing read", .run = list_flood },
 	{ .name = "lists of 32 sessions", .run = list_floods },
 	{ .name = "log and kill floods", .run = job_floods },
+	{ .name = "large commands", .run = large_commands },
 	{ .name = "attach flood", .run = attach_flood },
 	{ .name = "replace and manage storm", .run = update_storm },
 	{ 0 },

@@ -401,6 +401,15 @@ static void test_budget(void **state) {
 		assert_true(total > MESSAGE_ARENA_MAX * 9 / 10);
 		arena_reset(arena);
 	}
+	/* Of all sizes, and none of them on another. */
+	for (size_t i = 1, size = 1; i < 2000; i++, size = size * 7 % 30011) {
+		uint8_t *p = arena_alloc(arena, size);
+
+		if (!p)
+			break;
+		memset(p, (int)i, size);
+	}
+	arena_reset(arena);
 	assert_null(allocator->alloc(allocator->allocator_data, MESSAGE_ARENA_MAX + 1));
 	assert_null(allocator->alloc(allocator->allocator_data, SIZE_MAX));
 	assert_null(allocator->alloc(allocator->allocator_data, SIZE_MAX - 15));
@@ -408,33 +417,46 @@ static void test_budget(void **state) {
 	assert_null(allocator->alloc(allocator->allocator_data, SIZE_MAX / 2 + 1));
 }
 
-/* A message of any type that this code packs is one that it reads, and the largest command that is allowed fits. */
-static void test_largest_command(void **state) {
-	struct arena *arena = *state;
+/* As many bytes as a command may have, in words of that length, must fit into the budget, and what is said of them too. */
+static void check_command(struct arena *arena, size_t length) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT, *read;
 	Evloop__Command command = EVLOOP__COMMAND__INIT;
-	static uint8_t words[COMMAND_SIZE_MAX];
-	ProtobufCBinaryData environment[COMMAND_SIZE_MAX / 40], argv = { 1, words };
+	static uint8_t letters[COMMAND_SIZE_MAX];
+	size_t n = COMMAND_SIZE_MAX / (length + 1), size;
+	ProtobufCBinaryData *words;
 	uint8_t *packed;
-	size_t size;
 
-	memset(words, 'x', sizeof(words));
-	for (size_t i = 0; i < ARRAY_SIZE(environment); i++)
-		environment[i] = (ProtobufCBinaryData){ 40, words + 40 * i };
-	command.argv = &argv;
-	command.n_argv = 1;
-	command.environment = environment;
-	command.n_environment = ARRAY_SIZE(environment);
+	/* Words of one letter need more on the wire than they are counted for. */
+	n = MIN(n, BODY_SIZE_MAX / (length + (length < 128 ? 2 : 4)) - 10);
+	words = calloc(n, sizeof(*words));
+	packed = malloc(PACKET_SIZE_MAX);
+	assert_non_null(words);
+	assert_non_null(packed);
+	memset(letters, 'x', sizeof(letters));
+	for (size_t i = 0; i < n; i++)
+		words[i] = (ProtobufCBinaryData){ length, letters };
+	command.argv = words;
+	command.n_argv = n;
 	spec.command = &command;
 	size = protobuf_c_message_get_packed_size(&spec.base);
 	assert_true(size <= BODY_SIZE_MAX);
-	packed = malloc(size);
-	assert_non_null(packed);
 	protobuf_c_message_pack(&spec.base, packed);
 	read = message_unpack(arena, &evloop__timer_spec__descriptor, packed, size);
-	assert_non_null(read);
-	assert_int_equal(read->command->n_environment, ARRAY_SIZE(environment));
+	if (!read)
+		fail_msg("%zu words of %zu letters", n, length);
+	assert_int_equal(read->command->n_argv, n);
+	/* The handler makes a list of words from it. */
+	assert_non_null(arena_alloc(arena, n * 16));
+	arena_reset(arena);
 	free(packed);
+	free(words);
+}
+
+static void test_largest_commands(void **state) {
+	static const size_t lengths[] = { 1, 2, 5, 10, 40, 127, 128, 1000, 16000, COMMAND_SIZE_MAX - 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
+		check_command(*state, lengths[i]);
 }
 
 /* Bytes of a fixed walk into every type: what comes out is a message or nothing. */
@@ -483,7 +505,7 @@ int main(void) {
 		cmocka_unit_test_teardown(test_depth, reset),
 		cmocka_unit_test_teardown(test_amplification, reset),
 		cmocka_unit_test_teardown(test_budget, reset),
-		cmocka_unit_test_teardown(test_largest_command, reset),
+		cmocka_unit_test_teardown(test_largest_commands, reset),
 		cmocka_unit_test_teardown(test_random, reset),
 	};
 
