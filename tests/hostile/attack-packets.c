@@ -140,7 +140,7 @@ static void truncated(struct rig *rig, char *got, size_t size) {
 		spec.name = (char *)(const char *[]){ "cut.1", "cut.2", "cut.3" }[i];
 		borders[i] = p = put_message(p, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_ARM, &spec.base);
 	}
-	list.anonymous = true;
+	/* The victim, who may be of our uid, has anonymous ones. */
 	for (size_t n = 1; n <= (size_t)(p - data); n++) {
 		size_t whole = 0, listed = SIZE_MAX;
 		const Evloop__ListReply *reply;
@@ -426,7 +426,8 @@ static void client_name(struct rig *rig, char *got, size_t size) {
 				    "d\xc3\xa4\x7f";
 	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_HELLO, &hello));
 	spec.handle = 1;
-	spec.relative = list.anonymous = true;
+	spec.name = (char *)"of-client-name";
+	spec.relative = true;
 	spec.deadline_ns = NSEC_PER_SEC;
 	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_ARM, &spec));
 	reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIST, &list);
