@@ -11,6 +11,9 @@ tests_e2e_test_lib_cxx_LDADD = libevloop.la
 dist_check_SCRIPTS += tests/e2e/test-lib-examples.sh
 TESTS += tests/e2e/test-lib-examples.sh
 
+dist_check_SCRIPTS += tests/e2e/test-socket-activate.sh
+TESTS += tests/e2e/test-socket-activate.sh
+
 if CMOCKA
 lib_e2e_tests = \
 	tests/e2e/test-lib-loss \
