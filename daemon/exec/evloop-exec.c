@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -102,8 +101,6 @@ static _Noreturn void become(const struct helper *helper, const struct exec_requ
 	directory = next_string(&p);
 	argv = next_strings(&p, request->n_argv, request->token);
 	environ = next_strings(&p, request->n_environment, request->token);
-	if (close_range(EXEC_SOCKET_FD, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		fail(request->token, EXIT_NOT_EXECUTABLE, "part with", "descriptors", errno);
 	limit_descriptors(helper->descriptors);
 	if (helper->is_batch)
 		(void)set_policy(SCHED_BATCH, SCHED_OTHER);
@@ -261,8 +258,8 @@ int main(int argc, char **argv) {
 	/* It was executed by a descriptor, and is called by that number so far. */
 	(void)prctl(PR_SET_NAME, "evloop-exec");
 	helper.descriptors = strtoull(argv[1], NULL, 10);
-	/* What the daemon was started with is nobody's business. */
-	(void)close_range(EXEC_SOCKET_FD + 1, ~0U, 0);
+	/* What the daemon was started with is nobody's business, and what is opened from here on is close-on-exec. */
+	closefrom(EXEC_SOCKET_FD + 1);
 	(void)fcntl(EXEC_SOCKET_FD, F_SETFD, FD_CLOEXEC);
 	/* No file system is kept busy. */
 	if (chdir("/") < 0)

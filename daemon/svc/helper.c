@@ -31,7 +31,8 @@ struct helper {
 	int exec_fd;
 	char exec_path[32]; /* /proc/self/fd/N: no path is walked again */
 	char descriptors[24];
-	int pid_fd, socket; /* −1: it has died */
+	int socket; /* −1: it has died */
+	int pid_fd; /* −1: there is none; valgrind and some sandboxes know no pidfd, and then the socket has to say it */
 	struct loop_io *exit_io, *socket_io;
 	STAILQ_HEAD(, helper_packet) unsent;
 };
@@ -103,17 +104,20 @@ static void hang_up(struct helper *helper) {
 	forget_unsent(helper);
 }
 
+static void lose(struct helper *helper) {
+	log_error("evloop-exec, which starts commands, has ended");
+	hang_up(helper);
+	helper->ops->lost(helper->userdata);
+}
+
 static void helper_exited(void *userdata, int fd, int events _unused_) {
 	struct helper *helper = userdata;
 	siginfo_t info = { 0 };
 
 	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
 		return;
-	log_error("evloop-exec, which starts commands, has ended (%s %d)",
-		  info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
 	helper_receive(helper); /* its last words */
-	hang_up(helper);
-	helper->ops->lost(helper->userdata);
+	lose(helper);
 }
 
 static void socket_ready(void *userdata, int fd, int events);
@@ -122,9 +126,9 @@ static int watch(struct helper *helper, pid_t pid) {
 	int r;
 
 	helper->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (helper->pid_fd < 0)
-		return -errno;
-	r = loop_add_io(helper->loop, &helper->exit_io, helper->pid_fd, LOOP_READ, helper_exited, helper);
+	r = helper->pid_fd < 0
+		    ? 0
+		    : loop_add_io(helper->loop, &helper->exit_io, helper->pid_fd, LOOP_READ, helper_exited, helper);
 	if (r < 0)
 		return r;
 	return loop_add_io(helper->loop, &helper->socket_io, helper->socket, LOOP_READ, socket_ready, helper);
@@ -187,7 +191,8 @@ static void flush(struct helper *helper) {
 	(void)loop_io_set(helper->socket_io, STAILQ_EMPTY(&helper->unsent) ? LOOP_READ : LOOP_READ | LOOP_WRITE);
 }
 
-static bool receive(struct helper *helper) {
+/* Take an answer.  Return: 1, 0: there is none now, −1: there will be none any more. */
+static int receive(struct helper *helper) {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -200,33 +205,41 @@ static bool receive(struct helper *helper) {
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n = helper->socket < 0 ? 0 : recvmsg(helper->socket, &message, MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(helper->socket, &message, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *header;
 	int fd = -1;
 
 	if (n != sizeof(reply))
-		return false;
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
 	helper->ops->answered(helper->userdata, &reply, fd);
-	return true;
+	return 1;
 }
 
 void helper_receive(struct helper *helper) {
-	while (receive(helper))
+	while (helper->socket >= 0 && receive(helper) > 0)
 		;
 }
 
 static void socket_ready(void *userdata, int fd _unused_, int events) {
 	struct helper *helper = userdata;
+	int r = 1;
 
 	if (events & LOOP_WRITE) {
 		flush(helper);
 		return;
 	}
-	for (unsigned i = 0; i < ANSWERS_PER_TURN && receive(helper); i++)
-		;
+	for (unsigned i = 0; i < ANSWERS_PER_TURN && r > 0; i++)
+		r = receive(helper);
+	if (r >= 0)
+		return;
+	/* Who has ended is known by its pidfd, and can be waited for only then. */
+	if (helper->exit_io)
+		(void)loop_io_set(helper->socket_io, 0);
+	else
+		lose(helper);
 }
 
 struct helper_packet *helper_packet(size_t size, void **ret_data) {
