@@ -8,7 +8,7 @@
 
 #include "tests/hostile/rig.h"
 
-/* How many timers this uid has that are not finished. */
+/* How many timers this uid has that are not finished, but for those of a victim that is of the same uid. */
 static size_t count_timers(struct peer *witness) {
 	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
 	size_t n = 0;
@@ -19,7 +19,8 @@ static size_t count_timers(struct peer *witness) {
 
 		if (!reply)
 			return SIZE_MAX;
-		n += reply->n_timers;
+		for (size_t i = 0; i < reply->n_timers; i++)
+			n += strcmp(reply->timers[i]->owner_name, VICTIM_NAME) != 0;
 		if (!reply->more)
 			return n;
 		request.after = reply->next;

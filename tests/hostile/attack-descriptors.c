@@ -178,18 +178,14 @@ static void lingering(struct rig *rig, char *got, size_t size) {
 	size_t rounds = victim_rounds(rig);
 	int64_t worst;
 
-	/* A victim of our uid waits with us. */
-	if (geteuid() != 0) {
-		snprintf(got, size, "skipped: two uids need root");
-		return;
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
 		if (!send_slow(rig, &ways[i])) {
 			snprintf(got, size, "skipped: no TCP here");
 			return;
 		}
 	(void)victim_delay(rig, rounds, &worst);
-	CHECK(rig, worst < NSEC_PER_SEC / 2);
+	/* A victim of our uid waits with us. */
+	CHECK(rig, rig->victim_uid == 0 || worst < NSEC_PER_SEC / 2);
 	snprintf(got, size, "INVALID, PROTOCOL or FD_LOST, and it waits for itself");
 }
 
@@ -235,7 +231,10 @@ static void none_left(struct rig *main_rig, char *got, size_t size) {
 }
 
 const struct attack attacks_by_descriptors[] = {
-	{ .name = "descriptor counts", .run = counts },         { .name = "descriptor flood", .run = flood },
-	{ .name = "session end in flight", .run = hidden_end }, { .name = "lingering sockets", .run = lingering },
-	{ .name = "no descriptors left", .run = none_left },    { 0 },
+	{ .name = "descriptor counts", .run = counts },
+	{ .name = "descriptor flood", .run = flood },
+	{ .name = "session end in flight", .run = hidden_end },
+	{ .name = "lingering sockets", .run = lingering, .own_uid_waits = true },
+	{ .name = "no descriptors left", .run = none_left },
+	{ 0 },
 };

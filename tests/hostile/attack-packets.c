@@ -129,6 +129,7 @@ static void random_bytes(struct rig *rig, char *got, size_t size) {
 static void truncated(struct rig *rig, char *got, size_t size) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
 	Evloop__ListRequest list = EVLOOP__LIST_REQUEST__INIT;
+	Evloop__Target all = EVLOOP__TARGET__INIT;
 	uint8_t data[1024], *p = data, *borders[3];
 	struct tally tally = { 0 };
 	struct peer *witness = peer_open(rig);
@@ -140,7 +141,8 @@ static void truncated(struct rig *rig, char *got, size_t size) {
 		spec.name = (char *)(const char *[]){ "cut.1", "cut.2", "cut.3" }[i];
 		borders[i] = p = put_message(p, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_ARM, &spec.base);
 	}
-	/* The victim, who may be of our uid, has anonymous ones. */
+	all.glob = (char *)"cut.*";
+	list.target = &all;
 	for (size_t n = 1; n <= (size_t)(p - data); n++) {
 		size_t whole = 0, listed = SIZE_MAX;
 		const Evloop__ListReply *reply;
@@ -159,10 +161,8 @@ static void truncated(struct rig *rig, char *got, size_t size) {
 			rig_complain(rig, "cut at %zu: %zu timers in place of %zu", n, listed, border ? whole : 0);
 		for (size_t i = 0; i < whole; i++) {
 			Evloop__ManageRequest cancel = EVLOOP__MANAGE_REQUEST__INIT;
-			Evloop__Target target = EVLOOP__TARGET__INIT;
 
-			target.glob = (char *)"cut.*";
-			cancel.target = &target;
+			cancel.target = &all;
 			(void)peer_call(witness, EVLOOP__METHOD__METHOD_CANCEL, &cancel);
 		}
 	}
@@ -418,6 +418,7 @@ static void client_name(struct rig *rig, char *got, size_t size) {
 	Evloop__HelloRequest hello = EVLOOP__HELLO_REQUEST__INIT;
 	Evloop__ListRequest list = EVLOOP__LIST_REQUEST__INIT;
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
 	struct peer *peer = peer_connect(rig);
 	const Evloop__ListReply *reply;
 
@@ -426,9 +427,10 @@ static void client_name(struct rig *rig, char *got, size_t size) {
 				    "d\xc3\xa4\x7f";
 	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_HELLO, &hello));
 	spec.handle = 1;
-	spec.name = (char *)"of-client-name";
 	spec.relative = true;
 	spec.deadline_ns = NSEC_PER_SEC;
+	spec.name = target.name = (char *)"owned";
+	list.target = &target;
 	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_ARM, &spec));
 	reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIST, &list);
 	snprintf(got, size, "%s", reply && reply->n_timers == 1 ? reply->timers[0]->owner_name : "nothing");

@@ -40,15 +40,19 @@ struct peer *peer_close(struct peer *peer) {
 	return NULL;
 }
 
-struct peer *peer_open(struct rig *rig) {
+struct peer *peer_open_as(struct rig *rig, const char *name) {
 	Evloop__HelloRequest request = EVLOOP__HELLO_REQUEST__INIT;
 	struct peer *peer = peer_connect(rig);
 
 	if (!peer)
 		return NULL;
 	request.version = PROTOCOL_VERSION;
-	request.client_name = (char *)"hostile";
+	request.client_name = (char *)name;
 	return peer_call(peer, EVLOOP__METHOD__METHOD_HELLO, &request) ? peer : peer_close(peer);
+}
+
+struct peer *peer_open(struct rig *rig) {
+	return peer_open_as(rig, "hostile");
 }
 
 /* Wait for the socket.  Return: false: not for that long. */

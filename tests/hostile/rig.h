@@ -15,6 +15,7 @@
 
 #define MS NSEC_PER_MSEC
 #define VICTIM_UID 65534
+#define VICTIM_NAME "victim"
 #define ANSWER_TIMEOUT_MS 20000 /* whatever takes longer than that is a hang */
 
 /* ---- the daemon ---- */
@@ -27,6 +28,7 @@ struct rig {
 	const char *path; /* of the socket */
 	struct victim *victim; /* NULL: none */
 	pid_t victim_pid;
+	uid_t victim_uid; /* 0: the attacker's own */
 	unsigned failures;
 };
 
@@ -80,6 +82,7 @@ struct peer {
 /* Connect, without hello; peer_open() says it and takes the reply.  Return: NULL: the daemon did not want us. */
 struct peer *peer_connect(struct rig *rig);
 struct peer *peer_open(struct rig *rig);
+struct peer *peer_open_as(struct rig *rig, const char *name);
 /* Disconnect.  NULL is fine.  Return: NULL. */
 struct peer *peer_close(struct peer *peer);
 
@@ -117,6 +120,7 @@ struct attack {
 	const char *name;
 	/* Writes what the attacker got, for people. */
 	void (*run)(struct rig *rig, char *got, size_t size);
+	bool own_uid_waits; /* the attacker's whole uid is made to wait, which is no fault */
 	long memory_kib; /* how much more than before the daemon may keep; 0: 8 MiB */
 };
 

@@ -58,7 +58,7 @@ static void be_victim(struct rig *rig, uid_t uid) {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (uid != 0)
 		assert(setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0);
-	peer = peer_open(rig);
+	peer = peer_open_as(rig, VICTIM_NAME);
 	for (size_t n = 0; peer && !victim->stop; n++) {
 		const char *wrong = round_trip(peer, n + 1, &victim->delay_ns[n % ROUNDS_MAX]);
 
@@ -78,6 +78,7 @@ void victim_start(struct rig *rig, uid_t uid) {
 	rig->victim = mmap(NULL, sizeof(*rig->victim), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(rig->victim != MAP_FAILED);
+	rig->victim_uid = uid;
 	fflush(stdout);
 	rig->victim_pid = fork();
 	assert(rig->victim_pid >= 0);
