@@ -8,6 +8,7 @@
 
 #include "proto/packet.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -95,6 +96,13 @@ static void collect_fds(struct packet *packet, struct msghdr *msg) {
 	}
 }
 
+/* Whether the peer has closed; if not, what looked like the end was an empty packet. */
+static bool is_closed(int fd) {
+	struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP));
+}
+
 int packet_receive(int fd, struct packet *packet) {
 	union control control;
 	struct iovec iov = { .iov_base = packet->data, .iov_len = packet->capacity };
@@ -104,24 +112,27 @@ int packet_receive(int fd, struct packet *packet) {
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	bool reset = false;
+	bool reset = false, ended = false;
 	ssize_t n;
 
 	packet_clear(packet);
 	for (;;) {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		if (n >= 0)
+		if (n > 0)
 			break;
-		if (errno == EINTR)
-			continue;
-		/* A peer that closed with unread input makes ECONNRESET overtake its last packets, once. */
-		if (errno == ECONNRESET && !reset) {
+		if (n == 0) {
+			/* A last packet and the end that arrive while Linux looks make it see the end first, once. */
+			if (ended || !is_closed(fd))
+				break;
+			ended = true;
+		} else if (errno == ECONNRESET && !reset) {
+			/* A peer that closed with unread input makes ECONNRESET overtake its last packets, once. */
 			reset = true;
-			continue;
+		} else if (errno == EAGAIN) {
+			return reset || ended ? PACKET_E_END : PACKET_E_AGAIN;
+		} else if (errno != EINTR) {
+			return errno == ECONNRESET ? PACKET_E_END : -errno;
 		}
-		if (errno == EAGAIN)
-			return reset ? PACKET_E_END : PACKET_E_AGAIN;
-		return errno == ECONNRESET ? PACKET_E_END : -errno;
 	}
 	packet->size = (size_t)n;
 	collect_fds(packet, &msg);

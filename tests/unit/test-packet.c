@@ -5,9 +5,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -366,6 +368,52 @@ static void test_put_behind_large(void **state) {
 	free(data);
 }
 
+/* Send one packet on each descriptor that is handed over, and close it; 0 is the last. */
+static void *send_and_close(void *userdata) {
+	_Atomic int *hand = userdata;
+
+	for (int fd; (fd = atomic_exchange(hand, -1)) != 0;) {
+		uint8_t buffer[PACKET_SIZE_MAX];
+		struct packet out;
+
+		if (fd < 0)
+			continue;
+		packet_init(&out, buffer, sizeof(buffer));
+		(void)packet_put(&out, FRAME_EVENT, 64, 1, NULL, NULL, 0);
+		(void)packet_send(fd, &out);
+		close(fd);
+	}
+	return NULL;
+}
+
+/* The last packet comes out, whatever is going on at the moment in which the peer sends it and closes. */
+static void test_last_packet(void **state) {
+	struct fixture *f = *state;
+	_Atomic int hand = -1;
+	pthread_t thread;
+	unsigned n = getenv("TEST_IN_VALGRIND") ? 100 : 200000, lost = 0, done;
+
+	assert_int_equal(pthread_create(&thread, NULL, send_and_close, &hand), 0);
+	for (done = 0; done < n; done++) {
+		int fds[2], r;
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+			break;
+		atomic_store(&hand, fds[0]);
+		/* Look from different moments on. */
+		for (volatile unsigned wait = (done * 2654435761U >> 16) % 1000; wait > 0;)
+			wait--;
+		while ((r = packet_receive(fds[1], &f->in)) == PACKET_E_AGAIN)
+			;
+		lost += r != 0;
+		close(fds[1]);
+	}
+	atomic_store(&hand, 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(done, n);
+	assert_int_equal(lost, 0);
+}
+
 /* A peer that does not read: nothing blocks, and what was refused can be sent later, whole. */
 static void test_full_socket(void **state) {
 	struct fixture *f = *state;
@@ -409,6 +457,7 @@ int main(void) {
 		TEST(test_large),
 		TEST(test_put),
 		TEST(test_put_behind_large),
+		TEST(test_last_packet),
 		TEST(test_full_socket),
 		TEST(test_send_to_nobody),
 	};
