@@ -391,8 +391,11 @@ static void test_last_packet(void **state) {
 	struct fixture *f = *state;
 	_Atomic int hand = -1;
 	pthread_t thread;
-	unsigned n = getenv("TEST_IN_VALGRIND") ? 100 : 200000, lost = 0, done;
+	unsigned n = 200000, lost = 0, done;
 
+	/* It runs one thread at a time, so there is no race to be had. */
+	if (getenv("TEST_IN_VALGRIND"))
+		skip();
 	assert_int_equal(pthread_create(&thread, NULL, send_and_close, &hand), 0);
 	for (done = 0; done < n; done++) {
 		int fds[2], r;
