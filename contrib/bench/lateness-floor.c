@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * usage: lateness-floor COUNT
+ * usage: lateness-floor COUNT [SERVER-CPU CLIENT-CPU]
  *
  * How late another process learns of a deadline at least: a timerfd, and a socket of the same kind with its reader blocked
  * in recv.  COUNT deadlines, 2 ms apart.
@@ -44,10 +44,12 @@ int main(int argc, char **argv) {
 	measure_syscall("socketpair", socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
 	if (measure_syscall("fork", fork()) == 0) {
 		close(fds[0]);
+		measure_stay(argc, argv, 2);
 		serve(fds[1], count);
 		_exit(0);
 	}
 	close(fds[1]);
+	measure_stay(argc, argv, 3);
 	for (size_t i = 0; i < count; i++) {
 		struct event event;
 

@@ -4,6 +4,7 @@
 #include "contrib/bench/measure.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -47,6 +48,16 @@ size_t measure_operand(int argc, char **argv, int i) {
 		exit(64);
 	}
 	return value;
+}
+
+void measure_stay(int argc, char **argv, int i) {
+	cpu_set_t set;
+
+	if (i >= argc)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(atoi(argv[i]), &set);
+	measure_syscall("sched_setaffinity", sched_setaffinity(0, sizeof(set), &set));
 }
 
 void *measure_array(size_t n, size_t size) {

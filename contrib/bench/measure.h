@@ -27,6 +27,9 @@ int64_t measure_percentile(const int64_t *sorted, size_t n, unsigned percent);
 /* The operand argv[i] as a number above 0; ends the program where there is none. */
 size_t measure_operand(int argc, char **argv, int i);
 
+/* Stay on the processor that the operand argv[i] names, if there is one. */
+void measure_stay(int argc, char **argv, int i);
+
 /* An array for n items of `size` bytes, touched so that page faults are not measured; ends the program where memory does. */
 void *measure_array(size_t n, size_t size);
 

@@ -7,7 +7,6 @@
  */
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -51,17 +50,6 @@ static void ping(int fd) {
 	measure_syscall("recvmsg", recvmsg(fd, &message, MSG_DONTWAIT));
 }
 
-/* Stay on the processor that the operand names, if there is one. */
-static void stay(int argc, char **argv, int i) {
-	cpu_set_t set;
-
-	if (i >= argc)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(atoi(argv[i]), &set);
-	measure_syscall("sched_setaffinity", sched_setaffinity(0, sizeof(set), &set));
-}
-
 int main(int argc, char **argv) {
 	size_t count = measure_operand(argc, argv, 1);
 	int64_t *samples = measure_array(count, sizeof(*samples));
@@ -70,12 +58,12 @@ int main(int argc, char **argv) {
 	measure_syscall("socketpair", socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
 	if (measure_syscall("fork", fork()) == 0) {
 		close(fds[0]);
-		stay(argc, argv, 2);
+		measure_stay(argc, argv, 2);
 		serve(fds[1]);
 		_exit(0);
 	}
 	close(fds[1]);
-	stay(argc, argv, 3);
+	measure_stay(argc, argv, 3);
 	for (size_t i = 0; i < count / 10 + 1; i++)
 		ping(fds[0]);
 	for (size_t i = 0; i < count; i++) {

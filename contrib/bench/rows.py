@@ -103,14 +103,11 @@ def times(full, least=1):
     return lambda bench: bench.count(full, least)
 
 
-# ---- P1: a round trip ----------------------------------------------------------------------------------------
-
-PINGS = times(4000, 500)
-
-# Whether both processes find themselves on one processor or on two decides more than all else: four times the time.
-# So there are short rounds and many of them where the kernel chooses, and each of the two by itself.
+# Whether both processes find themselves on one processor or on two decides more than all else: four times the time of a
+# round trip.  Where it matters there are rounds where the kernel chooses, and rounds of each by itself.
 CPUS = sorted(os.sched_getaffinity(0))
 ONE, TWO = CPUS[:1] * 2, CPUS[:2]
+WHERE = ((ONE, 'one processor'), (TWO, 'two processors'))
 
 
 def placed(cpus, measure, server, program, *operands):
@@ -140,6 +137,10 @@ def stays(cpu):
         os.sched_setaffinity(0, before)
 
 
+# ---- P1: a round trip ----------------------------------------------------------------------------------------
+
+PINGS = times(4000, 500)
+
 P1 = Row('P1', [
     Contender(OURS, on(Evloopd, 'ping', PINGS, 1)),
     Contender('C echo', alone('ping-floor', PINGS)),
@@ -160,13 +161,11 @@ def p1_placed(cpus, where):
         Contender('Redis GCRA', placed(cpus, measure, Redis, 'ping-redis', PINGS, 'gcra')),
         Contender('Redis PING', placed(cpus, measure, Redis, 'ping-redis', PINGS)),
     ], [
-        Line(f'both processes on {where}', measure, 'C echo', 'floor', '≤', 1.25),
+        Line(f'both processes on {where}, p50', measure, 'C echo', 'floor', '≤', 1.25),
         Line('', measure, 'Redis GCRA', 'peer', '<', 1),
         Line('', measure, 'Redis PING'),
     ], rounds=4)
 
-
-P1_ONE, P1_TWO = p1_placed(ONE, 'one processor'), p1_placed(TWO, 'two processors')
 
 # ---- P4: lateness --------------------------------------------------------------------------------------------
 
@@ -202,6 +201,17 @@ P4 = Row('P4', [
     Line('', 'early', 'asyncio'),
     Line('', 'early', 'uvloop'),
 ], rounds=8)
+
+
+def p4_placed(cpus, where):
+    measure = f'p50 on {where}'
+    return Row('P4', [
+        Contender(OURS, placed(cpus, measure, Evloopd, 'lateness', TIMERS)),
+        Contender('timerfd', placed(cpus, measure, None, 'lateness-floor', TIMERS)),
+    ], [
+        Line(f'both processes on {where}, p50', measure, 'timerfd', 'floor', '≤', 1.25),
+    ], rounds=4)
+
 
 # ---- P5, P7: arming, and what is armed -----------------------------------------------------------------------
 
@@ -382,4 +392,8 @@ P10 = Row('P10', [
     Line('', 'p50', 'busctl call … Ping', 'peer', '<', 1, ours='evloop ping'),
 ])
 
-ROWS = [P1, P1_ONE, P1_TWO, P4, P5, P6, P7_MEMORY, P7_IDLE_MEMORY, P7_IDLE_CALLS, P8_ARMED, P8_SESSIONS, P10]
+ROWS = [
+    P1, *(p1_placed(*where) for where in WHERE),
+    P4, *(p4_placed(*where) for where in WHERE),
+    P5, P6, P7_MEMORY, P7_IDLE_MEMORY, P7_IDLE_CALLS, P8_ARMED, P8_SESSIONS, P10,
+]
