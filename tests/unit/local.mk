@@ -168,9 +168,51 @@ tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/tim
 tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
 
+# Sessions and requests, on a loop that the test turns.
+daemon_tests = \
+	tests/unit/test-quota \
+	tests/unit/test-rpc \
+	tests/unit/test-rpc-oom \
+	tests/unit/test-session
+check_PROGRAMS += $(daemon_tests)
+TESTS += $(daemon_tests)
+daemon_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
+daemon_test_LDADD = libdaemon.la $(CMOCKA_LIBS)
+peer_world = tests/unit/peer-world.c tests/unit/peer-world.h tests/unit/test.h
+
+tests_unit_test_quota_SOURCES = tests/unit/test-quota.c tests/unit/test.h
+tests_unit_test_quota_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_oom_SOURCES = tests/unit/test-rpc-oom.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_rpc_oom_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_oom_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_oom_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=mmap
+
+tests_unit_test_session_SOURCES = tests/unit/test-session.c $(peer_world)
+tests_unit_test_session_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_session_LDADD = $(daemon_test_LDADD)
+
 # The process around the loop.
-check_PROGRAMS += tests/unit/test-journal
-TESTS += tests/unit/test-journal
+service_tests = \
+	tests/unit/test-ids \
+	tests/unit/test-journal \
+	tests/unit/test-service-socket
+check_PROGRAMS += $(service_tests)
+TESTS += $(service_tests)
+tests_unit_test_ids_SOURCES = tests/unit/test-ids.c tests/unit/test.h
+tests_unit_test_ids_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_ids_LDADD = libdaemon.la $(CMOCKA_LIBS)
+
+tests_unit_test_service_socket_SOURCES = tests/unit/test-service-socket.c tests/unit/test.h
+tests_unit_test_service_socket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_service_socket_LDADD = libdaemon.la $(CMOCKA_LIBS)
+
 tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/test.h
 tests_unit_test_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_journal_LDADD = libdaemon.la $(CMOCKA_LIBS)

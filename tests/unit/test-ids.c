@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* No id is given twice, whatever becomes of the daemon and of the file. */
+
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/svc/ids.h"
+#include "proto/limits.h"
+
+static char directory[32], path[64];
+
+static int setup(void **state _unused_) {
+	strcpy(directory, "/tmp/test-ids-XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/ids", directory);
+	return 0;
+}
+
+static int teardown(void **state _unused_) {
+	char temporary[80];
+
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	(void)unlink(temporary);
+	(void)unlink(path);
+	return rmdir(directory);
+}
+
+static void write_file(const char *text) {
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(close(fd), 0);
+}
+
+static void test_clean_ends(void **state _unused_) {
+	struct ids ids;
+
+	assert_int_equal(ids_begin(&ids, path), 1);
+	ids_end(&ids, 3);
+	assert_int_equal(ids_begin(&ids, path), 3);
+	ids_end(&ids, 3);
+	assert_int_equal(ids_begin(&ids, path), 3);
+	ids_end(&ids, 1000000);
+	assert_int_equal(ids_begin(&ids, path), 1000000);
+	ids_end(&ids, 1000001);
+}
+
+static void test_crashes(void **state _unused_) {
+	int64_t last = 0;
+	struct ids ids;
+
+	for (unsigned i = 0; i < 10; i++) {
+		int64_t first = ids_begin(&ids, path);
+
+		assert_true(first > last);
+		last = first + IDS_RESERVED - 1; /* it may have given all of them */
+		free(ids.path); /* and is gone without a word */
+	}
+}
+
+/* What is no number, or none that an id can be, counts from the beginning; better than not to begin. */
+static void test_strange_files(void **state _unused_) {
+	static const char *const texts[] = {
+		"", "\n", "x", "-5\n", "0\n", "9007199254740992\n", "99999999999999999999\n"
+	};
+	struct ids ids;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		write_file(texts[i]);
+		assert_int_equal(ids_begin(&ids, path), 1);
+		ids_end(&ids, 2);
+		assert_int_equal(ids_begin(&ids, path), 2);
+		ids_end(&ids, 2);
+	}
+	write_file("17");
+	assert_int_equal(ids_begin(&ids, path), 17);
+	ids_end(&ids, 17);
+}
+
+/* Nobody is led astray by what somebody has put there. */
+static void test_strange_places(void **state _unused_) {
+	char target[80];
+	struct ids ids;
+
+	snprintf(target, sizeof(target), "%s/target", directory);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(ids_begin(&ids, path), 1); /* the link is replaced, not followed */
+	ids_end(&ids, 5);
+	assert_int_equal(access(target, F_OK), -1);
+	assert_int_equal(ids_begin(&ids, path), 5);
+	ids_end(&ids, 5);
+
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes to it; it must not be waited for */
+	assert_int_equal(ids_begin(&ids, path), 1);
+	ids_end(&ids, 5);
+}
+
+static void test_no_file(void **state _unused_) {
+	struct ids ids;
+
+	assert_int_equal(ids_begin(&ids, NULL), 1);
+	ids_end(&ids, 5);
+	assert_int_equal(ids_begin(&ids, "/nowhere/ids"), -ENOENT);
+	ids_end(&ids, 5);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_clean_ends),     TEST(test_crashes), TEST(test_strange_files),
+		TEST(test_strange_places), TEST(test_no_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The path of the daemon's socket: whose it is, and how it is found no more. */
+
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/svc/socket.h"
+
+static char directory[32], path[64], lock_path[80], old_path[80];
+
+static int setup(void **state _unused_) {
+	strcpy(directory, "/tmp/test-socket-XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	snprintf(old_path, sizeof(old_path), "%s.old", path);
+	return 0;
+}
+
+static int teardown(void **state _unused_) {
+	(void)unlink(path);
+	(void)unlink(lock_path);
+	return rmdir(directory);
+}
+
+static struct service_socket open_socket(void) {
+	struct service_socket socket = SERVICE_SOCKET_INIT;
+
+	assert_int_equal(service_socket_open(&socket, path), 0);
+	return socket;
+}
+
+/* Return: the descriptor; -1: nobody listens. */
+static int try_connect(void) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? fd : close_fd(fd);
+}
+
+static bool exists(const char *name) {
+	struct stat st;
+
+	return lstat(name, &st) == 0;
+}
+
+static void test_beginning_and_end(void **state _unused_) {
+	struct service_socket socket = open_socket(), second = SERVICE_SOCKET_INIT;
+	struct stat st;
+	int fd;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_not_equal(fcntl(socket.fd, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_not_equal(fcntl(socket.fd, F_GETFD) & FD_CLOEXEC, 0);
+	fd = try_connect();
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(service_socket_open(&second, path), SERVICE_SOCKET_E_BUSY);
+	assert_null(second.path);
+	service_socket_close(&socket);
+	assert_false(exists(path));
+	assert_true(exists(lock_path)); /* a lock that goes keeps nobody out */
+	service_socket_close(&socket); /* twice is fine */
+	socket = open_socket();
+	service_socket_close(&socket);
+}
+
+static void test_what_is_there(void **state _unused_) {
+	struct service_socket socket = open_socket(), other = SERVICE_SOCKET_INIT;
+	char target[80], longest[128];
+
+	/* Left by a daemon that was killed. */
+	close_fd(socket.fd);
+	close_fd(socket.lock_fd);
+	free(socket.path);
+	assert_true(exists(path));
+	socket = open_socket();
+	service_socket_close(&socket);
+
+	/* No socket. */
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(service_socket_open(&other, path), SERVICE_SOCKET_E_NO_SOCKET);
+	assert_true(exists(path));
+	assert_int_equal(unlink(path), 0);
+	snprintf(target, sizeof(target), "%s/target", directory);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(service_socket_open(&other, path), SERVICE_SOCKET_E_NO_SOCKET);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(lock_path), 0);
+	assert_int_equal(symlink(target, lock_path), 0);
+	assert_int_equal(service_socket_open(&other, path), -ELOOP);
+
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(((struct sockaddr_un *)0)->sun_path)] = '\0';
+	assert_int_equal(service_socket_open(&other, longest), SERVICE_SOCKET_E_TOO_LONG);
+	assert_int_equal(service_socket_open(&other, "/nowhere/socket"), -ENOENT);
+	assert_int_equal(other.fd, -1);
+}
+
+/* A daemon that holds the lock and does not answer is coming or going: it is waited for. */
+static void test_lock_that_is_let_go(void **state _unused_) {
+	struct service_socket socket;
+	int lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	pid_t pid;
+
+	assert_int_equal(flock(lock_fd, LOCK_EX), 0);
+	pid = fork();
+	if (pid == 0) {
+		const struct timespec pause = { .tv_nsec = 50 * NSEC_PER_MSEC };
+
+		(void)nanosleep(&pause, NULL);
+		(void)flock(lock_fd, LOCK_UN);
+		_exit(0);
+	}
+	close_fd(lock_fd);
+	socket = open_socket();
+	service_socket_close(&socket);
+}
+
+static void test_withdrawal(void **state _unused_) {
+	struct service_socket socket = open_socket(), second = SERVICE_SOCKET_INIT;
+	int fd = try_connect(), accepted;
+
+	/* Somebody waits. */
+	assert_false(service_socket_withdraw(&socket));
+	assert_true(exists(path));
+	assert_false(exists(old_path));
+	accepted = accept(socket.fd, NULL, NULL);
+	assert_true(accepted >= 0);
+	assert_int_equal(close(accepted), 0);
+	assert_int_equal(close(fd), 0);
+
+	assert_true(service_socket_withdraw(&socket));
+	assert_false(exists(path));
+	assert_false(exists(old_path));
+	assert_int_equal(try_connect(), -1);
+	/* The next one is let in by the end, not before. */
+	assert_int_equal(service_socket_open(&second, path), SERVICE_SOCKET_E_BUSY);
+	service_socket_close(&socket);
+	second = open_socket();
+	service_socket_close(&socket); /* the first one's */
+	assert_true(exists(path));
+	service_socket_close(&second);
+
+	socket = (struct service_socket)SERVICE_SOCKET_INIT; /* systemd's */
+	assert_true(service_socket_withdraw(&socket));
+}
+
+/* The path leads to somebody else now. */
+static void test_socket_of_another(void **state _unused_) {
+	struct service_socket first = open_socket(), second;
+	int fd;
+
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(lock_path), 0);
+	second = open_socket();
+	assert_true(service_socket_withdraw(&first));
+	service_socket_close(&first);
+	fd = try_connect();
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	service_socket_close(&second);
+	assert_false(exists(path));
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_beginning_and_end), TEST(test_what_is_there),     TEST(test_lock_that_is_let_go),
+		TEST(test_withdrawal),        TEST(test_socket_of_another),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
