@@ -475,12 +475,15 @@ static void test_helper_dies(void **state) {
 	struct fixture *fixture = *state;
 	struct task *before, *during, *after;
 	pid_t helper = find_helper();
+	siginfo_t info;
 
 	if (helper == 0)
 		skip();
 	before = task_start_shell(fixture, "echo up; sleep 0.3; echo on; exit 5");
 	task_wait_lines(before, 1);
 	assert_int_equal(kill(helper, SIGSTOP), 0);
+	/* It may be about to take an order, until it has stopped. */
+	assert_int_equal(waitid(P_PID, (id_t)helper, &info, WSTOPPED | WNOWAIT), 0);
 	during = task_start_shell(fixture, "exit 6");
 	assert_int_equal(kill(helper, SIGKILL), 0);
 	task_wait(during);
