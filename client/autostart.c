@@ -73,14 +73,18 @@ static _Noreturn void run_helper(const char *program, int timeout_ms) {
 	_exit(WEXITSTATUS(status));
 }
 
-int autostart(int64_t deadline_ns) {
+const char *evl_daemon_program(void) {
 	const char *program = secure_getenv("EVLOOPD");
+
+	return program && program[0] ? program : SBINDIR "/evloopd";
+}
+
+int autostart(int64_t deadline_ns) {
+	const char *program = evl_daemon_program();
 	int64_t left_ms = MAX((deadline_ns - clock_ns(CLOCK_MONOTONIC)) / NSEC_PER_MSEC, 0);
 	int status;
 	pid_t pid;
 
-	if (!program || !program[0])
-		program = SBINDIR "/evloopd";
 	pid = _Fork();
 	if (pid < 0)
 		return -errno;

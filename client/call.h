@@ -48,3 +48,6 @@ int64_t evl_call_deadline(const struct evl *evl, Evloop__Clock clock, int64_t de
  * private daemon's, which may be started.  Return: 0, −ENOMEM, −ENAMETOOLONG.
  */
 int evl_locate(const char *path, char **ret_path, bool *ret_private);
+
+/* The program that is started as a private daemon. */
+const char *evl_daemon_program(void);

@@ -36,7 +36,7 @@ static const char help_text[] =
 	"      --private           listen at /tmp/evloopd-UID/socket and leave when idle for ten minutes\n"
 	"      --user              serve one user, and run commands for him (the default)\n"
 	"      --system            serve all users, and run no commands\n"
-	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m)\n"
+	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m; 0: stay)\n"
 	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
 	"      --ready-fd=FD       write READY to descriptor FD when listening, and close it\n"
 	"      --verbose           also log who comes and goes\n"
@@ -108,6 +108,14 @@ static int parse_limit(const char *value) {
 	return 0;
 }
 
+/* Return: 1: all is written; −exit status. */
+static int print(const char *text) {
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return 1;
+	fprintf(stderr, "evloopd: write error: %s\n", strerror(errno));
+	return -EX_IOERR;
+}
+
 /* Return: 0: go on, 1: leave with success, −exit status. */
 static int parse_option(int option, const char *value) {
 	switch (option) {
@@ -133,11 +141,9 @@ static int parse_option(int option, const char *value) {
 		arg_verbose = true;
 		return 0;
 	case OPTION_HELP:
-		fputs(help_text, stdout);
-		return 1;
+		return print(help_text);
 	case OPTION_VERSION:
-		puts("evloopd " PACKAGE_VERSION);
-		return 1;
+		return print("evloopd " PACKAGE_VERSION "\n");
 	default: /* getopt has said what is wrong */
 		return -EX_USAGE;
 	}
@@ -268,11 +274,12 @@ static char *path_of_ids(const char *socket_path) {
 	return path;
 }
 
-/* A private daemon has no terminal and no journal: what it has to say is found beside its socket. */
+/* A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its predecessor's last words. */
 static void redirect_log(const struct service_socket *socket) {
-	_cleanup_close_ int fd =
-		openat(socket->directory_fd, "log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_close_ int fd = -1;
 
+	(void)renameat(socket->directory_fd, "log", socket->directory_fd, "log.old");
+	fd = openat(socket->directory_fd, "log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0)
 		(void)dup2(fd, STDERR_FILENO);
 }

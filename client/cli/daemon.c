@@ -11,15 +11,18 @@
 
 /* Nobody answers at `path`: say why none was started. */
 static void complain_unreachable(const char *path, bool private) {
-	const char *setting = getenv("EVLOOP_AUTOSTART");
+	const char *setting = getenv("EVLOOP_AUTOSTART"), *program = evl_daemon_program();
 
 	if (!private)
 		complain("%s: no daemon listens there", path);
 	else if (setting && strcmp(setting, "0") == 0)
 		complain("%s: no daemon listens there, and EVLOOP_AUTOSTART=0 forbids to start one", path);
+	else if (access(program, X_OK) < 0)
+		complain("%s: no daemon listens there, and %s could not be started: %s", path, program,
+			 strerror(errno));
 	else
-		complain("%s: no daemon listens there, and evloopd could not be started; try 'evloopd --private'",
-			 path);
+		complain("%s: no daemon listens there, and one that was started has ended; '%s --private' tells why",
+			 path, program);
 }
 
 static int complain_connect(const struct invocation *inv, int error) {
@@ -40,7 +43,9 @@ static int complain_connect(const struct invocation *inv, int error) {
 		complain("%s: the daemon does not answer", path);
 		return EX_UNAVAILABLE;
 	case -EACCES:
-		complain("%s: this user may not connect there", path);
+		complain(private ? "%s: the directory is not this user's alone (owned by it, mode 0700)"
+				 : "%s: this user may not connect there",
+			 path);
 		break;
 	case -EPROTO:
 		complain("%s: what listens there does not speak this version of the protocol", path);

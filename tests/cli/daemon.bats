@@ -172,8 +172,8 @@ END
         echo "status $?"
         trap - EXIT'
     [[ ${#lines[@]} -eq 4 ]] || fail
-    [[ ${lines[0]} == 'evloop: /tmp/evloopd-'*'could not be started'* && ${lines[1]} == 'status 69' ]] || fail
-    [[ ${lines[2]} == 'evloop: /tmp/evloopd-'*'could not be started'* && ${lines[3]} == 'status 69' ]] || fail
+    [[ ${lines[0]} == 'evloop: /tmp/evloopd-'*'/nowhere could not be started: No such file or directory' && ${lines[1]} == 'status 69' ]] || fail
+    [[ ${lines[2]} == 'evloop: /tmp/evloopd-'*"has ended; '/bin/false --private' tells why" && ${lines[3]} == 'status 69' ]] || fail
 }
 
 @test "a directory in /tmp that is somebody else's is not trusted" {
@@ -186,4 +186,29 @@ END
     [[ $status -eq 0 ]] || fail
     [[ ${lines[-1]} == 'status 77' ]] || fail
     [[ ${#lines[@]} -eq 2 ]] || fail
+}
+
+@test "what evloopd says of itself is written, or it says so" {
+    [[ -w /dev/full ]] || skip "no /dev/full"
+    local option
+    for option in --help --version; do
+        run "$EVLOOPD" "$option"
+        [[ $status -eq 0 && -n $output ]] || fail "$option"
+        run bash -c '"$0" "$1" >/dev/full' "$EVLOOPD" "$option"
+        [[ $status -eq 74 && $output == 'evloopd: write error: No space left on device' ]] || fail "$option: $output"
+    done
+}
+
+@test "a private daemon keeps the log of the one before it" {
+    need_private_tmp
+    run script '
+        for i in 1 2; do
+            evloop ping >/dev/null
+            pid=$(evloop ping --json | jq .daemon_pid)
+            kill "$pid"
+            while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+        done
+        trap - EXIT
+        cat /tmp/evloopd-*/log.old'
+    [[ $output == *'SIGTERM'* ]] || fail "$output"
 }
