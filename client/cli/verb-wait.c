@@ -161,19 +161,73 @@ static int attach(struct waiting *waiting, const char *operand) {
 	return awaited->name ? 0 : complain_call(waiting->evl, -ENOMEM, operand);
 }
 
-static int attach_visited(const Evloop__TimerInfo *info, void *userdata) {
-	char id[24];
+/* What a pattern has found, in the order of the ids. */
+struct found {
+	struct match {
+		uint64_t id;
+		char *name;
+		bool finished;
+	} * match;
+	size_t n;
+};
 
-	snprintf(id, sizeof(id), "%" PRIu64, info->id);
-	return attach(userdata, id);
+static int find(const Evloop__TimerInfo *info, void *userdata) {
+	struct found *found = userdata;
+	struct match *match = reallocarray(found->match, found->n + 1, sizeof(*match));
+	char *name = strdup(info->name);
+
+	if (match)
+		found->match = match;
+	if (!match || !name) {
+		free(name);
+		complain("%s", strerror(ENOMEM));
+		return EX_OSERR;
+	}
+	found->match[found->n++] = (struct match){
+		.id = info->id,
+		.name = name,
+		.finished = info->state == EVLOOP__TIMER_STATE__TIMER_FINISHED,
+	};
+	return 0;
 }
 
+/* A name stands for the last that has had it: is this one of those before? */
+static bool is_former(const struct found *found, size_t i) {
+	for (size_t later = i + 1; found->match[i].finished && later < found->n; later++)
+		if (strcmp(found->match[i].name, found->match[later].name) == 0)
+			return true;
+	return false;
+}
+
+static int attach_found(struct waiting *waiting, const struct found *found) {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < found->n; i++) {
+		char id[24];
+
+		snprintf(id, sizeof(id), "%" PRIu64, found->match[i].id);
+		if (!is_former(found, i))
+			r = attach(waiting, id);
+	}
+	return r;
+}
+
+/* Those that have ended count, too: who waits may come later than what he has started. */
 static int attach_operand(struct waiting *waiting, const char *operand) {
 	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
+	struct found found = {};
+	int r;
 
 	if (!target_is_glob(operand))
 		return attach(waiting, operand);
-	return daemon_list(waiting->evl, &request, operand, attach_visited, waiting);
+	request.finished = true;
+	r = daemon_list(waiting->evl, &request, operand, find, &found);
+	if (r == 0)
+		r = attach_found(waiting, &found);
+	for (size_t i = 0; i < found.n; i++)
+		free(found.match[i].name);
+	free(found.match);
+	return r;
 }
 
 static bool is_over(const struct waiting *waiting) {
@@ -271,9 +325,10 @@ const struct verb verb_wait = {
 	.summary = "wait until timers fire and jobs end",
 	.usage = "[--any|--all] [--timeout DUR] ID|NAME|'GLOB*'...",
 	.help = "Waits until each fires or, with a command, its run has ended; prints a line for\n"
-		"each.  Finished ones are known for 24 hours.  The exit status is the job's; of\n"
-		"several the first one that is not 0, in the order of the operands.  A timer\n"
-		"that is cancelled counts as 1.\n"
+		"each.  Finished ones are known for 24 hours, and a GLOB finds them, too: of\n"
+		"each name the last.  The exit status is the job's; of several the first one\n"
+		"that is not 0, in the order of the operands.  A timer that is cancelled\n"
+		"counts as 1.\n"
 		"\n"
 		"  --any                until the first of them; its status\n"
 		"  --all                until the last of them (the default)\n"

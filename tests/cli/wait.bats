@@ -121,6 +121,19 @@ arm() {
     [[ ${#lines[@]} -eq 2 ]]
 }
 
+@test "a pattern finds what has ended, of each name the last" {
+    arm soon --name job-a -c 'exit 3'
+    evl wait job-a
+    arm soon --name job-b -c 'exit 4'
+    evl wait job-b
+    arm soon --name job-a true
+    evl wait job-a
+    evl wait 'job-*'
+    expect_status 4
+    [[ ${#lines[@]} -eq 2 ]] || fail "two names"
+    expect_match '* job-b done status=4 *job-a done status=0 *'
+}
+
 @test "a timer without a command has fired" {
     "$EVLOOP" every 100ms --name tick >/dev/null 3>&- &
     local ticker=$!
