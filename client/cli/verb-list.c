@@ -79,6 +79,16 @@ static int add_line(const Evloop__TimerInfo *info, const struct listing *listing
 	return 0;
 }
 
+/* Without what was not asked for, see `show`. */
+static json_t *json_of_summary(const Evloop__TimerInfo *info) {
+	json_t *object = json_of_message(&info->base);
+
+	(void)json_object_del(object, "directory");
+	(void)json_object_del(object, "umask");
+	(void)json_object_del(object, "environment_names");
+	return object;
+}
+
 static int add(const Evloop__TimerInfo *info, void *userdata) {
 	struct listing *listing = userdata;
 	int r;
@@ -86,7 +96,7 @@ static int add(const Evloop__TimerInfo *info, void *userdata) {
 	if (listing->table)
 		r = add_line(info, listing);
 	else
-		r = json_array_append_new(listing->array, json_of_message(&info->base));
+		r = json_array_append_new(listing->array, json_of_summary(info));
 	if (r == 0)
 		return 0;
 	complain("%s", strerror(ENOMEM));

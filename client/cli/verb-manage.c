@@ -20,40 +20,33 @@ struct order {
 	uint32_t signal; /* KILL; 0: TERM, then KILL */
 };
 
-/* What is said of an outcome, and whether it is what was asked for. */
-static const char *describe(Evloop__Method method, Evloop__Outcome outcome, char buffer[WORD_MAX], int *ret_status) {
-	switch (outcome) {
-	case EVLOOP__OUTCOME__OUTCOME_GONE:
-		*ret_status = 1;
-		return "done";
-	case EVLOOP__OUTCOME__OUTCOME_NOT_RUNNING:
-		*ret_status = 1;
-		break;
-	case EVLOOP__OUTCOME__OUTCOME_UNCHANGED:
-		/* A paused timer is paused; what is over cannot be cancelled, triggered or poked. */
-		*ret_status = method != EVLOOP__METHOD__METHOD_PAUSE && method != EVLOOP__METHOD__METHOD_RESUME;
-		if (method == EVLOOP__METHOD__METHOD_CANCEL)
-			return "done";
-		break;
-	default:
-		*ret_status = 0;
-	}
-	return text_enum(&evloop__outcome__descriptor, (int)outcome, buffer);
+/* Is it what was asked for? */
+static bool is_success(Evloop__Outcome outcome) {
+	return outcome != EVLOOP__OUTCOME__OUTCOME_GONE && outcome != EVLOOP__OUTCOME__OUTCOME_NOT_RUNNING;
 }
 
+/* Return: the exit status; EX_IOERR: not written. */
 static int print_result(const struct order *order, const Evloop__ManageReply__Result *result) {
 	char buffer[WORD_MAX];
 	bool written;
-	int status;
-	const char *outcome = describe(order->method, result->outcome, buffer, &status);
+	/* What is gone for a program is done for who scheduled it. */
+	const char *outcome = result->outcome == EVLOOP__OUTCOME__OUTCOME_GONE
+				      ? "done"
+				      : text_enum(&evloop__outcome__descriptor, (int)result->outcome, buffer);
 
 	if (order->json) {
-		written = json_print_message(&result->base);
+		json_t *object = json_of_message(&result->base);
+
+		if (object)
+			(void)json_object_set_new(object, "outcome", json_string(outcome));
+		written = json_print(object);
 	} else {
 		printf("%" PRIu64 " %s\n", result->id, outcome);
 		written = text_flush();
 	}
-	return written ? status : EX_IOERR;
+	if (!written)
+		return EX_IOERR;
+	return is_success(result->outcome) ? 0 : 1;
 }
 
 /* One operand, page by page.  Return: the exit status. */
@@ -169,16 +162,15 @@ static int run_kill(struct invocation *inv) {
 }
 
 #define USAGE "ID|NAME|'GLOB*'..."
-#define HELP_OUTCOME "Prints the id and the outcome of each.\n"
+#define HELP_OUTCOME "Prints the id and the outcome of each:\n\n"
+#define HELP_DONE "  done                 it was over before (status 1)\n"
 
 const struct verb verb_cancel = {
 	.name = "cancel",
 	.summary = "cancel timers; a running job goes on",
 	.usage = USAGE,
-	.help = HELP_OUTCOME "\n"
-			     "  cancelled            it will not fire\n"
-			     "  withdrawn            it had fired, and nobody had been told yet\n"
-			     "  done                 it was over before (status 1)\n",
+	.help = HELP_OUTCOME "  cancelled            it will not fire\n"
+			     "  withdrawn            it had fired, and nobody had been told yet\n" HELP_DONE,
 	.run = run_cancel,
 };
 
@@ -186,11 +178,11 @@ const struct verb verb_kill = {
 	.name = "kill",
 	.summary = "signal running jobs",
 	.usage = "[-s SIGNAL] " USAGE,
-	.help = "Signals the process group of the job: TERM, and KILL 10 s later.\n" HELP_OUTCOME "\n"
-		"  -s, --signal SIGNAL  this signal and no other, a name or a number\n"
-		"\n"
+	.help = "Signals the process group of the job: TERM, and KILL 10 s later.\n" HELP_OUTCOME
 		"  signalled            it runs, and was sent the signal\n"
-		"  not-running          it does not run (status 1)\n",
+		"  not-running          it does not run (status 1)\n"
+		"\n"
+		"  -s, --signal SIGNAL  this signal and no other, a name or a number\n",
 	.run = run_kill,
 };
 
@@ -198,7 +190,8 @@ const struct verb verb_pause = {
 	.name = "pause",
 	.summary = "stop the clock of timers",
 	.usage = USAGE,
-	.help = "Nothing fires until the timer is resumed.\n" HELP_OUTCOME,
+	.help = "Nothing fires until the timer is resumed.\n" HELP_OUTCOME "  paused\n"
+		"  unchanged            it was paused before\n" HELP_DONE,
 	.run = run_pause,
 };
 
@@ -207,7 +200,8 @@ const struct verb verb_resume = {
 	.summary = "let paused timers go on",
 	.usage = USAGE,
 	.help = "A timer for once goes on with the time that was left, a repeating one with its\n"
-		"next nominal time.\n" HELP_OUTCOME,
+		"next nominal time.\n" HELP_OUTCOME "  resumed\n"
+		"  unchanged            it was not paused\n" HELP_DONE,
 	.run = run_resume,
 };
 
@@ -215,7 +209,7 @@ const struct verb verb_trigger = {
 	.name = "trigger",
 	.summary = "fire timers now; their schedule stays",
 	.usage = USAGE,
-	.help = HELP_OUTCOME,
+	.help = HELP_OUTCOME "  triggered\n" HELP_DONE,
 	.run = run_trigger,
 };
 
@@ -224,6 +218,8 @@ const struct verb verb_poke = {
 	.summary = "restart the delay of timers",
 	.usage = USAGE,
 	.help = "The delay begins anew: what should fire after some silence (debounce) or when\n"
-		"nobody came in time (dead man's switch).\n" HELP_OUTCOME,
+		"nobody came in time (dead man's switch).  A repeating one comes a period from\n"
+		"now.  What keeps to a time of the day, as at and every --start do, has no\n"
+		"delay.\n" HELP_OUTCOME "  poked\n" HELP_DONE,
 	.run = run_poke,
 };

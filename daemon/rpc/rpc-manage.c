@@ -186,6 +186,9 @@ static int manage_one(struct call *call, const Evloop__ManageRequest *request, t
 	r = verb(timer, request, &result.outcome);
 	if (r != 0)
 		return refuse_verb(call, r);
+	if (result.outcome == EVLOOP__OUTCOME__OUTCOME_UNCHANGED && info.state != TIMER_STATE_ARMED &&
+	    info.state != TIMER_STATE_PAUSED)
+		result.outcome = EVLOOP__OUTCOME__OUTCOME_GONE;
 	reply.results = &results;
 	reply.n_results = 1;
 	reply.next = result.id;

@@ -121,7 +121,8 @@ static bool check_schedule(struct call *call, const Evloop__TimerSpec *request, 
 	ret->period_ns = request->period_ns;
 	ret->count = request->count;
 	ret->until_ns = request->until_ns;
-	ret->delay_ns = request->period_ns; /* poke: one period from now */
+	/* Poked: one period from now; what keeps to times of the day has no delay. */
+	ret->delay_ns = !request->relative && ret->clock == TIMER_CLOCK_REALTIME ? -1 : request->period_ns;
 	return true;
 }
 

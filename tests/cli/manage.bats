@@ -143,6 +143,14 @@ field() {
     evl cancel a
     expect_status 1
     expect_output "$id done"
+    evl cancel --json a
+    [[ $(jq -r .outcome <<<"$output") == done ]] || fail
+    local verb
+    for verb in pause resume trigger poke; do
+        evl "$verb" a
+        expect_status 1
+        expect_output "$id done"
+    done
     arm soon true
     evl wait "$id"
     evl cancel "$id"
@@ -257,5 +265,10 @@ field() {
     (($(field p next_ns) - $("$EVLOOP" time --json | jq -r .boottime_ns) > 3599000000000)) || fail "a shorter delay"
     arm at tomorrow --name fixed true
     refused 65 '*fixed: *' poke fixed
+    arm every 1h --start tomorrow --name civil true
+    refused 65 '*civil: *' poke civil
+    arm every 1h --name again true
+    evl poke again
+    expect_output "$id poked"
     refused 66 '*nobody: no such timer' poke nobody
 }
