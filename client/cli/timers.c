@@ -21,6 +21,10 @@ int64_t timer_clock(const Evloop__TimerInfo *info, const Evloop__TimeReply *now)
 	}
 }
 
+bool timer_waits(const Evloop__TimerInfo *info) {
+	return info->state == EVLOOP__TIMER_STATE__TIMER_RUNNING && info->active == 0;
+}
+
 const char *timer_next(const Evloop__TimerInfo *info, const Evloop__TimeReply *now, char buffer[TIMER_TEXT_MAX]) {
 	char text[DURATION_TEXT_MAX], word[WORD_MAX];
 	int64_t left = info->next_ns - timer_clock(info, now);
@@ -45,6 +49,8 @@ const char *timer_last(const Evloop__TimerInfo *info, const Evloop__TimeReply *n
 	const Evloop__RunInfo *run = info->last_run;
 	char text[DURATION_TEXT_MAX];
 
+	if (timer_waits(info))
+		return strcpy(buffer, "waits for a place");
 	if (run && run->result == EVLOOP__RUN_RESULT__RUN_ACTIVE)
 		snprintf(buffer, TIMER_TEXT_MAX, "running %s",
 			 duration_brief(MAX(now->boottime_ns - run->started_ns, 0), text));

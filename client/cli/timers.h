@@ -7,6 +7,9 @@
 
 #define TIMER_TEXT_MAX 128
 
+/* Has it fired, and its job must wait until another one of the uid ends? */
+bool timer_waits(const Evloop__TimerInfo *info);
+
 /* What the timer does next, or how it ended; "-": nothing. */
 const char *timer_next(const Evloop__TimerInfo *info, const Evloop__TimeReply *now, char buffer[TIMER_TEXT_MAX]);
 

@@ -71,7 +71,8 @@ static void show_schedule(const struct showing *showing, const Evloop__TimerInfo
 	if (info->period_ns != 0)
 		line_duration("period", info->period_ns, NULL);
 	line("clock", "%s", text_enum(&evloop__clock__descriptor, (int)info->clock, word));
-	line("state", "%s", text_enum(&evloop__timer_state__descriptor, (int)info->state, word));
+	line("state", "%s%s", text_enum(&evloop__timer_state__descriptor, (int)info->state, word),
+	     timer_waits(info) ? ", waits for a place among the jobs of this user" : "");
 	if (info->state == EVLOOP__TIMER_STATE__TIMER_ARMED)
 		line_time("next", showing, info, info->next_ns);
 	else if (info->state == EVLOOP__TIMER_STATE__TIMER_PAUSED && info->kind != EVLOOP__KIND__KIND_EVERY)

@@ -211,6 +211,10 @@ fire() {
     eventually two
     sleep 0.1
     two || fail "more than two"
+    evl list j5
+    expect_match '*waits for a place*'
+    evl show j5
+    expect_match '*state *running, waits for a place*'
     # One that waits can be killed: then it never runs.
     evl kill j4
     touch go
