@@ -6,10 +6,13 @@ libproto_la_SOURCES = \
 	proto/base.h \
 	proto/duration.c proto/duration.h \
 	proto/frame.c proto/frame.h \
+	proto/gcra.c proto/gcra.h \
 	proto/limits.h \
 	proto/message.c proto/message.h \
 	proto/method.c proto/method.h \
 	proto/packet.c proto/packet.h \
+	proto/rate.c proto/rate.h \
+	proto/shared.c proto/shared.h \
 	proto/status.c proto/status.h
 nodist_libproto_la_SOURCES = proto/evloop.pb-c.c proto/evloop.pb-c.h
 libproto_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
