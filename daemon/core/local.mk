@@ -4,13 +4,16 @@
 noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
 	daemon/core/attachment.c daemon/core/attachment.h \
+	daemon/core/bucket.c daemon/core/bucket.h \
 	daemon/core/clock.c daemon/core/clock.h \
 	daemon/core/command.c daemon/core/command.h \
 	daemon/core/job.c daemon/core/job.h \
+	daemon/core/keys.c daemon/core/keys.h \
 	daemon/core/loop.c daemon/core/loop.h \
 	daemon/core/map.c daemon/core/map.h \
 	daemon/core/output.c daemon/core/output.h \
 	daemon/core/pool.c daemon/core/pool.h \
+	daemon/core/permits.c daemon/core/permits.h \
 	daemon/core/queue.c daemon/core/queue.h \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
 	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \
@@ -20,4 +23,4 @@ libcore_la_SOURCES = \
 	daemon/core/timer-fire.c \
 	daemon/core/timer-manage.c
 libcore_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
-libcore_la_LIBADD = $(LIBEVENT_LIBS)
+libcore_la_LIBADD = libproto.la $(LIBEVENT_LIBS)

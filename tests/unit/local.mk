@@ -218,3 +218,11 @@ tests_unit_test_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_journal_LDADD = libdaemon.la $(CMOCKA_LIBS)
 tests_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg
 endif
+
+if CMOCKA
+check_PROGRAMS += tests/unit/test-bucket
+TESTS += tests/unit/test-bucket
+tests_unit_test_bucket_SOURCES = tests/unit/test-bucket.c
+tests_unit_test_bucket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_bucket_LDADD = libcore.la $(CMOCKA_LIBS)
+endif

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns who gets tokens from a bucket, and when.  Knows nothing of names, keys, sessions or clocks, nor whether its
+ * first word lies in memory that clients can write: it reads each word once per decision and changes it by
+ * compare-and-swap only.
+ */
+
+#include "daemon/core/bucket.h"
+
+typedef unsigned __int128 wide;
+
+static uint64_t saturate(wide ticks) {
+	return ticks > GCRA_TICKS_MAX ? GCRA_TICKS_MAX : (uint64_t)ticks;
+}
+
+static uint64_t read_word(const struct bucket *bucket, unsigned i) {
+	return atomic_load_explicit(&bucket->words[i], memory_order_acquire);
+}
+
+static bool swap_word(struct bucket *bucket, unsigned i, uint64_t before, uint64_t after) {
+	return atomic_compare_exchange_strong_explicit(&bucket->words[i], &before, after, memory_order_acq_rel,
+						       memory_order_acquire);
+}
+
+static bool has_line(const struct bucket *bucket) {
+	return bucket->line && bucket->line->length > 0;
+}
+
+/* The line, or what it stands on, has changed. */
+static void forget_outlook(struct bucket *bucket) {
+	if (bucket->line)
+		bucket->line->end_is_known = false;
+}
+
+/* What the line has put into the word, in ticks. */
+static uint64_t queued_ticks(const struct bucket *bucket, const struct bucket_rules *rules) {
+	if (rules->n != 1 || !has_line(bucket))
+		return 0;
+	return saturate((wide)bucket->line->cost * rules->rule[0].interval);
+}
+
+/* The word as it would be if nobody were in line. */
+static uint64_t without_line(uint64_t word, uint64_t queued) {
+	return word > queued ? word - queued : 0;
+}
+
+static uint64_t hold_ticks(const struct bucket *bucket) {
+	uint64_t ticks = 0;
+
+	if (bucket->hold_until_ns > 0 && gcra_ticks(bucket->hold_until_ns, &ticks) != 0)
+		ticks = GCRA_TICKS_MAX;
+	return ticks;
+}
+
+void bucket_init(struct bucket *bucket, const struct bucket_rules *rules, _Atomic uint64_t *words) {
+	*bucket = (struct bucket){ .words = words };
+	for (unsigned i = 0; i < rules->n; i++)
+		atomic_init(&words[i], 0);
+}
+
+void bucket_deinit(struct bucket *bucket) {
+	free(bucket->line);
+	bucket->line = NULL;
+}
+
+/* ---- decisions ---- */
+
+/* What is said beside yes and no, for a bucket whose words are `words`. */
+static void describe(const struct bucket *bucket, const struct bucket_rules *rules, const uint64_t *words, uint64_t now,
+		     struct grant *grant) {
+	grant->remaining = UINT64_MAX;
+	grant->limit = UINT64_MAX;
+	grant->reset_after_ns = 0;
+	for (unsigned i = 0; i < rules->n; i++) {
+		const struct gcra_rule *rule = &rules->rule[i];
+		uint64_t available = gcra_available(rule, words[i], now, hold_ticks(bucket), UINT64_MAX);
+		int64_t reset = words[i] > now ? gcra_nsec(words[i] - now) : 0;
+
+		grant->remaining = MIN(grant->remaining, has_line(bucket) ? 0 : available);
+		grant->limit = MIN(grant->limit, rule->burst);
+		grant->reset_after_ns = MAX(grant->reset_after_ns, reset);
+	}
+}
+
+static int64_t expected_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+			       unsigned *ret_last);
+
+/* Evaluate all rules; `after` are the words if it is allowed.  Nothing is changed. */
+static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+		    uint64_t *before, uint64_t *after, struct grant *ret) {
+	struct grant grant = { .allowed = true, .now_ns = now_ns };
+	uint64_t now;
+
+	if (gcra_ticks(now_ns, &now) != 0)
+		return BUCKET_E_RANGE;
+	for (unsigned i = 0; i < rules->n; i++) {
+		struct gcra_decision decision;
+		int r;
+
+		before[i] = read_word(bucket, i);
+		r = gcra_decide(&rules->rule[i], before[i], now, hold_ticks(bucket), cost, &decision);
+		if (r != 0)
+			return r == GCRA_E_COST ? BUCKET_E_COST : BUCKET_E_RANGE;
+		after[i] = decision.tat;
+		grant.allowed = grant.allowed && decision.allowed;
+		if (decision.retry_after_ns > grant.retry_after_ns) {
+			grant.retry_after_ns = decision.retry_after_ns;
+			grant.denied_by = i;
+		}
+	}
+	if (has_line(bucket)) {
+		/* Behind everybody who waits: no earlier than the last of them. */
+		grant.allowed = false;
+		grant.retry_after_ns = expected_at_end(bucket, rules, now_ns, MAX(cost, 1), &grant.denied_by) - now_ns;
+	}
+	describe(bucket, rules, grant.allowed ? after : before, now, &grant);
+	*ret = grant;
+	return 0;
+}
+
+/* Store what was evaluated.  Return: false: somebody else was faster, in shared memory. */
+static bool commit(struct bucket *bucket, const struct bucket_rules *rules, const uint64_t *before,
+		   const uint64_t *after) {
+	/* Only the first word can be shared, and only where it is the only one. */
+	if (rules->n == 1)
+		return before[0] == after[0] || swap_word(bucket, 0, before[0], after[0]);
+	for (unsigned i = 0; i < rules->n; i++)
+		atomic_store_explicit(&bucket->words[i], after[i], memory_order_release);
+	return true;
+}
+
+int bucket_try(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+	       struct grant *ret) {
+	uint64_t before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX];
+	int r;
+
+	do {
+		r = evaluate(bucket, rules, now_ns, cost, before, after, ret);
+		if (r != 0)
+			return r;
+	} while (ret->allowed && !commit(bucket, rules, before, after));
+	return 0;
+}
+
+int bucket_peek(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+		struct grant *ret) {
+	uint64_t before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX], now;
+	int r;
+
+	r = evaluate(bucket, rules, now_ns, cost, before, after, ret);
+	if (r != 0)
+		return r;
+	/* What is there, not what would be left. */
+	(void)gcra_ticks(now_ns, &now);
+	describe(bucket, rules, before, now, ret);
+	return 0;
+}
+
+int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+		      uint64_t *ret_taken, struct grant *ret) {
+	uint64_t before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX], now, available;
+	int r;
+
+	if (gcra_ticks(now_ns, &now) != 0)
+		return BUCKET_E_RANGE;
+	do {
+		available = has_line(bucket) ? 0 : cost;
+		for (unsigned i = 0; i < rules->n; i++)
+			available = gcra_available(&rules->rule[i], read_word(bucket, i), now, hold_ticks(bucket),
+						   available);
+		r = evaluate(bucket, rules, now_ns, available, before, after, ret);
+		if (r != 0)
+			return r;
+		/* In shared memory it may have become less meanwhile: look again. */
+	} while (available > 0 && (!ret->allowed || !commit(bucket, rules, before, after)));
+	*ret_taken = available;
+	return 0;
+}
+
+/* ---- the line ---- */
+
+/*
+ * A walk along the line.  A grant lifts the words to its own time (a bucket cannot be more than full), as bucket_grant() does, and
+ * comes at a whole nanosecond, as all answers do.
+ */
+static void walk_begin(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
+		       struct outlook *walk) {
+	uint64_t now = GCRA_TICKS_MAX;
+
+	(void)gcra_ticks(now_ns, &now);
+	*walk = (struct outlook){ .time = MAX(now, hold_ticks(bucket)) };
+	for (unsigned i = 0; i < rules->n; i++)
+		walk->words[i] = read_word(bucket, i);
+	walk->words[0] = without_line(walk->words[0], queued_ticks(bucket, rules));
+}
+
+/* Grant `cost` in thought. */
+static void walk_grant(const struct bucket_rules *rules, uint64_t cost, struct outlook *walk) {
+	for (unsigned i = 0; i < rules->n; i++) {
+		const struct gcra_rule *rule = &rules->rule[i];
+		uint64_t after = saturate((wide)walk->words[i] + (wide)cost * rule->interval);
+
+		if (after > rule->tolerance && after - rule->tolerance > walk->time) {
+			walk->time = after - rule->tolerance;
+			walk->last = i;
+		}
+	}
+	walk->time = saturate((wide)gcra_nsec(walk->time) * GCRA_TICKS_PER_NSEC);
+	for (unsigned i = 0; i < rules->n; i++)
+		walk->words[i] = saturate((wide)MAX(walk->words[i], walk->time) + (wide)cost * rules->rule[i].interval);
+}
+
+/* Valid as long as nobody in line is due, for then it does not depend on the present time. */
+static const struct outlook *outlook_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
+	struct line *line = bucket->line;
+	const struct waiter *waiter;
+
+	if (!line->end_is_known) {
+		walk_begin(bucket, rules, now_ns, &line->end);
+		TAILQ_FOREACH(waiter, &line->waiters, link)
+		walk_grant(rules, waiter->cost, &line->end);
+		line->end_is_known = true;
+	}
+	return &line->end;
+}
+
+static int64_t expected_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+			       unsigned *ret_last) {
+	struct outlook walk = *outlook_at_end(bucket, rules, now_ns);
+
+	walk_grant(rules, cost, &walk);
+	*ret_last = walk.last;
+	return gcra_nsec(walk.time);
+}
+
+int64_t bucket_expected(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
+			const struct waiter *waiter, size_t *ret_position) {
+	const struct waiter *before;
+	size_t position = 0;
+	struct outlook walk;
+
+	walk_begin(bucket, rules, now_ns, &walk);
+	TAILQ_FOREACH(before, &bucket->line->waiters, link) {
+		walk_grant(rules, before->cost, &walk);
+		if (before == waiter)
+			break;
+		position++;
+	}
+	*ret_position = position;
+	return gcra_nsec(walk.time);
+}
+
+/* Change the first word by what the line has in it. */
+static void account(struct bucket *bucket, const struct bucket_rules *rules, int64_t direction, uint64_t cost) {
+	uint64_t before, after, ticks;
+
+	if (rules->n != 1)
+		return;
+	ticks = saturate((wide)cost * rules->rule[0].interval);
+	do {
+		before = read_word(bucket, 0);
+		after = direction > 0 ? saturate((wide)before + ticks) : without_line(before, ticks);
+	} while (!swap_word(bucket, 0, before, after));
+}
+
+/* Nothing in the word may be older than `ticks`: what is before it has filled the bucket, and a bucket is full only once. */
+static void lift(struct bucket *bucket, const struct bucket_rules *rules, uint64_t ticks) {
+	uint64_t queued = queued_ticks(bucket, rules), before, after;
+
+	if (rules->n != 1)
+		return;
+	do {
+		before = read_word(bucket, 0);
+		if (without_line(before, queued) >= ticks)
+			return;
+		after = saturate((wide)ticks + queued);
+	} while (!swap_word(bucket, 0, before, after));
+}
+
+static void unlink_waiter(struct bucket *bucket, struct waiter *waiter) {
+	TAILQ_REMOVE(&bucket->line->waiters, waiter, link);
+	bucket->line->cost -= waiter->cost;
+	bucket->line->length--;
+	forget_outlook(bucket);
+}
+
+static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
+	uint64_t now = 0;
+
+	if (!bucket->line) {
+		bucket->line = malloc(sizeof(*bucket->line));
+		if (!bucket->line)
+			return -ENOMEM;
+		*bucket->line = (struct line){ 0 };
+		TAILQ_INIT(&bucket->line->waiters);
+	}
+	(void)gcra_ticks(now_ns, &now);
+	(void)outlook_at_end(bucket, rules, now_ns);
+	walk_grant(rules, waiter->cost, &bucket->line->end);
+	lift(bucket, rules, MAX(now, hold_ticks(bucket)));
+	account(bucket, rules, +1, waiter->cost);
+	TAILQ_INSERT_TAIL(&bucket->line->waiters, waiter, link);
+	bucket->line->cost += waiter->cost;
+	bucket->line->length++;
+	return 0;
+}
+
+int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter,
+		struct grant *ret) {
+	struct grant grant;
+	int r;
+
+	r = bucket_try(bucket, rules, now_ns, waiter->cost, &grant);
+	if (r != 0)
+		return r;
+	if (!grant.allowed && grant.retry_after_ns > waiter->latest_ns - now_ns) {
+		*ret = grant;
+		return BUCKET_E_DENIED;
+	}
+	if (!grant.allowed) {
+		r = join(bucket, rules, now_ns, waiter);
+		if (r < 0)
+			return r;
+	}
+	*ret = grant;
+	return grant.allowed ? 0 : BUCKET_E_QUEUED;
+}
+
+void bucket_leave(struct bucket *bucket, const struct bucket_rules *rules, struct waiter *waiter) {
+	unlink_waiter(bucket, waiter);
+	account(bucket, rules, -1, waiter->cost);
+}
+
+int64_t bucket_next(const struct bucket *bucket, const struct bucket_rules *rules) {
+	struct outlook walk;
+
+	if (!has_line(bucket))
+		return INT64_MAX;
+	walk_begin(bucket, rules, 0, &walk);
+	walk_grant(rules, TAILQ_FIRST(&bucket->line->waiters)->cost, &walk);
+	return gcra_nsec(walk.time);
+}
+
+struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
+			    struct grant *ret) {
+	uint64_t words[BUCKET_RULES_MAX], now;
+	struct waiter *waiter;
+
+	if (bucket_next(bucket, rules) > now_ns || gcra_ticks(now_ns, &now) != 0)
+		return NULL;
+	waiter = TAILQ_FIRST(&bucket->line->waiters);
+	lift(bucket, rules, now);
+	unlink_waiter(bucket, waiter);
+	for (unsigned i = 0; i < rules->n; i++) {
+		words[i] = read_word(bucket, i);
+		if (rules->n == 1)
+			continue; /* paid when he joined */
+		words[i] = saturate((wide)MAX(words[i], now) + (wide)waiter->cost * rules->rule[i].interval);
+		atomic_store_explicit(&bucket->words[i], words[i], memory_order_release);
+	}
+	*ret = (struct grant){ .allowed = true, .now_ns = now_ns };
+	describe(bucket, rules, words, now, ret);
+	return waiter;
+}
+
+void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter_list *list) {
+	struct waiter *waiter, *next;
+	struct outlook walk;
+
+	if (!has_line(bucket))
+		return;
+	walk_begin(bucket, rules, now_ns, &walk);
+	for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
+		struct outlook before = walk;
+
+		next = TAILQ_NEXT(waiter, link);
+		walk_grant(rules, waiter->cost, &walk);
+		if (gcra_nsec(walk.time) <= waiter->latest_ns)
+			continue;
+		walk = before; /* those behind him move up */
+		bucket_leave(bucket, rules, waiter);
+		TAILQ_INSERT_TAIL(list, waiter, link);
+	}
+}
+
+/* ---- changes ---- */
+
+void bucket_refund(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost) {
+	uint64_t queued = queued_ticks(bucket, rules), before, after, now;
+
+	forget_outlook(bucket);
+	if (gcra_ticks(now_ns, &now) != 0)
+		return;
+	for (unsigned i = 0; i < rules->n; i++)
+		do {
+			before = read_word(bucket, i);
+			after = gcra_refund(&rules->rule[i], without_line(before, queued), now, cost);
+			after = saturate((wide)after + queued);
+		} while (!swap_word(bucket, i, before, after));
+}
+
+int bucket_charge(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost) {
+	uint64_t queued = queued_ticks(bucket, rules), before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX], now;
+
+	forget_outlook(bucket);
+	if (gcra_ticks(now_ns, &now) != 0)
+		return BUCKET_E_RANGE;
+	do {
+		for (unsigned i = 0; i < rules->n; i++) {
+			int r;
+
+			before[i] = read_word(bucket, i);
+			r = gcra_charge(&rules->rule[i], without_line(before[i], queued), now, cost, rules->max_debt,
+					&after[i]);
+			if (r != 0 || after[i] > GCRA_TICKS_MAX - queued)
+				return r == GCRA_E_COST ? BUCKET_E_COST : BUCKET_E_RANGE;
+			after[i] += queued;
+		}
+	} while (!commit(bucket, rules, before, after));
+	return 0;
+}
+
+void bucket_hold(struct bucket *bucket, const struct bucket_rules *rules, int64_t until_ns) {
+	bucket->hold_until_ns = MAX(bucket->hold_until_ns, until_ns);
+	forget_outlook(bucket);
+	if (has_line(bucket))
+		lift(bucket, rules, hold_ticks(bucket));
+}
+
+void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
+	uint64_t now = 0;
+
+	(void)gcra_ticks(now_ns, &now);
+	bucket->hold_until_ns = 0;
+	forget_outlook(bucket);
+	for (unsigned i = 0; i < rules->n; i++)
+		atomic_store_explicit(&bucket->words[i], saturate((wide)now + queued_ticks(bucket, rules)),
+				      memory_order_release);
+}
+
+/* The words under the new rules, without what the line has in them. */
+static int convert_words(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+			 uint64_t now, uint64_t *ret) {
+	uint64_t queued = queued_ticks(bucket, from);
+
+	for (unsigned i = 0; i < to->n; i++) {
+		if (i >= from->n)
+			ret[i] = now;
+		else if (gcra_convert(&from->rule[i], &to->rule[i], without_line(read_word(bucket, i), queued), now,
+				      &ret[i]) != 0)
+			return BUCKET_E_RANGE;
+	}
+	return 0;
+}
+
+static bool fits(const struct bucket_rules *rules, uint64_t cost) {
+	for (unsigned i = 0; i < rules->n; i++)
+		if (cost > rules->rule[i].burst)
+			return false;
+	return true;
+}
+
+int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+		   _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
+	uint64_t converted[BUCKET_RULES_MAX], now;
+	struct waiter *waiter, *next;
+
+	if (gcra_ticks(now_ns, &now) != 0 || convert_words(bucket, from, to, now, converted) != 0)
+		return BUCKET_E_RANGE;
+	if (has_line(bucket))
+		for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
+			next = TAILQ_NEXT(waiter, link);
+			if (fits(to, waiter->cost))
+				continue;
+			unlink_waiter(bucket, waiter);
+			TAILQ_INSERT_TAIL(list, waiter, link);
+		}
+	bucket->words = words;
+	forget_outlook(bucket);
+	for (unsigned i = 0; i < to->n; i++)
+		atomic_store_explicit(&words[i], saturate((wide)converted[i] + queued_ticks(bucket, to)),
+				      memory_order_release);
+	return 0;
+}
+
+bool bucket_is_idle(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
+	uint64_t now;
+
+	if (gcra_ticks(now_ns, &now) != 0 || has_line(bucket) || bucket->hold_until_ns > now_ns)
+		return false;
+	for (unsigned i = 0; i < rules->n; i++)
+		if (read_word(bucket, i) > now)
+			return false;
+	return true;
+}
