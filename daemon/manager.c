@@ -39,19 +39,18 @@ static bool manager_flush(void *userdata) {
 	return more;
 }
 
-static bool is_idle(const struct manager *manager) {
-	return manager->sessions.n == 0 && scheduler_idle(manager->scheduler);
-}
-
 /* When there will have been nothing to do for long enough. */
 static int64_t next_idle(struct manager *manager) {
-	if (manager->exit_idle_ns == 0 || !is_idle(manager)) {
+	int64_t idle_at = manager->exit_idle_ns > 0 && manager->sessions.n == 0 ? scheduler_idle_at(manager->scheduler)
+										: INT64_MAX;
+
+	if (idle_at == INT64_MAX) {
 		manager->idle_since_ns = 0;
 		return INT64_MAX;
 	}
 	if (manager->idle_since_ns == 0)
 		manager->idle_since_ns = loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME];
-	return manager->idle_since_ns + manager->exit_idle_ns;
+	return MAX(manager->idle_since_ns, idle_at) + manager->exit_idle_ns;
 }
 
 static int64_t manager_next(void *userdata) {

@@ -26,6 +26,7 @@
 #define LIST_PAGE_MAX 500 /* entries in one page of a list */
 #define SCAN_PAGE_MAX 2048 /* timers looked at for one page, whether they belong to it or not */
 #define LOG_PAGE_MAX 32768 /* bytes of output in one page */
+#define LIMITER_KEY_MAX 255 /* bytes of a key */
 #define ID_MAX (UINT64_C(1) << 53) /* ids stay exact in a double, for JSON */
 
 /* Times: far enough from INT64_MAX that a clock plus a delay cannot wrap. */

@@ -127,6 +127,7 @@ void attachment_fill_event(const struct attachment *attachment, struct event *re
 	case EVENT_TYPE_EXITED:
 		ret->run = attachment->run.run > 0 ? &attachment->run : NULL;
 		break;
+	case EVENT_TYPE_GRANTED:
 	case EVENT_TYPE_MAX:
 		break;
 	}

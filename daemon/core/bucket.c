@@ -460,6 +460,13 @@ static bool fits(const struct bucket_rules *rules, uint64_t cost) {
 	return true;
 }
 
+bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+			int64_t now_ns) {
+	uint64_t converted[BUCKET_RULES_MAX], now;
+
+	return gcra_ticks(now_ns, &now) == 0 && convert_words(bucket, from, to, now, converted) == 0;
+}
+
 int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		   _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
 	uint64_t converted[BUCKET_RULES_MAX], now;
@@ -483,13 +490,12 @@ int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const
 	return 0;
 }
 
-bool bucket_is_idle(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
-	uint64_t now;
+int64_t bucket_full_at(const struct bucket *bucket, const struct bucket_rules *rules) {
+	int64_t full_at = bucket->hold_until_ns;
 
-	if (gcra_ticks(now_ns, &now) != 0 || has_line(bucket) || bucket->hold_until_ns > now_ns)
-		return false;
+	if (has_line(bucket))
+		return INT64_MAX;
 	for (unsigned i = 0; i < rules->n; i++)
-		if (read_word(bucket, i) > now)
-			return false;
-	return true;
+		full_at = MAX(full_at, gcra_nsec(read_word(bucket, i)));
+	return full_at;
 }

@@ -129,6 +129,10 @@ void bucket_hold(struct bucket *bucket, const struct bucket_rules *rules, int64_
 /* Full again, no hold; those in line stay there and are granted from it. */
 void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns);
 
+/* Would bucket_convert() succeed? */
+bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+			int64_t now_ns);
+
 /*
  * The rules change; tokens are kept as far as they fit, rules that are new begin full.  `words` is borrowed from now on in place of
  * the present ones (it may be the same) and has room for to->n.  Those in line whose cost fits no more are appended to `list`.
@@ -137,5 +141,5 @@ void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64
 int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		   _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list);
 
-/* Can it be forgotten?  It is full, not held, and nobody is in line: a new one would be the same. */
-bool bucket_is_idle(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns);
+/* From when on it can be forgotten: full and not held, a new one would be the same.  INT64_MAX: somebody is in line. */
+int64_t bucket_full_at(const struct bucket *bucket, const struct bucket_rules *rules);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * A limiter: a name under which processes share a rate or a number of permits, and the buckets that it has, one or one per
- * key.  What a bucket grants, and to whom, is core/bucket.h's and core/permits.h's business; who waits or holds
- * is a claim (core/claim.h).
+ * A limiter: a name under which processes share a rate or a number of permits, and its cells, one or one per key.  What
+ * a cell grants is the business of core/bucket.h and core/permits.h; who waits for it or holds it is a claim (core/claim.h).
+ *
+ * Everything counts from scheduler_now(): refresh it before a verb.
  */
 
 #include "daemon/core/bucket.h"
@@ -18,32 +19,36 @@ enum limiter_kind {
 	LIMITER_KIND_CONCURRENCY,
 };
 
-/* A definition whose ranges have been checked. */
+/* A rule as it was written. */
+struct limiter_rate {
+	uint64_t tokens;
+	int64_t period_ns;
+	uint64_t burst;
+};
+
+/* A definition.  limiter_spec_check() has seen it. */
 struct limiter_spec {
 	const char *name;
 	enum limiter_kind kind;
-	struct bucket_rules rules; /* RATE; none: unlimited */
+	struct limiter_rate rates[BUCKET_RULES_MAX]; /* RATE */
+	unsigned n_rates; /* 0: unlimited */
+	struct bucket_rules rules; /* the same as they are obeyed: filled in by limiter_spec_check() */
 	uint64_t concurrency; /* CONCURRENCY: how many permits there are */
-	bool keyed; /* one bucket per key */
-	size_t max_keys; /* keyed: buckets that are in use at the same time */
-	bool deny_when_full; /* keyed: a key beyond max_keys is denied; else all such keys share one bucket */
-	size_t max_waiters; /* in one line */
-};
-
-enum limiter_mode {
-	LIMITER_MODE_CREATE, /* one that exists must be defined alike */
-	LIMITER_MODE_UPDATE, /* one that exists is changed: tokens are kept, who waits is moved */
+	bool keyed; /* one cell per key */
+	uint64_t max_keys; /* keyed: cells in use at the same time */
+	bool deny_when_full; /* keyed: a key beyond max_keys is denied; else all such keys share one cell */
+	uint64_t max_waiters; /* in one line */
 };
 
 enum {
-	LIMITER_E_EXISTS = 1, /* another definition, or a shared limiter, has the name */
+	LIMITER_E_EXISTS = 1, /* another definition has the name */
+	LIMITER_E_KIND, /* an update cannot change it, nor whether there are keys; or the verb is for the other kind */
 	LIMITER_E_KEY, /* a key where there are none, or none where there are */
 	LIMITER_E_COST, /* above the burst or the number of permits; or the debt would grow too large */
-	LIMITER_E_RANGE,
+	LIMITER_E_RANGE, /* a time or a debt beyond what can be counted */
 	LIMITER_E_DENIED, /* wait: not within max_wait; nothing has changed */
 	LIMITER_E_QUEUED, /* wait: the claim is in line */
 	LIMITER_E_CROWDED, /* wait: the line has max_waiters already */
-	LIMITER_E_KIND, /* this verb is for the other kind */
 	LIMITER_E_HANDLE_EXISTS,
 };
 
@@ -54,25 +59,56 @@ struct limiter_key {
 };
 
 /*
- * Make or change the limiter of that name.  `tenant` NULL: a shared one.
- * Return: 0, LIMITER_E_EXISTS (*ret is the one that exists), LIMITER_E_KIND (an update cannot change the kind, or whether there are
- * keys), LIMITER_E_RANGE, -ENOMEM.
+ * Check the rates, give those a burst that have none (gcra_default_burst()), and make `rules` of them.
+ * Return: 0; GCRA_E_*, and in *ret_rule which of the rates it is.
  */
-int limiter_set(struct scheduler *scheduler, struct tenant *tenant, const struct limiter_spec *spec,
-		enum limiter_mode mode, struct limiter **ret, bool *ret_created);
+int limiter_spec_check(struct limiter_spec *spec, unsigned *ret_rule);
 
-/* The limiter that `name` means to this tenant: a shared one first.  NULL: none. */
-struct limiter *limiter_find(struct scheduler *scheduler, struct tenant *tenant, const char *name);
+enum limiter_mode {
+	LIMITER_MODE_CREATE, /* one that exists must be defined alike */
+	LIMITER_MODE_UPDATE, /* one that exists is changed: tokens are kept, the line is moved; none is made */
+	LIMITER_MODE_PUT, /* changed if it exists, else made */
+};
 
-/* The first limiter with an id above `after` that is shared or this tenant's; NULL: no more. */
-struct limiter *limiter_next(struct scheduler *scheduler, struct tenant *tenant, uint64_t after);
+enum limiter_change {
+	LIMITER_CHANGE_NONE,
+	LIMITER_CHANGE_CREATED,
+	LIMITER_CHANGE_UPDATED,
+};
+
+/*
+ * Make or change the tenant's limiter of that name.
+ * Return: 0, LIMITER_E_EXISTS (*ret is the one that exists), LIMITER_E_KIND, LIMITER_E_RANGE, -ENOENT (UPDATE: there is none),
+ * -ENOMEM, −errno of getrandom(2).
+ */
+int limiter_set(struct tenant *tenant, const struct limiter_spec *spec, enum limiter_mode mode, struct limiter **ret,
+		enum limiter_change *ret_change);
+
+/* NULL: none. */
+struct limiter *limiter_find(struct tenant *tenant, const char *name);
+
+/* The tenant's first limiter with an id above `after`; NULL: no more. */
+struct limiter *limiter_next(struct tenant *tenant, uint64_t after);
 
 /* Forget it: who waits is told, permits that are out count for nothing. */
 void limiter_remove(struct limiter *limiter);
 
+uint64_t limiter_id(const struct limiter *limiter);
+/* As it was given; borrowed. */
+const struct limiter_spec *limiter_spec(const struct limiter *limiter);
+
+/* What it has done, and what it has now. */
+struct limiter_info {
+	uint64_t allowed, denied; /* tokens, requests */
+	uint64_t keys; /* cells in use */
+	uint64_t waiting, held; /* claims */
+	int64_t created_realtime_ns;
+};
+void limiter_describe(const struct limiter *limiter, struct limiter_info *ret);
+
 /*
- * The verbs.  All give due grants to those who wait first.  `ret` is filled in where the result is 0.
- * Return: 0 (see ret->allowed), LIMITER_E_KEY, _COST, _RANGE, _KIND (take_up_to, refund, charge of permits), -ENOMEM.
+ * The verbs.  All hand out first what is due to those in line.  `ret` is filled in where the result is 0.
+ * Return: 0 (see ret->allowed), LIMITER_E_KEY, _COST, _RANGE, _KIND (what permits have not), -ENOMEM.
  */
 int limiter_try(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
 int limiter_peek(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
@@ -81,9 +117,10 @@ int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t
 int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
 int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
 int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t duration_ns, struct grant *ret);
+/* Full again, without a hold.  Permits that are out stay out. */
 int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant *ret);
 
-/* One of several that are taken together. */
+/* One of several from which is taken together. */
 struct limiter_item {
 	struct limiter *limiter;
 	struct limiter_key key;
@@ -91,14 +128,19 @@ struct limiter_item {
 	struct grant grant; /* out */
 };
 
-/* Take from all of them or from none; does not wait.  *ret_denied: index of the one that denies longest, or n.
- * Return: as limiter_try(); *ret_denied then is the one concerned. */
-int limiter_try_all(struct limiter_item *items, size_t n, size_t *ret_denied);
+/*
+ * Take from all of them or from none; does not wait.  Rates only, and no cell twice.  *ret_item: the one that denies longest, or the
+ * one that the error is about.  Return: 0: see *ret_allowed; as limiter_try().
+ */
+int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, size_t *ret_item);
 
 /*
- * Take, or join the line for at most `max_wait_ns` (-1: for ever).  `owner` gets a claim under `handle` where the result is
+ * Take, or join the line for at most `max_wait_ns` (−1: for ever).  `owner` gets a claim under `handle` where the result is
  * LIMITER_E_QUEUED, and for permits also where it is 0; its event GRANTED tells of the grant, or why there will be none.
- * Return: 0, LIMITER_E_QUEUED, LIMITER_E_DENIED, _KEY, _COST, _RANGE, _CROWDED, _HANDLE_EXISTS, -ENOMEM.
+ * Return: 0, LIMITER_E_QUEUED, _DENIED, _KEY, _COST, _RANGE, _CROWDED, _HANDLE_EXISTS, -ENOMEM.
  */
 int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
 		 int64_t max_wait_ns, struct claim **ret_claim, struct grant *ret);
+
+/* The limiter's first claim with an id above `after`, who waits and who holds; NULL: no more. */
+struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after);

@@ -5,10 +5,13 @@ noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
 	daemon/core/attachment.c daemon/core/attachment.h \
 	daemon/core/bucket.c daemon/core/bucket.h \
+	daemon/core/cell.c \
+	daemon/core/claim.c daemon/core/claim.h \
 	daemon/core/clock.c daemon/core/clock.h \
 	daemon/core/command.c daemon/core/command.h \
 	daemon/core/job.c daemon/core/job.h \
 	daemon/core/keys.c daemon/core/keys.h \
+	daemon/core/limiter.c daemon/core/limiter.h daemon/core/limiter-private.h \
 	daemon/core/loop.c daemon/core/loop.h \
 	daemon/core/map.c daemon/core/map.h \
 	daemon/core/output.c daemon/core/output.h \

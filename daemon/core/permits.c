@@ -68,7 +68,3 @@ size_t permits_position(const struct permits *permits, const struct permit_waite
 	}
 	return position;
 }
-
-bool permits_are_idle(const struct permits *permits, int64_t now_ns) {
-	return permits->out == 0 && permits->n_waiters == 0 && permits->hold_until_ns <= now_ns;
-}

@@ -51,6 +51,3 @@ struct permit_waiter *permits_grant(struct permits *permits, int64_t now_ns);
 
 /* Where `waiter` stands; 0: he is the first. */
 size_t permits_position(const struct permits *permits, const struct permit_waiter *waiter);
-
-/* Nobody has any, nobody waits, nothing is held: a new one would be the same. */
-bool permits_are_idle(const struct permits *permits, int64_t now_ns);

@@ -18,6 +18,8 @@ struct scheduler {
 	struct tenant_list due; /* tenants with something to dispatch; each is referenced */
 	struct tenant_list round; /* those being dispatched in this turn */
 	struct finished_list finished; /* of all tenants; the one that ended first comes first */
+	struct queue cells; /* of limiters with somebody in line, by cell::place */
+	struct queue patience; /* claims that wait for permits and not for ever, by claim::place */
 	struct job_board *board; /* NULL: no commands */
 	uint64_t next_id;
 	uint64_t next_seq; /* of the order of arming */

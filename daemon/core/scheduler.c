@@ -10,6 +10,7 @@
 
 #include <assert.h>
 
+#include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
 #include "proto/limits.h"
@@ -48,6 +49,8 @@ struct scheduler *scheduler_free(struct scheduler *scheduler) {
 		tenant_free(tenant);
 	for (unsigned clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		queue_deinit(&scheduler->clocks[clock]);
+	queue_deinit(&scheduler->cells);
+	queue_deinit(&scheduler->patience);
 	pool_deinit(&scheduler->timers);
 	map_memory_deinit(&scheduler->maps);
 	if (scheduler->board)
@@ -119,9 +122,22 @@ static struct tenant *scheduler_due(const struct scheduler *scheduler, enum time
 	return container_of(own - clock, struct tenant, clocks[0]);
 }
 
+/* Hand out what limiters have for those in line, and send those away who have waited long enough. */
+static void scheduler_grant(struct scheduler *scheduler) {
+	int64_t boottime = scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
+	const struct queue_entry *first;
+
+	while ((first = queue_first(&scheduler->cells)) && first->deadline <= boottime)
+		cell_settle(container_of(first->place, struct cell, place));
+	while ((first = queue_first(&scheduler->patience)) && first->deadline <= boottime)
+		claim_expire(container_of(first->place, struct claim, place));
+}
+
 bool scheduler_dispatch(struct scheduler *scheduler) {
 	const struct instant now = scheduler->now;
 	struct tenant *tenant;
+
+	scheduler_grant(scheduler);
 
 	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		while ((tenant = scheduler_due(scheduler, clock))) {
@@ -144,20 +160,34 @@ bool scheduler_dispatch(struct scheduler *scheduler) {
 	return !TAILQ_EMPTY(&scheduler->due);
 }
 
+static int64_t next_of(const struct queue *queue) {
+	const struct queue_entry *first = queue_first(queue);
+
+	return first ? first->deadline : INT64_MAX;
+}
+
 int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock) {
-	const struct queue_entry *first = queue_first(&scheduler->clocks[clock]);
-	int64_t next = first ? first->deadline : INT64_MAX;
+	int64_t next = next_of(&scheduler->clocks[clock]);
 
 	if (clock != TIMER_CLOCK_BOOTTIME)
 		return next;
 	if (!TAILQ_EMPTY(&scheduler->due))
 		return scheduler->now.ns[clock];
 	next = MIN(next, scheduler_next_expiry(scheduler));
+	next = MIN(next, next_of(&scheduler->cells));
+	next = MIN(next, next_of(&scheduler->patience));
 	return scheduler->board ? MIN(next, job_board_next(scheduler->board)) : next;
 }
 
-bool scheduler_idle(const struct scheduler *scheduler) {
-	return scheduler->n_timers == 0 && scheduler->n_finished == 0;
+int64_t scheduler_idle_at(const struct scheduler *scheduler) {
+	int64_t idle_at = scheduler->n_timers == 0 && scheduler->n_finished == 0 ? 0 : INT64_MAX;
+
+	for (struct tenant *tenant = map_find_from(&scheduler->tenants, 0); tenant && idle_at < INT64_MAX;
+	     tenant = map_find_from(&scheduler->tenants, (uint64_t)tenant->uid + 1))
+		for (struct limiter *limiter = limiter_next(tenant, 0); limiter;
+		     limiter = limiter_next(tenant, limiter_id(limiter)))
+			idle_at = MAX(idle_at, limiter_idle_at(limiter));
+	return idle_at;
 }
 
 void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret) {

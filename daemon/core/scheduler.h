@@ -46,8 +46,11 @@ bool scheduler_dispatch(struct scheduler *scheduler);
  * and what is posted is due now. */
 int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock);
 
-/* Would nothing be forgotten if the daemon left now: no timer, no running job, no kept result? */
-bool scheduler_idle(const struct scheduler *scheduler);
+/*
+ * From when on, in ns of boottime, nothing would be forgotten if the daemon left: no timer, no running job, no kept result, nobody
+ * who waits for a limiter or holds a permit, no bucket that is not full.  INT64_MAX: it cannot be known; may be in the past.
+ */
+int64_t scheduler_idle_at(const struct scheduler *scheduler);
 
 struct scheduler_stats {
 	size_t timers, tenants, finished, jobs;

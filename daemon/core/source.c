@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "daemon/core/attachment.h"
+#include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
 
@@ -82,6 +83,9 @@ bool owner_reduce(struct owner *owner, size_t n) {
 		case SOURCE_ATTACHMENT:
 			attachment_free(attachment_of(source));
 			break;
+		case SOURCE_CLAIM:
+			claim_disown(claim_of(source));
+			break;
 		}
 	return owner->handles.count > 0;
 }
@@ -114,6 +118,9 @@ bool owner_peek_event(struct owner *owner, struct event *ret) {
 	case SOURCE_ATTACHMENT:
 		attachment_fill_event(attachment_of(source), ret);
 		break;
+	case SOURCE_CLAIM:
+		claim_fill_event(claim_of(source), ret);
+		break;
 	}
 	return true;
 }
@@ -132,6 +139,9 @@ void owner_took_event(struct owner *owner) {
 	case SOURCE_ATTACHMENT:
 		attachment_took_event(attachment_of(source), type);
 		break;
+	case SOURCE_CLAIM:
+		claim_took_event(claim_of(source));
+		break;
 	}
 }
 
@@ -145,6 +155,8 @@ enum cancel_outcome owner_cancel(struct owner *owner, uint64_t handle) {
 		return timer_drop(timer_of(source));
 	case SOURCE_ATTACHMENT:
 		return attachment_cancel(attachment_of(source));
+	case SOURCE_CLAIM:
+		return claim_end(claim_of(source));
 	}
 	return CANCEL_GONE;
 }

@@ -13,12 +13,14 @@
 #include "daemon/core/clock.h"
 #include "daemon/core/map.h"
 
+struct grant; /* core/bucket.h */
 struct tenant; /* a uid's share of the core: core/tenant.h */
 struct source;
 
 enum source_kind {
 	SOURCE_TIMER, /* struct timer */
 	SOURCE_ATTACHMENT, /* struct attachment: follows a timer of the tenant */
+	SOURCE_CLAIM, /* struct claim: waits for a limiter, or holds permits of it */
 };
 
 /* Types of events, in the order in which one source's pending ones are taken. */
@@ -27,6 +29,7 @@ enum event_type {
 	EVENT_TYPE_OUTPUT,
 	EVENT_TYPE_EXITED,
 	EVENT_TYPE_ENDED,
+	EVENT_TYPE_GRANTED,
 	EVENT_TYPE_MAX,
 };
 
@@ -75,7 +78,9 @@ struct event {
 	const struct run_info *run; /* EXITED, ENDED of a job; else NULL */
 	enum source_end end; /* ENDED */
 	uint64_t output_end; /* OUTPUT */
-	bool more; /* FIRED: the source is not over */
+	bool more; /* FIRED, GRANTED: the source is not over */
+	const struct grant *grant; /* GRANTED */
+	int claim_state; /* GRANTED: enum claim_state */
 };
 
 TAILQ_HEAD(pending_list, source);

@@ -19,11 +19,13 @@ struct tenant_clock {
 struct tenant {
 	struct scheduler *scheduler;
 	uid_t uid;
-	size_t refs; /* held by others; the tenant also lives while `ids` is not empty */
+	size_t refs; /* held by others; the tenant also lives while `ids` or `limiters` is not empty */
 	struct tenant_use use;
 	struct owner owner; /* of detached timers */
 	struct map ids; /* of all timers, finished ones included */
 	void *names; /* tsearch(3) tree of timer_name::text */
+	struct map limiters; /* by id */
+	void *limiter_names; /* tsearch(3) tree of limiter::name */
 	struct tenant_clock clocks[TIMER_CLOCK_MAX];
 	enum timer_clock first_clock; /* whose timers are dispatched first in the next turn */
 	struct pending_list soon; /* timers of kind SOON that have not run */

@@ -10,6 +10,7 @@
 #include <search.h>
 #include <string.h>
 
+#include "daemon/core/limiter.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
 #include "proto/limits.h"
@@ -27,6 +28,7 @@ int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid) {
 	tenant->owner.tenant = tenant; /* without a reference: it is part of the tenant */
 	map_init(&tenant->owner.handles, &scheduler->maps);
 	map_init(&tenant->ids, &scheduler->maps);
+	map_init(&tenant->limiters, &scheduler->maps);
 	TAILQ_INIT(&tenant->owner.pending);
 	TAILQ_INIT(&tenant->soon);
 	TAILQ_INIT(&tenant->finished);
@@ -55,11 +57,14 @@ static void name_keep(void *text _unused_) {
 
 struct tenant *tenant_free(struct tenant *tenant) {
 	struct scheduler *scheduler = tenant->scheduler;
+	struct limiter *limiter;
 	struct timer *timer;
 
 	tenant->refs++; /* freeing the last timer must not free the tenant */
 	while ((timer = map_find_from(&tenant->ids, 0)))
 		timer_free(timer);
+	while ((limiter = map_find_from(&tenant->limiters, 0)))
+		limiter_remove(limiter);
 	if (tenant->due)
 		TAILQ_REMOVE(&scheduler->due, tenant, due_link);
 	tdestroy(tenant->names, name_keep);
@@ -80,7 +85,7 @@ struct tenant *tenant_ref(struct tenant *tenant) {
 }
 
 void tenant_settle(struct tenant *tenant) {
-	if (tenant->refs == 0 && tenant->ids.count == 0)
+	if (tenant->refs == 0 && tenant->ids.count == 0 && tenant->limiters.count == 0)
 		tenant_free(tenant);
 }
 

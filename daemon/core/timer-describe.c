@@ -79,6 +79,8 @@ struct timer *timer_of_source(struct source *source) {
 		return timer_of(source);
 	case SOURCE_ATTACHMENT:
 		return attachment_of(source)->timer;
+	case SOURCE_CLAIM:
+		break;
 	}
 	return NULL;
 }

@@ -100,7 +100,8 @@ core_tests = \
 	tests/unit/test-simulation \
 	tests/unit/test-source \
 	tests/unit/test-timer \
-	tests/unit/test-timer-name
+	tests/unit/test-timer-name \
+	tests/unit/test-limiter
 check_PROGRAMS += $(core_tests)
 TESTS += $(core_tests)
 core_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -167,6 +168,10 @@ tests_unit_test_timer_LDADD = $(core_test_LDADD)
 tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/timer-fixture.h $(core_world)
 tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
+
+tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c $(core_world)
+tests_unit_test_limiter_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_limiter_LDADD = $(core_test_LDADD)
 
 # Sessions and requests, on a loop that the test turns.
 daemon_tests = \

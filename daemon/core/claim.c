@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns who waits for a limiter and who holds its permits: from the line to the event that tells of the grant, and how each
+ * ends.  When something is granted is cell.c's business.
+ */
+
+#include "daemon/core/claim.h"
+
+#include <assert.h>
+
+#include "daemon/core/limiter-private.h"
+#include "daemon/core/scheduler-private.h"
+
+static struct scheduler *scheduler_of(const struct claim *claim) {
+	return claim->source.owner->tenant->scheduler;
+}
+
+int claim_new(struct claim **ret, struct cell *cell, struct owner *owner, uint64_t handle, uint64_t cost,
+	      int64_t max_wait_ns) {
+	struct scheduler *scheduler = owner->tenant->scheduler;
+	struct claim *claim = calloc(1, sizeof(*claim));
+	int64_t now_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
+	int r;
+
+	if (!claim)
+		return -ENOMEM;
+	r = queue_reserve(&scheduler->patience);
+	if (r < 0)
+		goto fail;
+	r = source_init(&claim->source, SOURCE_CLAIM, owner, handle, scheduler->next_id);
+	if (r != 0)
+		goto release;
+	r = map_insert(&cell->limiter->claims, claim->source.id, claim);
+	if (r != 0) {
+		source_deinit(&claim->source);
+		goto release;
+	}
+	scheduler->next_id++;
+	claim->cell = cell;
+	claim->cost = claim->waiter.cost = cost;
+	claim->permits = cell_is_permits(cell);
+	if (claim->permits)
+		claim->permit_waiter.cost = cost;
+	claim->since_ns = now_ns;
+	claim->latest_ns = max_wait_ns < 0 || max_wait_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + max_wait_ns;
+	if (!claim->permits)
+		claim->waiter.latest_ns = claim->latest_ns;
+	LIST_INSERT_HEAD(&cell->claims, claim, link);
+	owner->tenant->use.claims++;
+	*ret = claim;
+	return 0;
+
+release:
+	queue_release(&scheduler->patience);
+fail:
+	free(claim);
+	return r;
+}
+
+/* The cell has nothing more to do with it. */
+static void detach(struct claim *claim) {
+	struct limiter *limiter = claim->cell->limiter;
+
+	if (claim->state == CLAIM_WAITING)
+		limiter->waiting--;
+	else if (claim->state == CLAIM_HELD)
+		limiter->held--;
+	LIST_REMOVE(claim, link);
+	(void)map_remove(&limiter->claims, claim->source.id);
+	claim->cell = NULL;
+}
+
+static void stop_patience(struct claim *claim) {
+	if (claim->timed)
+		queue_remove(&scheduler_of(claim)->patience, &claim->place);
+	claim->timed = false;
+}
+
+/* It is in no line any more, and what it held was given back. */
+void claim_free(struct claim *claim) {
+	struct scheduler *scheduler = scheduler_of(claim);
+	struct claim_binding *binding = claim->binding;
+
+	stop_patience(claim);
+	queue_release(&scheduler->patience);
+	if (claim->cell)
+		detach(claim);
+	claim->source.owner->tenant->use.claims--;
+	source_deinit(&claim->source);
+	free(claim);
+	if (binding)
+		binding->unbind(binding);
+}
+
+void claim_wait(struct claim *claim) {
+	struct scheduler *scheduler = scheduler_of(claim);
+
+	claim->state = CLAIM_WAITING;
+	claim->cell->limiter->waiting++;
+	if (!claim->permits || claim->latest_ns == INT64_MAX)
+		return;
+	queue_insert(&scheduler->patience, &claim->place, claim->latest_ns, scheduler->next_seq++);
+	claim->timed = true;
+}
+
+void claim_hold(struct claim *claim) {
+	claim->state = CLAIM_HELD;
+	claim->since_ns = cell_now(claim->cell);
+	claim->cell->limiter->held++;
+}
+
+/* There is nothing but the event to it any more; nobody hears it: not even that. */
+static void conclude(struct claim *claim) {
+	if (source_is_heard(&claim->source))
+		source_raise(&claim->source, EVENT_TYPE_GRANTED);
+	else if (claim->state != CLAIM_HELD)
+		claim_free(claim);
+}
+
+void claim_granted(struct claim *claim, const struct grant *grant) {
+	struct limiter *limiter = claim->cell->limiter;
+
+	stop_patience(claim);
+	claim->grant = *grant;
+	limiter->allowed += claim->cost;
+	if (claim->permits) {
+		limiter->waiting--;
+		claim_hold(claim);
+	}
+	/* Tokens that nobody has heard of yet can be given back, so the claim stays with its cell. */
+	else {
+		limiter->waiting--;
+		claim->state = CLAIM_GRANTED;
+	}
+	conclude(claim);
+}
+
+void claim_failed(struct claim *claim, enum claim_state state) {
+	bool told = claim->state != CLAIM_WAITING;
+
+	stop_patience(claim);
+	claim->grant = (struct grant){ .now_ns = cell_now(claim->cell) };
+	detach(claim);
+	if (told && source_is_pending(&claim->source, EVENT_TYPE_GRANTED))
+		return; /* it was granted in time */
+	claim->state = state;
+	if (!told)
+		conclude(claim);
+	else if (claim->permits && claim->source.handle == 0)
+		claim_free(claim); /* bound to a process, and of no use any more */
+}
+
+void claim_expire(struct claim *claim) {
+	struct cell *cell = claim->cell;
+
+	permits_leave(&cell->permits, &claim->permit_waiter);
+	claim_failed(claim, CLAIM_TIMED_OUT);
+	cell_settle(cell); /* who asked for many may have held up others */
+}
+
+enum cancel_outcome claim_end(struct claim *claim) {
+	bool pending = source_is_pending(&claim->source, EVENT_TYPE_GRANTED);
+	struct cell *cell = claim->cell;
+	enum claim_state state = claim->state;
+	uint64_t cost = claim->cost;
+
+	if (cell && state == CLAIM_WAITING) {
+		if (claim->permits)
+			permits_leave(&cell->permits, &claim->permit_waiter);
+		else
+			bucket_leave(&cell->bucket, &cell->limiter->spec.rules, &claim->waiter);
+	} else if (cell && state == CLAIM_HELD) {
+		permits_release(&cell->permits, cost);
+	} else if (cell && state == CLAIM_GRANTED) {
+		bucket_refund(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), cost);
+		cell->limiter->allowed -= cost;
+	}
+	claim_free(claim);
+	if (cell)
+		cell_settle(cell);
+	if (pending)
+		return CANCEL_WITHDRAWN;
+	return cell ? CANCEL_CANCELLED : CANCEL_GONE;
+}
+
+void claim_bind(struct claim *claim, struct claim_binding *binding) {
+	claim->binding = binding;
+}
+
+void claim_disown(struct claim *claim) {
+	struct tenant *tenant = claim->source.owner->tenant;
+
+	if (!claim->binding || claim->state != CLAIM_HELD || !claim->cell) {
+		(void)claim_end(claim);
+		return;
+	}
+	source_deinit(&claim->source);
+	claim->source.owner = tenant_owner(tenant);
+	claim->source.handle = 0;
+}
+
+void claim_describe(const struct claim *claim, struct claim_info *ret) {
+	const struct cell *cell = claim->cell;
+
+	*ret = (struct claim_info){
+		.state = claim->state,
+		.id = claim->source.id,
+		.cost = claim->cost,
+		.key = cell->key,
+		.key_size = cell->key_size,
+		.pid = claim->binding ? claim->binding->pid : claim->source.owner->pid,
+		.since_ns = claim->since_ns,
+		.expected_ns = INT64_MAX,
+	};
+	if (claim->state != CLAIM_WAITING)
+		return;
+	if (claim->permits)
+		ret->position = permits_position(&cell->permits, &claim->permit_waiter);
+	else
+		ret->expected_ns = bucket_expected(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell),
+						   &claim->waiter, &ret->position);
+}
+
+void claim_fill_event(const struct claim *claim, struct event *ret) {
+	ret->grant = &claim->grant;
+	ret->claim_state = claim->state;
+	ret->more = claim->state == CLAIM_HELD;
+}
+
+/* Permits are held until they are given back; of tokens nothing is left to be said. */
+void claim_took_event(struct claim *claim) {
+	if (claim->state != CLAIM_HELD)
+		claim_free(claim);
+}

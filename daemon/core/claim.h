@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * A claim: somebody waits for tokens or permits of a limiter, or holds permits.  A source: its event GRANTED says what became of the
+ * waiting, cancelling it leaves the line or gives the permits back, and so does the end of its owner.
+ *
+ * A permit may be bound to a process instead: then it outlives its owner, and whoever watches the process ends it.
+ */
+
+#include "daemon/core/bucket.h"
+#include "daemon/core/source.h"
+
+struct claim;
+struct limiter;
+
+enum claim_state {
+	CLAIM_WAITING,
+	CLAIM_HELD, /* permits are out */
+	CLAIM_GRANTED, /* tokens were taken: over as soon as that has been told */
+	CLAIM_TIMED_OUT, /* as before, without the tokens: a change has moved the grant too far */
+	CLAIM_REMOVED, /* as before: the limiter is gone */
+};
+
+struct claim_info {
+	enum claim_state state;
+	uint64_t id, cost;
+	const void *key; /* borrowed */
+	size_t key_size; /* 0: no keys */
+	uint64_t pid; /* who holds or waits; 0: not known */
+	int64_t since_ns; /* boottime: in line, or held */
+	int64_t expected_ns; /* WAITING for tokens: the time of the grant as things stand; else INT64_MAX */
+	size_t position; /* WAITING: 0 is the next */
+};
+
+void claim_describe(const struct claim *claim, struct claim_info *ret);
+
+/* What watches the process that a permit is bound to. */
+struct claim_binding {
+	uint64_t pid;
+	/* The claim is gone, whatever ended it: forget it. */
+	void (*unbind)(struct claim_binding *binding);
+};
+
+/* From now on the process holds it, not its owner. */
+void claim_bind(struct claim *claim, struct claim_binding *binding);
+
+/* End it: leave the line, give back what was not taken notice of, or the permits. */
+enum cancel_outcome claim_end(struct claim *claim);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Limiters, their cells and claims from within core/; nobody else includes this. */
+
+#include "daemon/core/claim.h"
+#include "daemon/core/keys.h"
+#include "daemon/core/limiter.h"
+#include "daemon/core/permits.h"
+#include "daemon/core/source-private.h"
+
+LIST_HEAD(claim_list, claim);
+
+/* What grants: a bucket, or a number of permits, for one key or for all. */
+struct cell {
+	struct limiter *limiter;
+	union {
+		struct bucket bucket; /* RATE */
+		struct permits permits; /* CONCURRENCY */
+	};
+	_Atomic uint64_t word; /* of the bucket, where there is one rule */
+	_Atomic uint64_t *more; /* where there are several; NULL: there never were */
+	struct claim_list claims; /* who waits here, and who holds permits of it */
+	int64_t due_ns; /* when it is to be looked at */
+	uint32_t place; /* in scheduler::cells, by `due_ns` */
+	bool queued; /* it is there */
+	uint8_t key_size;
+	uint8_t key[];
+};
+
+struct limiter {
+	struct tenant *tenant;
+	uint64_t id;
+	struct limiter_spec spec;
+	struct cell *common; /* of all, or, with keys, of those that find the table full; NULL: none yet */
+	struct keys cells; /* keyed */
+	uint64_t allowed, denied, waiting, held;
+	struct map claims; /* by id */
+	int64_t created_realtime_ns;
+	char name[];
+};
+
+struct claim {
+	struct source source;
+	struct cell *cell; /* NULL: over, or its limiter is gone */
+	LIST_ENTRY(claim) link; /* cell::claims, while `cell` */
+	union {
+		struct waiter waiter; /* RATE */
+		struct permit_waiter permit_waiter; /* CONCURRENCY */
+	};
+	uint64_t cost;
+	enum claim_state state;
+	int64_t since_ns, latest_ns;
+	uint32_t place; /* in scheduler::patience, by `latest_ns` */
+	bool timed; /* it is there */
+	bool permits; /* of a limiter of kind CONCURRENCY */
+	struct claim_binding *binding; /* NULL: its owner holds it */
+	struct grant grant; /* GRANTED says it */
+};
+
+static inline struct claim *claim_of(struct source *source) {
+	return container_of(source, struct claim, source);
+}
+
+/* From when on all its cells are idle; INT64_MAX: it cannot be known. */
+int64_t limiter_idle_at(const struct limiter *limiter);
+
+/* ---- cell.c ---- */
+
+/* Return: NULL: no memory. */
+struct cell *cell_new(struct limiter *limiter, struct limiter_key key);
+/* Who waits is told that the limiter is gone; what is held is forgotten. */
+void cell_free(struct cell *cell);
+
+bool cell_is_permits(const struct cell *cell);
+int64_t cell_now(const struct cell *cell);
+
+/* Hand out what is due, and find when to look again.  After every change, and when the time has come. */
+void cell_settle(struct cell *cell);
+/* The same, where grants may have moved away: first those leave for whom they come too late. */
+void cell_expire(struct cell *cell);
+
+/* Can it live under the other definition?  Then nothing is in the way of cell_change().  Return: 0, LIMITER_E_RANGE, -ENOMEM. */
+int cell_prepare(struct cell *cell, const struct limiter_spec *to);
+/* Live under it; the limiter still has the former one.  What is due then is for cell_expire(). */
+void cell_change(struct cell *cell, const struct limiter_spec *to);
+
+/* From when on a new one would be the same; INT64_MAX: it cannot be known. */
+int64_t cell_idle_at(const struct cell *cell);
+
+/* ---- claim.c ---- */
+
+/* In line, at the end, or holding; it knows its cell already.  Return: 0, SOURCE_E_HANDLE_EXISTS, -ENOMEM. */
+int claim_new(struct claim **ret, struct cell *cell, struct owner *owner, uint64_t handle, uint64_t cost,
+	      int64_t max_wait_ns);
+void claim_free(struct claim *claim);
+
+/* It waits from now on; permits: at most until latest_ns. */
+void claim_wait(struct claim *claim);
+/* It holds permits from now on, and nobody is to be told. */
+void claim_hold(struct claim *claim);
+/* It was granted, and is out of the line. */
+void claim_granted(struct claim *claim, const struct grant *grant);
+/* It was not, and is out of the line. */
+void claim_failed(struct claim *claim, enum claim_state state);
+/* It has waited long enough. */
+void claim_expire(struct claim *claim);
+
+/* Its owner goes away. */
+void claim_disown(struct claim *claim);
+
+void claim_fill_event(const struct claim *claim, struct event *ret);
+void claim_took_event(struct claim *claim);

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the names of limiters, what they are defined as, and which cell a request means.
+ *
+ * Knows nothing of when something is granted (cell.c), nor of what becomes of who waits (claim.c).
+ */
+
+#include "daemon/core/limiter.h"
+
+#include <assert.h>
+#include <search.h>
+#include <string.h>
+
+#include "daemon/core/limiter-private.h"
+#include "daemon/core/scheduler-private.h"
+#include "proto/limits.h"
+
+#define KEYS_SWEPT 8 /* slots looked at for an idle one, each time a key finds the table full */
+
+/* ---- definitions ---- */
+
+int limiter_spec_check(struct limiter_spec *spec, unsigned *ret_rule) {
+	spec->rules.n = spec->n_rates;
+	for (unsigned i = 0; i < spec->n_rates; i++) {
+		struct limiter_rate *rate = &spec->rates[i];
+		int r;
+
+		if (rate->burst == 0 && rate->tokens > 0 && rate->period_ns > 0)
+			rate->burst = gcra_default_burst(rate->tokens, rate->period_ns);
+		r = gcra_rule_init(&spec->rules.rule[i], rate->tokens, rate->period_ns, rate->burst);
+		if (r != 0) {
+			*ret_rule = i;
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* Do they decide alike, whatever they are written as? */
+static bool is_alike(const struct limiter_spec *a, const struct limiter_spec *b) {
+	if (a->kind != b->kind || a->concurrency != b->concurrency || a->keyed != b->keyed ||
+	    a->max_keys != b->max_keys || a->deny_when_full != b->deny_when_full || a->max_waiters != b->max_waiters ||
+	    a->rules.n != b->rules.n || a->rules.max_debt != b->rules.max_debt)
+		return false;
+	for (unsigned i = 0; i < a->rules.n; i++)
+		if (a->rules.rule[i].interval != b->rules.rule[i].interval ||
+		    a->rules.rule[i].burst != b->rules.rule[i].burst)
+			return false;
+	return true;
+}
+
+/* ---- names ---- */
+
+static int name_compare(const void *a, const void *b) {
+	return strcmp(a, b);
+}
+
+struct limiter *limiter_find(struct tenant *tenant, const char *name) {
+	char *const *found = tfind(name, &tenant->limiter_names, name_compare);
+
+	return found ? container_of(*found, struct limiter, name) : NULL;
+}
+
+struct limiter *limiter_next(struct tenant *tenant, uint64_t after) {
+	return after < UINT64_MAX ? map_find_from(&tenant->limiters, after + 1) : NULL;
+}
+
+static const void *cell_key(const void *thing, size_t *ret_size) {
+	const struct cell *cell = thing;
+
+	*ret_size = cell->key_size;
+	return cell->key;
+}
+
+static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct limiter_spec *spec) {
+	struct scheduler *scheduler = tenant->scheduler;
+	size_t size = strlen(spec->name) + 1;
+	struct limiter *limiter = calloc(1, sizeof(*limiter) + size);
+	char **place;
+	int r;
+
+	if (!limiter)
+		return -ENOMEM;
+	memcpy(limiter->name, spec->name, size);
+	limiter->tenant = tenant;
+	limiter->spec = *spec;
+	limiter->spec.name = limiter->name;
+	limiter->id = scheduler->next_id;
+	limiter->created_realtime_ns = scheduler->now.ns[TIMER_CLOCK_REALTIME];
+	map_init(&limiter->claims, &scheduler->maps);
+	r = keys_init(&limiter->cells, cell_key);
+	if (r == 0)
+		r = map_insert(&tenant->limiters, limiter->id, limiter);
+	if (r < 0) {
+		free(limiter);
+		return r;
+	}
+	place = tsearch(limiter->name, &tenant->limiter_names, name_compare);
+	if (!place) {
+		(void)map_remove(&tenant->limiters, limiter->id);
+		free(limiter);
+		return -ENOMEM;
+	}
+	scheduler->next_id++;
+	*ret = limiter;
+	return 0;
+}
+
+void limiter_remove(struct limiter *limiter) {
+	struct tenant *tenant = limiter->tenant;
+	size_t position = 0;
+	struct cell *cell;
+
+	(void)tdelete(limiter->name, &tenant->limiter_names, name_compare);
+	(void)map_remove(&tenant->limiters, limiter->id);
+	while ((cell = keys_next(&limiter->cells, &position)))
+		cell_free(cell);
+	keys_deinit(&limiter->cells);
+	if (limiter->common)
+		cell_free(limiter->common);
+	assert(limiter->claims.count == 0);
+	free(limiter);
+	tenant_settle(tenant);
+}
+
+/* ---- changes ---- */
+
+static int for_each_cell(struct limiter *limiter, int (*visit)(struct cell *cell, const struct limiter_spec *spec),
+			 const struct limiter_spec *spec) {
+	size_t position = 0;
+	struct cell *cell = limiter->common;
+	int r = 0;
+
+	for (cell = cell ? cell : keys_next(&limiter->cells, &position); cell && r == 0;
+	     cell = keys_next(&limiter->cells, &position))
+		r = visit(cell, spec);
+	return r;
+}
+
+static int change_cell(struct cell *cell, const struct limiter_spec *spec) {
+	cell_change(cell, spec);
+	return 0;
+}
+
+static int expire_cell(struct cell *cell, const struct limiter_spec *spec _unused_) {
+	cell_expire(cell);
+	return 0;
+}
+
+static int limiter_update(struct limiter *limiter, const struct limiter_spec *spec) {
+	int r;
+
+	if (limiter->spec.kind != spec->kind || limiter->spec.keyed != spec->keyed)
+		return LIMITER_E_KIND;
+	r = for_each_cell(limiter, cell_prepare, spec);
+	if (r != 0)
+		return r;
+	(void)for_each_cell(limiter, change_cell, spec);
+	limiter->spec = *spec;
+	limiter->spec.name = limiter->name;
+	(void)for_each_cell(limiter, expire_cell, NULL);
+	return 0;
+}
+
+int limiter_set(struct tenant *tenant, const struct limiter_spec *spec, enum limiter_mode mode, struct limiter **ret,
+		enum limiter_change *ret_change) {
+	struct limiter *limiter = limiter_find(tenant, spec->name);
+
+	*ret = limiter;
+	*ret_change = LIMITER_CHANGE_NONE;
+	if (!limiter) {
+		if (mode == LIMITER_MODE_UPDATE)
+			return -ENOENT;
+		*ret_change = LIMITER_CHANGE_CREATED;
+		return limiter_new(ret, tenant, spec);
+	}
+	if (is_alike(&limiter->spec, spec))
+		return 0;
+	if (mode == LIMITER_MODE_CREATE)
+		return LIMITER_E_EXISTS;
+	*ret_change = LIMITER_CHANGE_UPDATED;
+	return limiter_update(limiter, spec);
+}
+
+uint64_t limiter_id(const struct limiter *limiter) {
+	return limiter->id;
+}
+
+const struct limiter_spec *limiter_spec(const struct limiter *limiter) {
+	return &limiter->spec;
+}
+
+void limiter_describe(const struct limiter *limiter, struct limiter_info *ret) {
+	*ret = (struct limiter_info){
+		.allowed = limiter->allowed,
+		.denied = limiter->denied,
+		.keys = limiter->cells.used,
+		.waiting = limiter->waiting,
+		.held = limiter->held,
+		.created_realtime_ns = limiter->created_realtime_ns,
+	};
+}
+
+struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after) {
+	return after < UINT64_MAX ? map_find_from(&limiter->claims, after + 1) : NULL;
+}
+
+/* ---- cells ---- */
+
+int64_t limiter_idle_at(const struct limiter *limiter) {
+	int64_t idle_at = limiter->common ? cell_idle_at(limiter->common) : 0;
+	const struct cell *cell;
+	size_t position = 0;
+
+	while (idle_at < INT64_MAX && (cell = keys_next(&limiter->cells, &position)))
+		idle_at = MAX(idle_at, cell_idle_at(cell));
+	return idle_at;
+}
+
+static bool is_idle(const void *thing, const void *userdata _unused_) {
+	return cell_idle_at(thing) <= cell_now(thing);
+}
+
+/* Forget a cell that would be the same if it were made again; a few are looked at.  Return: there is room for one more. */
+static bool make_room(struct limiter *limiter) {
+	void *idle;
+
+	if (limiter->cells.used < limiter->spec.max_keys)
+		return true;
+	if (!keys_sweep(&limiter->cells, KEYS_SWEPT, is_idle, NULL, &idle))
+		return false;
+	keys_remove(&limiter->cells, ((struct cell *)idle)->key, ((struct cell *)idle)->key_size);
+	cell_free(idle);
+	return limiter->cells.used < limiter->spec.max_keys;
+}
+
+/* Return: 0; LIMITER_E_DENIED: no room for the key; LIMITER_E_KEY, -ENOMEM. */
+static int find_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret) {
+	struct cell *cell;
+	int r;
+
+	if (limiter->spec.keyed != (key.size > 0))
+		return LIMITER_E_KEY;
+	if (key.size > 0) {
+		*ret = keys_find(&limiter->cells, key.data, key.size);
+		if (*ret)
+			return 0;
+		if (!make_room(limiter)) {
+			if (limiter->spec.deny_when_full)
+				return LIMITER_E_DENIED;
+			key.size = 0;
+		}
+	}
+	if (key.size == 0 && limiter->common) {
+		*ret = limiter->common;
+		return 0;
+	}
+	cell = cell_new(limiter, key);
+	if (!cell)
+		return -ENOMEM;
+	if (key.size == 0) {
+		limiter->common = cell;
+	} else {
+		r = keys_add(&limiter->cells, cell);
+		if (r < 0) {
+			cell_free(cell);
+			return r;
+		}
+	}
+	*ret = cell;
+	return 0;
+}
+
+/* The same with what is due handed out.  *ret_cell NULL: `grant` has the answer already, a denial. */
+static int open_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret, struct grant *grant) {
+	int r = find_cell(limiter, key, ret);
+
+	if (r == LIMITER_E_DENIED) {
+		const struct scheduler *scheduler = limiter->tenant->scheduler;
+
+		/* Nobody can know when a key will be forgotten. */
+		*ret = NULL;
+		*grant = (struct grant){ .now_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME] };
+		if (limiter->spec.rules.n > 0)
+			grant->retry_after_ns = gcra_nsec(limiter->spec.rules.rule[0].interval);
+		return 0;
+	}
+	if (r == 0)
+		cell_settle(*ret);
+	return r;
+}
+
+/* ---- verbs ---- */
+
+static int of_bucket(int r) {
+	switch (r) {
+	case BUCKET_E_COST:
+		return LIMITER_E_COST;
+	case BUCKET_E_RANGE:
+		return LIMITER_E_RANGE;
+	default:
+		return r;
+	}
+}
+
+static void describe_permits(const struct cell *cell, struct grant *grant) {
+	int64_t now_ns = cell_now(cell);
+
+	grant->remaining = permits_available(&cell->permits, now_ns);
+	grant->limit = cell->permits.max;
+	grant->now_ns = now_ns;
+	grant->retry_after_ns = MAX(cell->permits.hold_until_ns - now_ns, 0);
+}
+
+/* How it stands, without a wish. */
+static int report(struct cell *cell, struct grant *ret) {
+	if (!cell_is_permits(cell))
+		return of_bucket(bucket_peek(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), 0, ret));
+	describe_permits(cell, ret);
+	ret->allowed = ret->remaining > 0;
+	return 0;
+}
+
+static void count(struct limiter *limiter, const struct grant *grant, uint64_t cost) {
+	if (grant->allowed)
+		limiter->allowed += cost;
+	else
+		limiter->denied++;
+}
+
+/* Of permits nothing is taken without a claim: who would give it back? */
+static int open_bucket(struct limiter *limiter, struct limiter_key key, struct cell **ret, struct grant *grant) {
+	if (limiter->spec.kind != LIMITER_KIND_RATE)
+		return LIMITER_E_KIND;
+	return open_cell(limiter, key, ret, grant);
+}
+
+int limiter_try(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+	struct cell *cell;
+	int r = open_bucket(limiter, key, &cell, ret);
+
+	if (r == 0 && cell)
+		r = of_bucket(bucket_try(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret));
+	if (r == 0 && cost > 0)
+		count(limiter, ret, cost);
+	return r;
+}
+
+int limiter_peek(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+	struct cell *cell;
+	int r = open_cell(limiter, key, &cell, ret);
+
+	if (r != 0 || !cell)
+		return r;
+	if (!cell_is_permits(cell))
+		return of_bucket(bucket_peek(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret));
+	if (cost > limiter->spec.concurrency)
+		return LIMITER_E_COST;
+	r = report(cell, ret);
+	ret->allowed = ret->remaining >= MAX(cost, (uint64_t)1);
+	return r;
+}
+
+int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t cost, uint64_t *ret_taken,
+		       struct grant *ret) {
+	struct cell *cell;
+	int r = open_bucket(limiter, key, &cell, ret);
+
+	*ret_taken = 0;
+	if (r == 0 && cell)
+		r = of_bucket(
+			bucket_take_up_to(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret_taken, ret));
+	if (r == 0)
+		limiter->allowed += *ret_taken;
+	return r;
+}
+
+int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+	struct cell *cell;
+	int r = open_bucket(limiter, key, &cell, ret);
+
+	if (r != 0 || !cell)
+		return r;
+	bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost);
+	cell_settle(cell);
+	return report(cell, ret);
+}
+
+int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+	struct cell *cell;
+	int r = open_bucket(limiter, key, &cell, ret);
+
+	if (r != 0 || !cell)
+		return r;
+	r = of_bucket(bucket_charge(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost));
+	if (r != 0)
+		return r;
+	limiter->allowed += cost;
+	cell_expire(cell);
+	return report(cell, ret);
+}
+
+int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t duration_ns, struct grant *ret) {
+	struct cell *cell;
+	int64_t until_ns;
+	int r = open_cell(limiter, key, &cell, ret);
+
+	if (r != 0 || !cell)
+		return r;
+	until_ns = MIN(cell_now(cell) + duration_ns, TIME_NS_MAX);
+	if (cell_is_permits(cell))
+		cell->permits.hold_until_ns = MAX(cell->permits.hold_until_ns, until_ns);
+	else
+		bucket_hold(&cell->bucket, &limiter->spec.rules, until_ns);
+	cell_expire(cell);
+	return report(cell, ret);
+}
+
+int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant *ret) {
+	struct cell *cell;
+	int r = open_cell(limiter, key, &cell, ret);
+
+	if (r != 0 || !cell)
+		return r;
+	if (cell_is_permits(cell))
+		cell->permits.hold_until_ns = 0;
+	else
+		bucket_reset(&cell->bucket, &limiter->spec.rules, cell_now(cell));
+	cell_settle(cell);
+	return report(cell, ret);
+}
+
+int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, size_t *ret_item) {
+	bool allowed = true;
+	int64_t longest = -1;
+	struct cell *cell;
+	int r;
+
+	for (size_t i = 0; i < n; i++) {
+		struct limiter_item *item = &items[i];
+
+		*ret_item = i;
+		r = open_bucket(item->limiter, item->key, &cell, &item->grant);
+		if (r == 0 && cell)
+			r = of_bucket(bucket_peek(&cell->bucket, &item->limiter->spec.rules, cell_now(cell), item->cost,
+						  &item->grant));
+		if (r != 0)
+			return r;
+		allowed = allowed && item->grant.allowed;
+	}
+	*ret_allowed = allowed;
+	for (size_t i = 0; i < n; i++) {
+		if (allowed) /* as it was found to be a moment ago */
+			(void)limiter_try(items[i].limiter, items[i].key, items[i].cost, &items[i].grant);
+		else if (!items[i].grant.allowed && items[i].grant.retry_after_ns > longest) {
+			longest = items[i].grant.retry_after_ns;
+			*ret_item = i;
+		}
+	}
+	if (!allowed)
+		items[*ret_item].limiter->denied++;
+	return 0;
+}
+
+/* Take permits, or join the line for them. */
+static int wait_for_permits(struct cell *cell, struct claim *claim, struct grant *ret) {
+	int r = permits_wait(&cell->permits, cell_now(cell), &claim->permit_waiter);
+
+	describe_permits(cell, ret);
+	switch (r) {
+	case 0:
+		ret->allowed = true;
+		ret->retry_after_ns = 0;
+		claim_hold(claim);
+		return 0;
+	case PERMITS_E_QUEUED:
+		if (claim->latest_ns > cell_now(cell)) {
+			claim_wait(claim);
+			return LIMITER_E_QUEUED;
+		}
+		permits_leave(&cell->permits, &claim->permit_waiter);
+		return LIMITER_E_DENIED;
+	default:
+		return LIMITER_E_COST;
+	}
+}
+
+static int wait_for_tokens(struct cell *cell, struct claim *claim, struct grant *ret) {
+	int r = bucket_wait(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), &claim->waiter, ret);
+
+	switch (r) {
+	case BUCKET_E_QUEUED:
+		claim_wait(claim);
+		return LIMITER_E_QUEUED;
+	case BUCKET_E_DENIED:
+		return LIMITER_E_DENIED;
+	default:
+		return of_bucket(r);
+	}
+}
+
+int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
+		 int64_t max_wait_ns, struct claim **ret_claim, struct grant *ret) {
+	struct claim *claim;
+	struct cell *cell;
+	int r = open_cell(limiter, key, &cell, ret);
+
+	if (r != 0)
+		return r;
+	if (!cell)
+		return LIMITER_E_DENIED;
+	if (max_wait_ns != 0 && limiter->waiting >= limiter->spec.max_waiters)
+		return LIMITER_E_CROWDED;
+	r = claim_new(&claim, cell, owner, handle, cost, max_wait_ns);
+	if (r != 0)
+		return r == SOURCE_E_HANDLE_EXISTS ? LIMITER_E_HANDLE_EXISTS : r;
+	claim->state = CLAIM_REMOVED; /* neither in line nor holding, until one of these says so */
+	r = cell_is_permits(cell) ? wait_for_permits(cell, claim, ret) : wait_for_tokens(cell, claim, ret);
+	if (r == 0 || r == LIMITER_E_DENIED)
+		count(limiter, ret, cost);
+	if (claim->state != CLAIM_WAITING && claim->state != CLAIM_HELD) {
+		claim_free(claim);
+		return r;
+	}
+	*ret_claim = claim;
+	cell_settle(cell);
+	return r;
+}
