@@ -27,6 +27,11 @@
 #define SCAN_PAGE_MAX 2048 /* timers looked at for one page, whether they belong to it or not */
 #define LOG_PAGE_MAX 32768 /* bytes of output in one page */
 #define LIMITER_KEY_MAX 255 /* bytes of a key */
+#define LIMITER_RULES_MAX 8 /* of one limiter */
+#define LIMITER_ITEMS_MAX 16 /* of one LimiterMulti */
+#define LIMITER_KEYS_MAX 1000000 /* of one limiter */
+#define LIMITER_KEYS_DEFAULT 10000
+#define LIMITER_WAITERS_DEFAULT 10000
 #define ID_MAX (UINT64_C(1) << 53) /* ids stay exact in a double, for JSON */
 
 /* Times: far enough from INT64_MAX that a clock plus a delay cannot wrap. */
@@ -53,3 +58,9 @@
 #define LIMIT_COMMAND_BYTES_USER (128 * 1024 * 1024)
 #define LIMIT_JOBS 64 /* runs at the same time; more of them wait */
 #define LIMIT_JOBS_USER 512
+#define LIMIT_LIMITERS 1000
+#define LIMIT_LIMITERS_USER 10000
+#define LIMIT_KEYS 200000 /* LimiterSpec.max_keys of all keyed limiters */
+#define LIMIT_KEYS_USER 4000000
+#define LIMIT_CLAIMS 10000
+#define LIMIT_CLAIMS_USER 100000

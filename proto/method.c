@@ -10,6 +10,13 @@
 					       .name = name_,                                                          \
 					       .input = &evloop__##input_##__descriptor,                               \
 					       .output = &evloop__##output_##__descriptor }
+/* One that may carry a descriptor. */
+#define CALL_WITH_FD(number_, name_, input_, output_)                                                                  \
+	[EVLOOP__METHOD__METHOD_##number_] = { .number = EVLOOP__METHOD__METHOD_##number_,                             \
+					       .name = name_,                                                          \
+					       .input = &evloop__##input_##__descriptor,                               \
+					       .output = &evloop__##output_##__descriptor,                             \
+					       .max_fds = 1 }
 #define EVENT(number_, name_, output_)                                                                                 \
 	[EVLOOP__METHOD__METHOD_##number_] = { .number = EVLOOP__METHOD__METHOD_##number_,                             \
 					       .name = name_,                                                          \
@@ -32,6 +39,19 @@ static const struct method table[] = {
 	CALL(POKE, "Poke", manage_request, manage_reply),
 	CALL(KILL, "Kill", manage_request, manage_reply),
 	CALL(LOG, "Log", log_request, log_reply),
+	CALL(LIMITER_SET, "LimiterSet", limiter_spec, limiter_set_reply),
+	CALL(LIMITER_TRY, "LimiterTry", limiter_request, grant),
+	CALL(LIMITER_PEEK, "LimiterPeek", limiter_request, grant),
+	CALL(LIMITER_TAKE_UP_TO, "LimiterTakeUpTo", limiter_request, grant),
+	CALL_WITH_FD(LIMITER_WAIT, "LimiterWait", limiter_wait_request, grant),
+	CALL(LIMITER_REFUND, "LimiterRefund", limiter_request, grant),
+	CALL(LIMITER_CHARGE, "LimiterCharge", limiter_request, grant),
+	CALL(LIMITER_HOLD, "LimiterHold", limiter_hold_request, grant),
+	CALL(LIMITER_RESET, "LimiterReset", limiter_request, grant),
+	CALL(LIMITER_MULTI, "LimiterMulti", limiter_multi_request, limiter_multi_reply),
+	CALL(LIMITER_LIST, "LimiterList", limiter_list_request, limiter_list_reply),
+	CALL(LIMITER_CLAIMS, "LimiterClaims", limiter_claims_request, limiter_claims_reply),
+	CALL(LIMITER_REMOVE, "LimiterRemove", limiter_remove_request, limiter_remove_reply),
 	EVENT(EVENT, "Event", event),
 	EVENT(REFUSED, "Refused", error),
 };

@@ -14,6 +14,7 @@ struct method {
 	const char *name; /* as the rpc in evloop.proto; events: "Event", "Refused" */
 	const ProtobufCMessageDescriptor *input; /* what the client sends; NULL: an event */
 	const ProtobufCMessageDescriptor *output; /* what the daemon sends */
+	unsigned max_fds; /* descriptors that a request may carry */
 };
 
 /* Return: the method, or NULL where there is none of that number. */

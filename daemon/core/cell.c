@@ -58,7 +58,6 @@ struct cell *cell_new(struct limiter *limiter, struct limiter_key key) {
 	cell->key_size = (uint8_t)key.size;
 	if (key.size > 0)
 		memcpy(cell->key, key.data, key.size);
-	limiter->tenant->use.cells++;
 	return cell;
 }
 
@@ -85,7 +84,6 @@ void cell_free(struct cell *cell) {
 	if (!cell_is_permits(cell))
 		bucket_deinit(&cell->bucket);
 	free((void *)cell->more);
-	cell->limiter->tenant->use.cells--;
 	free(cell);
 }
 

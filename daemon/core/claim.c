@@ -199,6 +199,14 @@ void claim_disown(struct claim *claim) {
 	claim->source.handle = 0;
 }
 
+size_t claim_line_length(const struct claim *claim) {
+	if (!claim->cell)
+		return 0;
+	if (claim->permits)
+		return claim->cell->permits.n_waiters;
+	return claim->cell->bucket.line ? claim->cell->bucket.line->length : 0;
+}
+
 void claim_describe(const struct claim *claim, struct claim_info *ret) {
 	const struct cell *cell = claim->cell;
 

@@ -32,6 +32,10 @@ struct claim_info {
 	size_t position; /* WAITING: 0 is the next */
 };
 
+/* How many wait where it does, itself included. */
+size_t claim_line_length(const struct claim *claim);
+
+/* To find its place in a line takes a walk along it. */
 void claim_describe(const struct claim *claim, struct claim_info *ret);
 
 /* What watches the process that a permit is bound to. */

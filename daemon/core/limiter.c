@@ -72,6 +72,10 @@ static const void *cell_key(const void *thing, size_t *ret_size) {
 	return cell->key;
 }
 
+uint64_t limiter_keys(const struct limiter_spec *spec) {
+	return spec->keyed ? spec->max_keys : 0;
+}
+
 static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct limiter_spec *spec) {
 	struct scheduler *scheduler = tenant->scheduler;
 	size_t size = strlen(spec->name) + 1;
@@ -102,6 +106,8 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 		return -ENOMEM;
 	}
 	scheduler->next_id++;
+	tenant->use.limiters++;
+	tenant->use.keys += limiter_keys(spec);
 	*ret = limiter;
 	return 0;
 }
@@ -119,6 +125,8 @@ void limiter_remove(struct limiter *limiter) {
 	if (limiter->common)
 		cell_free(limiter->common);
 	assert(limiter->claims.count == 0);
+	tenant->use.limiters--;
+	tenant->use.keys -= limiter_keys(&limiter->spec);
 	free(limiter);
 	tenant_settle(tenant);
 }
@@ -156,6 +164,7 @@ static int limiter_update(struct limiter *limiter, const struct limiter_spec *sp
 	if (r != 0)
 		return r;
 	(void)for_each_cell(limiter, change_cell, spec);
+	limiter->tenant->use.keys += limiter_keys(spec) - limiter_keys(&limiter->spec);
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
 	(void)for_each_cell(limiter, expire_cell, NULL);

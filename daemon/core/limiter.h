@@ -64,6 +64,9 @@ struct limiter_key {
  */
 int limiter_spec_check(struct limiter_spec *spec, unsigned *ret_rule);
 
+/* What it counts of tenant_use::keys. */
+uint64_t limiter_keys(const struct limiter_spec *spec);
+
 enum limiter_mode {
 	LIMITER_MODE_CREATE, /* one that exists must be defined alike */
 	LIMITER_MODE_UPDATE, /* one that exists is changed: tokens are kept, the line is moved; none is made */

@@ -16,7 +16,8 @@ struct tenant_use {
 	size_t timers; /* live ones, attachments included; finished ones not */
 	size_t command_bytes; /* commands, environments and kept output, finished ones included */
 	size_t jobs; /* running */
-	size_t cells; /* of limiters: one each, or one per key in use */
+	size_t limiters;
+	size_t keys; /* that its keyed limiters may have */
 	size_t claims; /* who waits for a limiter, and held permits */
 };
 

@@ -15,6 +15,9 @@ static const struct {
 	[QUOTA_TIMERS] = { "timers", LIMIT_TIMERS, LIMIT_TIMERS_USER },
 	[QUOTA_COMMAND_BYTES] = { "command-bytes", LIMIT_COMMAND_BYTES, LIMIT_COMMAND_BYTES_USER },
 	[QUOTA_JOBS] = { "jobs", LIMIT_JOBS, LIMIT_JOBS_USER },
+	[QUOTA_LIMITERS] = { "limiters", LIMIT_LIMITERS, LIMIT_LIMITERS_USER },
+	[QUOTA_KEYS] = { "keys", LIMIT_KEYS, LIMIT_KEYS_USER },
+	[QUOTA_CLAIMS] = { "claims", LIMIT_CLAIMS, LIMIT_CLAIMS_USER },
 };
 
 void quota_init(struct quota *quota, bool system) {
@@ -42,7 +45,7 @@ const char *quota_set(struct quota *quota, const char *assignment) {
 		quota->limits[i] = value;
 		return NULL;
 	}
-	return "there is no such limit: sessions, timers, command-bytes and jobs are";
+	return "there is no such limit: sessions, timers, command-bytes, jobs, limiters, keys and claims are";
 }
 
 const char *quota_name(enum quota_limit limit) {

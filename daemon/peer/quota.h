@@ -16,6 +16,9 @@ enum quota_limit {
 	QUOTA_TIMERS, /* armed timers, and attachments to them */
 	QUOTA_COMMAND_BYTES, /* of commands and their environments, and of kept output */
 	QUOTA_JOBS, /* runs at the same time */
+	QUOTA_LIMITERS,
+	QUOTA_KEYS, /* that keyed limiters may have */
+	QUOTA_CLAIMS, /* who waits for limiters, and held permits */
 	QUOTA_MAX,
 };
 

@@ -10,6 +10,7 @@ static const Evloop__EventType event_types[] = {
 	[EVENT_TYPE_OUTPUT] = EVLOOP__EVENT_TYPE__EVENT_OUTPUT,
 	[EVENT_TYPE_EXITED] = EVLOOP__EVENT_TYPE__EVENT_EXITED,
 	[EVENT_TYPE_ENDED] = EVLOOP__EVENT_TYPE__EVENT_ENDED,
+	[EVENT_TYPE_GRANTED] = EVLOOP__EVENT_TYPE__EVENT_GRANTED,
 };
 
 static const Evloop__End ends[] = {
@@ -60,6 +61,27 @@ static const Evloop__RunResult results[] = {
 	[RUN_RESULT_KILLED] = EVLOOP__RUN_RESULT__RUN_KILLED,
 	[RUN_RESULT_NOT_STARTED] = EVLOOP__RUN_RESULT__RUN_NOT_STARTED,
 };
+
+static const Evloop__ClaimState claim_states[] = {
+	[CLAIM_WAITING] = EVLOOP__CLAIM_STATE__CLAIM_WAITING, [CLAIM_HELD] = EVLOOP__CLAIM_STATE__CLAIM_HELD,
+	[CLAIM_GRANTED] = EVLOOP__CLAIM_STATE__CLAIM_GRANTED, [CLAIM_TIMED_OUT] = EVLOOP__CLAIM_STATE__CLAIM_TIMED_OUT,
+	[CLAIM_REMOVED] = EVLOOP__CLAIM_STATE__CLAIM_REMOVED,
+};
+
+Evloop__ClaimState convert_claim_state(enum claim_state state) {
+	return claim_states[state];
+}
+
+void convert_grant(const struct grant *grant, Evloop__Grant *ret) {
+	evloop__grant__init(ret);
+	ret->allowed = grant->allowed;
+	ret->remaining = grant->remaining;
+	ret->limit = grant->limit;
+	ret->retry_after_ns = grant->retry_after_ns;
+	ret->reset_after_ns = grant->reset_after_ns;
+	ret->now_ns = grant->now_ns;
+	ret->denied_by = grant->denied_by;
+}
 
 Evloop__EventType convert_event_type(enum event_type type) {
 	return event_types[type];

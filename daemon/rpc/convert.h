@@ -2,6 +2,7 @@
 #pragma once
 /* Between the core's terms and the messages of evloop.proto. */
 
+#include "daemon/core/claim.h"
 #include "daemon/core/command.h"
 #include "daemon/core/source.h"
 #include "daemon/core/timer.h"
@@ -13,6 +14,8 @@ Evloop__End convert_end(enum source_end end);
 Evloop__Clock convert_clock(enum timer_clock clock);
 Evloop__Outcome convert_cancel(enum cancel_outcome outcome);
 Evloop__Armed__Change convert_change(enum timer_change change);
+Evloop__ClaimState convert_claim_state(enum claim_state state);
+void convert_grant(const struct grant *grant, Evloop__Grant *ret);
 void convert_run(const struct run_info *run, Evloop__RunInfo *ret);
 
 /* Of values from outside: false where the enum has no such value. */

@@ -33,6 +33,19 @@ static const rpc_handler handlers[] = {
 	[EVLOOP__METHOD__METHOD_POKE] = rpc_poke,
 	[EVLOOP__METHOD__METHOD_KILL] = rpc_kill,
 	[EVLOOP__METHOD__METHOD_LOG] = rpc_log,
+	[EVLOOP__METHOD__METHOD_LIMITER_SET] = rpc_limiter_set,
+	[EVLOOP__METHOD__METHOD_LIMITER_TRY] = rpc_limiter_try,
+	[EVLOOP__METHOD__METHOD_LIMITER_PEEK] = rpc_limiter_peek,
+	[EVLOOP__METHOD__METHOD_LIMITER_TAKE_UP_TO] = rpc_limiter_take_up_to,
+	[EVLOOP__METHOD__METHOD_LIMITER_WAIT] = rpc_limiter_wait,
+	[EVLOOP__METHOD__METHOD_LIMITER_REFUND] = rpc_limiter_refund,
+	[EVLOOP__METHOD__METHOD_LIMITER_CHARGE] = rpc_limiter_charge,
+	[EVLOOP__METHOD__METHOD_LIMITER_HOLD] = rpc_limiter_hold,
+	[EVLOOP__METHOD__METHOD_LIMITER_RESET] = rpc_limiter_reset,
+	[EVLOOP__METHOD__METHOD_LIMITER_MULTI] = rpc_limiter_multi,
+	[EVLOOP__METHOD__METHOD_LIMITER_LIST] = rpc_limiter_list,
+	[EVLOOP__METHOD__METHOD_LIMITER_CLAIMS] = rpc_limiter_claims,
+	[EVLOOP__METHOD__METHOD_LIMITER_REMOVE] = rpc_limiter_remove,
 };
 
 static const char *const kinds[] = {
@@ -153,7 +166,7 @@ static bool frame_is_welcome(struct call *call, const struct method *method) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_UNSUPPORTED, "there is no method %u", frame->method);
 		return false;
 	}
-	if (frame->n_fds > 0) {
+	if (frame->n_fds > method->max_fds) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "%s takes no descriptors", method->name);
 		return false;
 	}
@@ -182,20 +195,25 @@ static void serve(struct call *call) {
 			    r == -ENOMEM ? "the daemon is out of memory" : strerror(-r));
 }
 
+/* Does it look at many things, or copy much? */
+static bool is_dear(uint16_t method) {
+	return (method >= EVLOOP__METHOD__METHOD_LIST && method <= EVLOOP__METHOD__METHOD_LOG) ||
+	       method == EVLOOP__METHOD__METHOD_LIMITER_SET || method >= EVLOOP__METHOD__METHOD_LIMITER_LIST;
+}
+
 static int dispatch(void *userdata, struct session *session, struct packet *packet) {
 	struct rpc *rpc = userdata;
 	struct frame frame;
 	int *fds;
 
 	while (packet_next(packet, &frame, &fds)) {
-		struct call call = { .rpc = rpc, .session = session, .frame = &frame };
+		struct call call = { .rpc = rpc, .session = session, .frame = &frame, .fds = fds };
 
 		serve(&call);
 		arena_reset(&rpc->arena);
 		if (call.result < 0)
 			return call.result;
-		/* Those that look at many timers, or copy much. */
-		if (!session_goes_on(session, frame.method >= EVLOOP__METHOD__METHOD_LIST))
+		if (!session_goes_on(session, is_dear(frame.method)))
 			break;
 	}
 	return 0;

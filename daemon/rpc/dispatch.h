@@ -28,6 +28,7 @@ struct call {
 	struct rpc *rpc;
 	struct session *session;
 	const struct frame *frame;
+	int *fds; /* frame->n_fds of them; who takes one leaves -1 */
 	int result; /* −errno: the session cannot go on */
 	bool answered;
 };
@@ -74,3 +75,18 @@ int rpc_trigger(struct call *call, const void *request);
 int rpc_poke(struct call *call, const void *request);
 int rpc_kill(struct call *call, const void *request);
 int rpc_log(struct call *call, const void *request);
+
+/* rpc-limiter.c: the limiters of this uid, by name */
+int rpc_limiter_set(struct call *call, const void *request);
+int rpc_limiter_try(struct call *call, const void *request);
+int rpc_limiter_peek(struct call *call, const void *request);
+int rpc_limiter_take_up_to(struct call *call, const void *request);
+int rpc_limiter_wait(struct call *call, const void *request);
+int rpc_limiter_refund(struct call *call, const void *request);
+int rpc_limiter_charge(struct call *call, const void *request);
+int rpc_limiter_hold(struct call *call, const void *request);
+int rpc_limiter_reset(struct call *call, const void *request);
+int rpc_limiter_multi(struct call *call, const void *request);
+int rpc_limiter_list(struct call *call, const void *request);
+int rpc_limiter_claims(struct call *call, const void *request);
+int rpc_limiter_remove(struct call *call, const void *request);

@@ -2,9 +2,12 @@
 # The only place where messages meet the core.
 
 libdaemon_la_SOURCES += \
+	daemon/rpc/check.c daemon/rpc/check.h \
 	daemon/rpc/convert.c daemon/rpc/convert.h \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
+	daemon/rpc/holder.c daemon/rpc/holder.h \
+	daemon/rpc/rpc-limiter.c \
 	daemon/rpc/rpc-manage.c \
 	daemon/rpc/rpc-session.c \
 	daemon/rpc/rpc-timer.c \

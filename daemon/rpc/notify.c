@@ -8,6 +8,7 @@
 int notify_event(struct session *session, const struct event *event) {
 	Evloop__Event message = EVLOOP__EVENT__INIT;
 	Evloop__RunInfo run;
+	Evloop__Grant grant;
 	int r;
 
 	message.type = convert_event_type(event->type);
@@ -30,6 +31,12 @@ int notify_event(struct session *session, const struct event *event) {
 	if (event->run) {
 		convert_run(event->run, &run);
 		message.run = &run;
+	}
+	if (event->type == EVENT_TYPE_GRANTED) {
+		convert_grant(event->grant, &grant);
+		message.grant = &grant;
+		message.claim = convert_claim_state((enum claim_state)event->claim_state);
+		message.more = event->more;
 	}
 	message.end = convert_end(event->end);
 	message.output_end = event->output_end;

@@ -297,7 +297,9 @@ static void test_keys(void **state) {
 	assert_false(try(limiter, key("y"), 1));
 	limiter_describe(limiter, &info);
 	assert_int_equal(info.keys, 4);
-	assert_int_equal(tenant_use(f->a.owner.tenant)->cells, 5);
+	assert_int_equal(tenant_use(f->a.owner.tenant)->keys, 4);
+	limiter_remove(limiter);
+	assert_int_equal(tenant_use(f->a.owner.tenant)->keys, 0);
 }
 
 static void test_keys_denied(void **state) {

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the pidfds of processes that hold permits.  A stranger's descriptor is one only if the kernel says so: any other one could be
+ * slow to close, or readable when it likes.
+ *
+ * Knows nothing of limiters.
+ */
+
+#include "daemon/rpc/holder.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+struct holder {
+	struct claim_binding binding;
+	struct claim *claim; /* NULL: not bound yet */
+	struct loop *loop;
+	struct loop_io *io;
+	int pid_fd;
+};
+
+/* Which process it means, by fdinfo, see pidfd_open(2).  Return: its pid; 0: it is no pidfd, or of a namespace that is not ours;
+ * −1: it has ended. */
+static long pid_of(int fd) {
+	char path[64], line[128];
+	long pid = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "Pid: %ld", &pid) == 1)
+			break;
+	(void)fclose(file);
+	return pid;
+}
+
+static bool has_ended(int pid_fd) {
+	struct pollfd poll_fd = { .fd = pid_fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+static void ended(void *userdata, int fd _unused_, int events _unused_) {
+	struct holder *holder = userdata;
+
+	(void)loop_refresh(holder->loop);
+	(void)claim_end(holder->claim); /* frees the holder */
+}
+
+static void unbind(struct claim_binding *binding) {
+	holder_free(container_of(binding, struct holder, binding));
+}
+
+int holder_new(struct holder **ret, struct loop *loop, int pid_fd) {
+	long pid = pid_of(pid_fd);
+	struct holder *holder;
+	int r;
+
+	if (pid == 0)
+		return HOLDER_E_NO_PIDFD;
+	if (pid < 0 || has_ended(pid_fd))
+		return HOLDER_E_ENDED;
+	holder = calloc(1, sizeof(*holder));
+	if (!holder)
+		return -ENOMEM;
+	*holder = (struct holder){ .binding = { .pid = (uint64_t)pid, .unbind = unbind }, .loop = loop, .pid_fd = -1 };
+	r = loop_add_io(loop, &holder->io, pid_fd, 0, ended, holder);
+	if (r < 0) {
+		free(holder);
+		return r;
+	}
+	holder->pid_fd = pid_fd;
+	*ret = holder;
+	return 0;
+}
+
+void holder_free(struct holder *holder) {
+	if (!holder)
+		return;
+	holder->io = loop_io_remove(holder->io);
+	holder->pid_fd = close_fd(holder->pid_fd);
+	free(holder);
+}
+
+void holder_bind(struct holder *holder, struct claim *claim) {
+	holder->claim = claim;
+	claim_bind(claim, &holder->binding);
+	(void)loop_io_set(holder->io, LOOP_READ);
+}

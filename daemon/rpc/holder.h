@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* A holder: a process that a permit belongs to, and that gives it back by ending. */
+
+#include "daemon/core/claim.h"
+#include "daemon/core/loop.h"
+
+enum {
+	HOLDER_E_NO_PIDFD = 1, /* the descriptor is not one */
+	HOLDER_E_ENDED, /* the process has ended */
+};
+
+struct holder;
+
+/* See that it is a pidfd of a process that lives; taken over where the result is 0.  Return: 0, HOLDER_E_*, −errno. */
+int holder_new(struct holder **ret, struct loop *loop, int pid_fd);
+void holder_free(struct holder *holder);
+
+/* The claim is the process's from now on; the holder is freed with it. */
+void holder_bind(struct holder *holder, struct claim *claim);

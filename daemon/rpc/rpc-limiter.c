@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the requests about limiters.  Everything is checked here, field by field, before the core hears of it; each refusal names
+ * the field, its value and what would have been allowed.
+ */
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/core/claim.h"
+#include "daemon/core/limiter.h"
+#include "daemon/core/loop.h"
+#include "daemon/core/tenant.h"
+#include "daemon/rpc/check.h"
+#include "daemon/rpc/convert.h"
+#include "daemon/rpc/dispatch.h"
+#include "daemon/rpc/holder.h"
+#include "daemon/rpc/target.h"
+#include "proto/rate.h"
+
+/* ---- definitions ---- */
+
+static bool check_rules(struct call *call, const Evloop__LimiterSpec *request, struct limiter_spec *spec) {
+	unsigned rule;
+
+	if (request->n_rules > LIMITER_RULES_MAX)
+		return REFUSE(call, OUT_OF_RANGE, "%zu rules are more than %d", request->n_rules, LIMITER_RULES_MAX);
+	for (size_t i = 0; i < request->n_rules; i++) {
+		const Evloop__LimiterRule *given = request->rules[i];
+
+		if (given->tokens == 0)
+			return REFUSE(call, OUT_OF_RANGE, "rules[%zu].tokens is 0", i);
+		if (given->period_ns < 1 || given->period_ns > TIME_NS_MAX)
+			return REFUSE(call, OUT_OF_RANGE,
+				      "rules[%zu].period_ns is %" PRId64 ", not between 1 and %" PRId64, i,
+				      given->period_ns, TIME_NS_MAX);
+		spec->rates[i] = (struct limiter_rate){ given->tokens, given->period_ns, given->burst };
+	}
+	spec->n_rates = (unsigned)request->n_rules;
+	spec->rules.max_debt = request->max_debt;
+	if (limiter_spec_check(spec, &rule) != 0)
+		return REFUSE(call, OUT_OF_RANGE,
+			      "rules[%u]: a burst of %" PRIu64 " at that rate takes more than 4.5 years to come", rule,
+			      spec->rates[rule].burst);
+	return true;
+}
+
+static bool check_kind(struct call *call, const Evloop__LimiterSpec *request, struct limiter_spec *spec) {
+	switch (request->kind) {
+	case EVLOOP__LIMITER_KIND__LIMITER_RATE:
+		spec->kind = LIMITER_KIND_RATE;
+		if (request->concurrency != 0)
+			return REFUSE(call, INVALID, "a rate has no concurrency");
+		return check_rules(call, request, spec);
+	case EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY:
+		spec->kind = LIMITER_KIND_CONCURRENCY;
+		if (request->n_rules > 0 || request->max_debt > 0)
+			return REFUSE(call, INVALID, "permits have neither rules nor debt");
+		if (request->concurrency == 0)
+			return REFUSE(call, OUT_OF_RANGE, "concurrency is 0");
+		spec->concurrency = request->concurrency;
+		return true;
+	default:
+		return REFUSE(call, INVALID, "kind has no value %d", (int)request->kind);
+	}
+}
+
+static bool check_mode(struct call *call, Evloop__LimiterMode mode, enum limiter_mode *ret) {
+	switch (mode) {
+	case EVLOOP__LIMITER_MODE__LIMITER_CREATE:
+		*ret = LIMITER_MODE_CREATE;
+		return true;
+	case EVLOOP__LIMITER_MODE__LIMITER_UPDATE:
+		*ret = LIMITER_MODE_UPDATE;
+		return true;
+	case EVLOOP__LIMITER_MODE__LIMITER_PUT:
+		*ret = LIMITER_MODE_PUT;
+		return true;
+	default:
+		return REFUSE(call, INVALID, "mode has no value %d", (int)mode);
+	}
+}
+
+static bool check_spec(struct call *call, const Evloop__LimiterSpec *request, struct limiter_spec *spec) {
+	if (!request->name[0])
+		return REFUSE(call, INVALID, "the limiter has no name");
+	if (!request->keyed && (request->max_keys > 0 || request->deny_when_full))
+		return REFUSE(call, INVALID, "max_keys and deny_when_full are for keyed limiters");
+	if (request->max_keys > LIMITER_KEYS_MAX)
+		return REFUSE(call, OUT_OF_RANGE, "max_keys is %" PRIu64 ", above %d", request->max_keys,
+			      LIMITER_KEYS_MAX);
+	*spec = (struct limiter_spec){
+		.name = request->name,
+		.keyed = request->keyed,
+		.deny_when_full = request->deny_when_full,
+		.max_keys = request->max_keys > 0 ? request->max_keys : LIMITER_KEYS_DEFAULT,
+		.max_waiters = request->max_waiters > 0 ? request->max_waiters : LIMITER_WAITERS_DEFAULT,
+	};
+	return check_name(call, request->name) && check_kind(call, request, spec);
+}
+
+/* Does the uid have room for it, in place of the one that has the name? */
+static bool check_room(struct call *call, const struct limiter_spec *spec) {
+	struct tenant *tenant = call->session->owner.tenant;
+	const struct limiter *holder = limiter_find(tenant, spec->name);
+	uint64_t keys = limiter_keys(spec), had = holder ? limiter_keys(limiter_spec(holder)) : 0;
+
+	if (!holder && !call_allows(call, QUOTA_LIMITERS, tenant_use(tenant)->limiters, 1))
+		return false;
+	return keys <= had || call_allows(call, QUOTA_KEYS, tenant_use(tenant)->keys - had, keys);
+}
+
+static Evloop__LimiterSpec *message_of_spec(struct call *call, const struct limiter_spec *spec) {
+	Evloop__LimiterSpec *message = arena_alloc(&call->rpc->arena, sizeof(*message));
+	Evloop__LimiterRule *rules;
+
+	if (!message)
+		return NULL;
+	evloop__limiter_spec__init(message);
+	message->name = (char *)spec->name;
+	message->kind = spec->kind == LIMITER_KIND_RATE ? EVLOOP__LIMITER_KIND__LIMITER_RATE
+							: EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
+	message->concurrency = spec->concurrency;
+	message->keyed = spec->keyed;
+	message->max_keys = limiter_keys(spec);
+	message->deny_when_full = spec->deny_when_full;
+	message->max_waiters = spec->max_waiters;
+	message->max_debt = spec->rules.max_debt;
+	rules = arena_alloc(&call->rpc->arena, (spec->n_rates + 1) * sizeof(*rules));
+	message->rules = arena_alloc(&call->rpc->arena, (spec->n_rates + 1) * sizeof(*message->rules));
+	if (!rules || !message->rules)
+		return NULL;
+	for (; message->n_rules < spec->n_rates; message->n_rules++) {
+		const struct limiter_rate *rate = &spec->rates[message->n_rules];
+		Evloop__LimiterRule *rule = &rules[message->n_rules];
+
+		evloop__limiter_rule__init(rule);
+		rule->tokens = rate->tokens;
+		rule->period_ns = rate->period_ns;
+		rule->burst = rate->burst;
+		message->rules[message->n_rules] = rule;
+	}
+	return message;
+}
+
+/* "10/s with a burst of 10, 100/min …" */
+static void describe(const struct limiter_spec *spec, char *text, size_t size) {
+	size_t n = 0;
+
+	if (spec->kind == LIMITER_KIND_CONCURRENCY)
+		n = (size_t)snprintf(text, size, "%" PRIu64 " permits", spec->concurrency);
+	else if (spec->n_rates == 0)
+		n = (size_t)snprintf(text, size, "unlimited");
+	for (unsigned i = 0; i < spec->n_rates && n < size; i++) {
+		const struct limiter_rate *rate = &spec->rates[i];
+		char buffer[RATE_TEXT_MAX];
+
+		rate_format(&(struct rate){ rate->tokens, rate->period_ns }, buffer);
+		n += (size_t)snprintf(text + n, size - n, "%s%s with a burst of %" PRIu64, i > 0 ? ", " : "", buffer,
+				      rate->burst);
+	}
+	if (spec->keyed && n < size)
+		(void)snprintf(text + n, size - n, ", for each key");
+}
+
+static int refuse_exists(struct call *call, const struct limiter *holder) {
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+	char definition[256], message[512];
+
+	describe(limiter_spec(holder), definition, sizeof(definition));
+	(void)snprintf(message, sizeof(message), "the limiter '%s' is defined otherwise: %s",
+		       limiter_spec(holder)->name, definition);
+	error.status = EVLOOP__STATUS__STATUS_EXISTS;
+	error.message = message;
+	error.existing_limiter = message_of_spec(call, limiter_spec(holder));
+	if (!error.existing_limiter)
+		return -ENOMEM;
+	call_refuse_with(call, &error);
+	return 0;
+}
+
+static Evloop__LimiterSetReply__Change change_of(enum limiter_change change) {
+	switch (change) {
+	case LIMITER_CHANGE_CREATED:
+		return EVLOOP__LIMITER_SET_REPLY__CHANGE__CREATED;
+	case LIMITER_CHANGE_UPDATED:
+		return EVLOOP__LIMITER_SET_REPLY__CHANGE__UPDATED;
+	case LIMITER_CHANGE_NONE:
+		break;
+	}
+	return EVLOOP__LIMITER_SET_REPLY__CHANGE__UNCHANGED;
+}
+
+/* ---- what is asked for ---- */
+
+/* Return: the limiter of that name, with fresh clocks; NULL: the call has been refused. */
+static struct limiter *find(struct call *call, const char *name) {
+	struct limiter *limiter = limiter_find(call->session->owner.tenant, name);
+
+	if (!limiter)
+		call_refuse(call, EVLOOP__STATUS__STATUS_NOT_FOUND, "there is no limiter named '%.*s'", NAME_LENGTH_MAX,
+			    name);
+	(void)loop_refresh(call->rpc->loop);
+	return limiter;
+}
+
+static bool check_key(struct call *call, const ProtobufCBinaryData *key, struct limiter_key *ret) {
+	if (key->len > LIMITER_KEY_MAX)
+		return REFUSE(call, OUT_OF_RANGE, "the key has %zu bytes, more than %d", key->len, LIMITER_KEY_MAX);
+	*ret = (struct limiter_key){ .data = key->data, .size = key->len };
+	return true;
+}
+
+/* Why nothing was done, which is no denial. */
+static int refuse(struct call *call, int r, const struct limiter *limiter, uint64_t cost) {
+	const struct limiter_spec *spec = limiter_spec(limiter);
+	char definition[256];
+
+	describe(spec, definition, sizeof(definition));
+	switch (r) {
+	case LIMITER_E_KEY:
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
+			    spec->keyed ? "the limiter '%s' needs a key" : "the limiter '%s' has no keys", spec->name);
+		return 0;
+	case LIMITER_E_COST:
+		call_refuse(call, EVLOOP__STATUS__STATUS_COST_EXCEEDS_BURST,
+			    "%" PRIu64 " is more than the limiter '%s' could ever grant: %s", cost, spec->name,
+			    definition);
+		return 0;
+	case LIMITER_E_RANGE:
+		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE,
+			    "%" PRIu64 " would fill the limiter '%s' for more than 4.5 years: %s", cost, spec->name,
+			    definition);
+		return 0;
+	case LIMITER_E_KIND:
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
+			    "the limiter '%s' has permits, which are waited for and held", spec->name);
+		return 0;
+	case LIMITER_E_CROWDED:
+		call_refuse(call, EVLOOP__STATUS__STATUS_QUOTA,
+			    "%" PRIu64 " wait for the limiter '%s' already, as many as may", spec->max_waiters,
+			    spec->name);
+		return 0;
+	default:
+		return r;
+	}
+}
+
+static int answer(struct call *call, int r, const struct limiter *limiter, uint64_t cost, const struct grant *grant) {
+	Evloop__Grant reply;
+
+	if (r != 0)
+		return refuse(call, r, limiter, cost);
+	convert_grant(grant, &reply);
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_limiter_set(struct call *call, const void *data) {
+	const Evloop__LimiterSpec *request = data;
+	Evloop__LimiterSetReply reply = EVLOOP__LIMITER_SET_REPLY__INIT;
+	enum limiter_change change;
+	struct limiter_spec spec;
+	struct limiter *limiter;
+	enum limiter_mode mode;
+	int r;
+
+	if (!check_mode(call, request->mode, &mode) || !check_spec(call, request, &spec) || !check_room(call, &spec))
+		return 0;
+	(void)loop_refresh(call->rpc->loop);
+	r = limiter_set(call->session->owner.tenant, &spec, mode, &limiter, &change);
+	switch (r) {
+	case 0:
+		reply.id = limiter_id(limiter);
+		reply.change = change_of(change);
+		call_reply(call, &reply.base);
+		return 0;
+	case LIMITER_E_EXISTS:
+		return refuse_exists(call, limiter);
+	case LIMITER_E_KIND:
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
+			    "a limiter cannot change between tokens and permits, nor whether it has keys");
+		return 0;
+	case LIMITER_E_RANGE:
+		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE,
+			    "what is taken of the limiter '%s' would be owed for more than 4.5 years", spec.name);
+		return 0;
+	case -ENOENT:
+		call_refuse(call, EVLOOP__STATUS__STATUS_NOT_FOUND, "there is no limiter named '%s'", spec.name);
+		return 0;
+	default:
+		return r;
+	}
+}
+
+/* ---- verbs ---- */
+
+typedef int (*limiter_verb)(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
+
+static int serve(struct call *call, const Evloop__LimiterRequest *request, limiter_verb verb) {
+	struct limiter *limiter = find(call, request->name);
+	struct limiter_key key;
+	struct grant grant;
+
+	if (!limiter || !check_key(call, &request->key, &key))
+		return 0;
+	return answer(call, verb(limiter, key, request->cost, &grant), limiter, request->cost, &grant);
+}
+
+static int reset(struct limiter *limiter, struct limiter_key key, uint64_t cost _unused_, struct grant *ret) {
+	return limiter_reset(limiter, key, ret);
+}
+
+int rpc_limiter_try(struct call *call, const void *request) {
+	return serve(call, request, limiter_try);
+}
+
+int rpc_limiter_peek(struct call *call, const void *request) {
+	return serve(call, request, limiter_peek);
+}
+
+int rpc_limiter_refund(struct call *call, const void *request) {
+	return serve(call, request, limiter_refund);
+}
+
+int rpc_limiter_charge(struct call *call, const void *request) {
+	return serve(call, request, limiter_charge);
+}
+
+int rpc_limiter_reset(struct call *call, const void *request) {
+	return serve(call, request, reset);
+}
+
+int rpc_limiter_take_up_to(struct call *call, const void *data) {
+	const Evloop__LimiterRequest *request = data;
+	struct limiter *limiter = find(call, request->name);
+	struct limiter_key key;
+	Evloop__Grant reply;
+	struct grant grant;
+	uint64_t taken;
+	int r;
+
+	if (!limiter || !check_key(call, &request->key, &key))
+		return 0;
+	r = limiter_take_up_to(limiter, key, request->cost, &taken, &grant);
+	if (r != 0)
+		return refuse(call, r, limiter, request->cost);
+	convert_grant(&grant, &reply);
+	reply.taken = taken;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_limiter_hold(struct call *call, const void *data) {
+	const Evloop__LimiterHoldRequest *request = data;
+	struct limiter *limiter = find(call, request->name);
+	struct limiter_key key;
+	struct grant grant;
+
+	if (!limiter || !check_key(call, &request->key, &key) ||
+	    !check_range(call, "duration_ns", request->duration_ns, 0))
+		return 0;
+	return answer(call, limiter_hold(limiter, key, request->duration_ns, &grant), limiter, 0, &grant);
+}
+
+/* The same bucket twice would be looked at as if it had not been taken from. */
+static bool check_items(struct call *call, const Evloop__LimiterMultiRequest *request, struct limiter_item *items) {
+	if (request->n_items == 0 || request->n_items > LIMITER_ITEMS_MAX)
+		return REFUSE(call, OUT_OF_RANGE, "%zu items are not between 1 and %d", request->n_items,
+			      LIMITER_ITEMS_MAX);
+	for (size_t i = 0; i < request->n_items; i++) {
+		items[i] = (struct limiter_item){ .limiter = find(call, request->items[i]->name),
+						  .cost = request->items[i]->cost };
+		if (!items[i].limiter || !check_key(call, &request->items[i]->key, &items[i].key))
+			return false;
+		for (size_t j = 0; j < i; j++)
+			if (items[i].limiter == items[j].limiter && items[i].key.size == items[j].key.size &&
+			    (items[i].key.size == 0 ||
+			     memcmp(items[i].key.data, items[j].key.data, items[i].key.size) == 0))
+				return REFUSE(call, INVALID, "items[%zu] and items[%zu] are the same limiter", j, i);
+	}
+	return true;
+}
+
+int rpc_limiter_multi(struct call *call, const void *data) {
+	const Evloop__LimiterMultiRequest *request = data;
+	struct limiter_item items[LIMITER_ITEMS_MAX];
+	Evloop__Grant grants[LIMITER_ITEMS_MAX], *pointers[LIMITER_ITEMS_MAX];
+	Evloop__LimiterMultiReply reply = EVLOOP__LIMITER_MULTI_REPLY__INIT;
+	bool allowed;
+	size_t item;
+	int r;
+
+	if (!check_items(call, request, items))
+		return 0;
+	r = limiter_try_all(items, request->n_items, &allowed, &item);
+	if (r != 0)
+		return refuse(call, r, items[item].limiter, items[item].cost);
+	for (size_t i = 0; i < request->n_items; i++) {
+		convert_grant(&items[i].grant, &grants[i]);
+		pointers[i] = &grants[i];
+	}
+	reply.allowed = allowed;
+	reply.denied_by = allowed ? 0 : (uint32_t)item;
+	reply.grants = pointers;
+	reply.n_grants = request->n_items;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+static bool check_wait(struct call *call, const Evloop__LimiterWaitRequest *request) {
+	const struct tenant_use *use = tenant_use(call->session->owner.tenant);
+
+	if (request->handle == 0)
+		return REFUSE(call, INVALID, "the handle must be above 0");
+	if (request->cost == 0)
+		return REFUSE(call, OUT_OF_RANGE, "the cost is 0");
+	return check_range(call, "max_wait_ns", request->max_wait_ns, -1) &&
+	       call_allows(call, QUOTA_CLAIMS, use->claims, 1);
+}
+
+/* The process that came with the call, if one did.  Return: false: the call has been refused, or *ret_error says why not. */
+static bool take_holder(struct call *call, const struct limiter *limiter, struct holder **ret, int *ret_error) {
+	*ret = NULL;
+	*ret_error = 0;
+	if (call->frame->n_fds == 0)
+		return true;
+	if (limiter_spec(limiter)->kind != LIMITER_KIND_CONCURRENCY)
+		return REFUSE(call, INVALID, "tokens are nobody's: a pidfd goes with permits");
+	*ret_error = holder_new(ret, call->rpc->loop, call->fds[0]);
+	switch (*ret_error) {
+	case 0:
+		call->fds[0] = -1;
+		return true;
+	case HOLDER_E_NO_PIDFD:
+		*ret_error = 0;
+		return REFUSE(call, INVALID, "the descriptor is no pidfd of a process that the daemon can see");
+	case HOLDER_E_ENDED:
+		*ret_error = 0;
+		return REFUSE(call, INVALID, "the process has ended");
+	default:
+		return false;
+	}
+}
+
+int rpc_limiter_wait(struct call *call, const void *data) {
+	const Evloop__LimiterWaitRequest *request = data;
+	struct limiter *limiter = find(call, request->name);
+	struct claim *claim = NULL;
+	struct limiter_key key;
+	struct holder *holder;
+	Evloop__Grant reply;
+	struct grant grant;
+	int r = 0;
+
+	if (!limiter || !check_key(call, &request->key, &key) || !check_wait(call, request) ||
+	    !take_holder(call, limiter, &holder, &r))
+		return r;
+	r = limiter_wait(limiter, &call->session->owner, request->handle, key, request->cost, request->max_wait_ns,
+			 &claim, &grant);
+	if (claim && holder)
+		holder_bind(holder, claim);
+	else
+		holder_free(holder);
+	if (r == LIMITER_E_HANDLE_EXISTS) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
+		return 0;
+	}
+	if (r != 0 && r != LIMITER_E_QUEUED && r != LIMITER_E_DENIED)
+		return refuse(call, r, limiter, request->cost);
+	convert_grant(&grant, &reply);
+	reply.queued = r == LIMITER_E_QUEUED;
+	if (reply.queued) {
+		reply.position = claim_line_length(claim) - 1;
+		if (limiter_spec(limiter)->kind == LIMITER_KIND_RATE)
+			reply.expected_ns = grant.now_ns + grant.retry_after_ns;
+	}
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+/* ---- looking ---- */
+
+/* A page is full when the next entry would not fit; it has at least one. */
+static bool fits_page(const ProtobufCMessage *entry, size_t n, size_t *bytes) {
+	*bytes += protobuf_c_message_get_packed_size(entry) + 8; /* and its tag and length */
+	return n == 0 || (n < LIST_PAGE_MAX && *bytes <= PACKET_SIZE_MAX - FRAME_HEADER_SIZE - 64);
+}
+
+static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limiter) {
+	Evloop__LimiterInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
+	Evloop__Grant *peeked = arena_alloc(&call->rpc->arena, sizeof(*peeked));
+	struct limiter_info info;
+	struct grant grant;
+
+	if (!message || !peeked)
+		return NULL;
+	evloop__limiter_info__init(message);
+	message->spec = message_of_spec(call, limiter_spec(limiter));
+	if (!message->spec)
+		return NULL;
+	if (limiter_peek(limiter, (struct limiter_key){ 0 }, 1, &grant) == 0) {
+		convert_grant(&grant, peeked);
+		message->grant = peeked;
+	}
+	limiter_describe(limiter, &info);
+	message->id = limiter_id(limiter);
+	message->allowed = info.allowed;
+	message->denied = info.denied;
+	message->keys = info.keys;
+	message->waiting = info.waiting;
+	message->held = info.held;
+	message->created_realtime_ns = info.created_realtime_ns;
+	return message;
+}
+
+static int list_one(struct call *call, const char *name) {
+	Evloop__LimiterListReply reply = EVLOOP__LIMITER_LIST_REPLY__INIT;
+	struct limiter *limiter = find(call, name);
+	Evloop__LimiterInfo *info;
+
+	if (!limiter)
+		return 0;
+	info = message_of(call, limiter);
+	if (!info)
+		return -ENOMEM;
+	reply.limiters = &info;
+	reply.n_limiters = 1;
+	reply.next = info->id;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_limiter_list(struct call *call, const void *data) {
+	const Evloop__LimiterListRequest *request = data;
+	struct tenant *tenant = call->session->owner.tenant;
+	Evloop__LimiterListReply reply = EVLOOP__LIMITER_LIST_REPLY__INIT;
+	const char *glob = request->target ? request->target->glob : "";
+	struct limiter *limiter;
+	size_t bytes = 0;
+
+	if (request->target && !target_check(call, request->target))
+		return 0;
+	if (request->target && request->target->id != 0) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "limiters are asked for by name");
+		return 0;
+	}
+	if (request->target && !glob[0])
+		return list_one(call, request->target->name);
+	(void)loop_refresh(call->rpc->loop);
+	reply.limiters = arena_alloc(&call->rpc->arena, LIST_PAGE_MAX * sizeof(*reply.limiters));
+	if (!reply.limiters)
+		return -ENOMEM;
+	reply.next = request->after;
+	for (limiter = limiter_next(tenant, request->after); limiter; limiter = limiter_next(tenant, reply.next)) {
+		Evloop__LimiterInfo *info = NULL;
+
+		if (!glob[0] || fnmatch(glob, limiter_spec(limiter)->name, 0) == 0) {
+			info = message_of(call, limiter);
+			if (!info && reply.n_limiters == 0)
+				return -ENOMEM;
+			if (!info || !fits_page(&info->base, reply.n_limiters, &bytes))
+				break;
+			reply.limiters[reply.n_limiters++] = info;
+		}
+		reply.next = limiter_id(limiter);
+	}
+	reply.more = limiter != NULL;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+static Evloop__ClaimInfo *message_of_claim(struct call *call, const struct claim *claim) {
+	Evloop__ClaimInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
+	struct claim_info info;
+
+	if (!message)
+		return NULL;
+	evloop__claim_info__init(message);
+	claim_describe(claim, &info);
+	message->id = info.id;
+	message->state = convert_claim_state(info.state);
+	message->key = (ProtobufCBinaryData){ .data = (uint8_t *)info.key, .len = info.key_size };
+	message->cost = info.cost;
+	message->pid = info.pid;
+	message->since_ns = info.since_ns;
+	message->expected_ns = info.expected_ns < INT64_MAX ? info.expected_ns : 0;
+	message->position = info.position;
+	return message;
+}
+
+int rpc_limiter_claims(struct call *call, const void *data) {
+	const Evloop__LimiterClaimsRequest *request = data;
+	Evloop__LimiterClaimsReply reply = EVLOOP__LIMITER_CLAIMS_REPLY__INIT;
+	struct limiter *limiter = find(call, request->name);
+	uint64_t after = request->after;
+	struct claim *claim;
+	size_t bytes = 0;
+
+	if (!limiter)
+		return 0;
+	reply.claims = arena_alloc(&call->rpc->arena, LIST_PAGE_MAX * sizeof(*reply.claims));
+	if (!reply.claims)
+		return -ENOMEM;
+	for (claim = limiter_next_claim(limiter, after); claim; claim = limiter_next_claim(limiter, after)) {
+		Evloop__ClaimInfo *info = message_of_claim(call, claim);
+
+		if (!info && reply.n_claims == 0)
+			return -ENOMEM;
+		if (!info || !fits_page(&info->base, reply.n_claims, &bytes))
+			break;
+		reply.claims[reply.n_claims++] = info;
+		after = info->id;
+		/* To know where in a long line it stands takes a walk along it. */
+		if (!session_goes_on(call->session, true)) {
+			claim = limiter_next_claim(limiter, after);
+			break;
+		}
+	}
+	reply.more = claim != NULL;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_limiter_remove(struct call *call, const void *data) {
+	const Evloop__LimiterRemoveRequest *request = data;
+	Evloop__LimiterRemoveReply reply = EVLOOP__LIMITER_REMOVE_REPLY__INIT;
+	struct limiter *limiter = find(call, request->name);
+
+	if (!limiter)
+		return 0;
+	limiter_remove(limiter);
+	call_reply(call, &reply.base);
+	return 0;
+}
