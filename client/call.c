@@ -30,12 +30,15 @@ static void enlist(struct evl *evl, struct request *request) {
 		TAILQ_INSERT_HEAD(&evl->requests, request, link);
 }
 
-static int start(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message) {
+/* `fd` -1: none goes along. */
+static int start(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message,
+		 int fd) {
 	int r;
 
 	request->serial = ++evl->serial;
 	request->deadline_ns = call_deadline(evl);
-	r = output_put(evl, FRAME_REQUEST, method, request->serial, message);
+	r = fd < 0 ? output_put(evl, FRAME_REQUEST, method, request->serial, message)
+		   : output_put_with_fd(evl, method, request->serial, message, fd, request->deadline_ns);
 	if (r < 0)
 		return r;
 	enlist(evl, request);
@@ -48,7 +51,7 @@ static void finish(struct evl *evl, struct request *request, int error, const st
 }
 
 int call_async(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message) {
-	int r = start(evl, request, method, message);
+	int r = start(evl, request, method, message, -1);
 
 	loop_update(evl);
 	return r;
@@ -145,7 +148,8 @@ static int wait_failed(struct evl *evl, int error) {
 	return error;
 }
 
-int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply) {
+static int call_and_wait(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, int fd,
+			 ProtobufCMessage **ret_reply) {
 	const struct method *description = method_find((uint16_t)method);
 	struct waiter waiter = { .request.complete = complete_waiter };
 	int r = connection_check(evl);
@@ -159,7 +163,7 @@ int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *me
 	if (!description || !description->input)
 		return -EINVAL;
 	waiter.output = description->output;
-	r = start(evl, &waiter.request, method, message);
+	r = start(evl, &waiter.request, method, message, fd);
 	if (r >= 0) {
 		wait_for(evl, &waiter);
 		r = waiter.error;
@@ -174,8 +178,17 @@ int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *me
 	return 0;
 }
 
+int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply) {
+	return call_and_wait(evl, method, message, -1, ret_reply);
+}
+
 int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply) {
-	return call_sync(evl, method, request, ret_reply);
+	return call_and_wait(evl, method, request, -1, ret_reply);
+}
+
+int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
+		     ProtobufCMessage **ret_reply) {
+	return call_and_wait(evl, method, request, fd, ret_reply);
 }
 
 const Evloop__Error *evl_call_error(struct evl *evl) {

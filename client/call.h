@@ -17,6 +17,10 @@
  */
 int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply);
 
+/* The same, and a descriptor goes along; it stays the caller's. */
+int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
+		     ProtobufCMessage **ret_reply);
+
 /* The daemon's last refusal on this connection, with limit and existing definition; NULL: none.  Borrowed until the next call. */
 const Evloop__Error *evl_call_error(struct evl *evl);
 

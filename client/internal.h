@@ -150,6 +150,10 @@ static inline bool output_pending(const struct output *output) {
 int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,
 	       const ProtobufCMessage *message);
 
+/* A request with a descriptor, which is borrowed: waits until it has been sent.  Return: as before, -ETIMEDOUT. */
+int output_put_with_fd(struct evl *evl, Evloop__Method method, uint64_t serial, const ProtobufCMessage *message, int fd,
+		       int64_t deadline_ns);
+
 /* Send as far as the socket takes it; a loss is noticed in evl::link. */
 void output_send(struct evl *evl);
 

@@ -59,6 +59,24 @@ static int put(struct output *output, enum frame_kind kind, Evloop__Method metho
 	return packet_put(&output->open, kind, (uint16_t)method, serial, message, NULL, 0);
 }
 
+int output_put_with_fd(struct evl *evl, Evloop__Method method, uint64_t serial, const ProtobufCMessage *message, int fd,
+		       int64_t deadline_ns) {
+	struct output *output = &evl->output;
+	int r = output_send_until(evl, deadline_ns);
+
+	if (r >= 0)
+		r = open_packet(output, PACKET_SIZE_PACK);
+	if (r >= 0)
+		r = packet_put(&output->open, FRAME_REQUEST, (uint16_t)method, serial, message, &fd, 1);
+	if (r > 0)
+		return -EMSGSIZE;
+	if (r == 0)
+		r = output_send_until(evl, deadline_ns);
+	if (r < 0)
+		packet_clear(&output->open); /* the descriptor was only borrowed */
+	return r;
+}
+
 /* Into an open packet that is empty, and as large as it takes. */
 static int put_first(struct output *output, enum frame_kind kind, Evloop__Method method, uint64_t serial,
 		     const ProtobufCMessage *message) {

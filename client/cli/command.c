@@ -94,13 +94,12 @@ static int search(const char *program, const char *path) {
 	}
 }
 
-static int check_program(const struct invocation *inv, const char *program, const char *const *environment) {
-	const char *path = "/bin:/usr/bin"; /* as execvp(3) */
+/* `path` NULL: as execvp(3) without one. */
+static int check_program(const struct invocation *inv, const char *program, const char *path) {
 	int status;
 
-	for (; *environment; environment++)
-		if (strncmp(*environment, "PATH=", 5) == 0)
-			path = *environment + 5;
+	if (!path)
+		path = "/bin:/usr/bin";
 	if (program[0] == '\0')
 		status = EXIT_NOT_FOUND;
 	else
@@ -110,6 +109,20 @@ static int check_program(const struct invocation *inv, const char *program, cons
 	else if (status == EXIT_NOT_EXECUTABLE)
 		complain("%s: %s: not an executable file", inv->verb->name, program);
 	return status;
+}
+
+int command_check(const struct invocation *inv, const char *program) {
+	return check_program(inv, program, getenv("PATH"));
+}
+
+/* The variable's value, or NULL. */
+static const char *value_in(const char *const *environment, const char *name) {
+	size_t n = strlen(name);
+
+	for (; *environment; environment++)
+		if (strncmp(*environment, name, n) == 0 && (*environment)[n] == '=')
+			return *environment + n + 1;
+	return NULL;
 }
 
 static size_t count_bytes(const char *const *words) {
@@ -155,7 +168,7 @@ int command_capture(const struct invocation *inv, const struct command_options *
 	}
 	for (int i = 1; i < inv->argc; i++)
 		words[n++] = inv->argv[i];
-	r = check_program(inv, words[0], environment);
+	r = check_program(inv, words[0], value_in(environment, "PATH"));
 	if (r != 0)
 		return r;
 	timer.argv = words;

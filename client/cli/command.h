@@ -20,3 +20,6 @@ struct command_options {
  * Return: 0, or the exit status after a complaint.
  */
 int command_capture(const struct invocation *inv, const struct command_options *options, Evloop__Command **ret);
+
+/* Is there a program that execvp(3) would run?  Return: 0, or the exit status after a complaint. */
+int command_check(const struct invocation *inv, const char *program);

@@ -14,10 +14,14 @@ libcli_la_SOURCES = \
 	client/cli/daemon.c client/cli/daemon.h \
 	client/cli/error.c client/cli/error.h \
 	client/cli/json.c client/cli/json.h \
+	client/cli/limiter.c client/cli/limiter.h \
 	client/cli/options.c \
+	client/cli/take.c client/cli/take.h \
 	client/cli/text.c client/cli/text.h \
 	client/cli/timers.c client/cli/timers.h \
 	client/cli/verb-arm.c \
+	client/cli/verb-limit.c \
+	client/cli/verb-limiter.c \
 	client/cli/verb-list.c \
 	client/cli/verb-log.c \
 	client/cli/verb-manage.c \

@@ -315,10 +315,12 @@ static int of_bucket(int r) {
 static void describe_permits(const struct cell *cell, struct grant *grant) {
 	int64_t now_ns = cell_now(cell);
 
-	grant->remaining = permits_available(&cell->permits, now_ns);
-	grant->limit = cell->permits.max;
-	grant->now_ns = now_ns;
-	grant->retry_after_ns = MAX(cell->permits.hold_until_ns - now_ns, 0);
+	*grant = (struct grant){
+		.remaining = permits_available(&cell->permits, now_ns),
+		.limit = cell->permits.max,
+		.now_ns = now_ns,
+		.retry_after_ns = MAX(cell->permits.hold_until_ns - now_ns, 0),
+	};
 }
 
 /* How it stands, without a wish. */

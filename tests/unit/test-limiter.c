@@ -86,13 +86,20 @@ static bool try(struct limiter *limiter, struct limiter_key k, uint64_t cost) {
 	return grant.allowed;
 }
 
-static int wait_for(struct fixture *f, struct client *client, struct limiter *limiter, uint64_t handle, uint64_t cost,
+static int wait_for(struct client *client, struct limiter *limiter, uint64_t handle, uint64_t cost,
 		    int64_t max_wait_ns) {
 	struct claim *claim;
 	struct grant grant;
+	int r;
 
-	(void)f;
-	return limiter_wait(limiter, &client->owner, handle, none, cost, max_wait_ns, &claim, &grant);
+	memset(&grant, 0xff, sizeof(grant));
+	r = limiter_wait(limiter, &client->owner, handle, none, cost, max_wait_ns, &claim, &grant);
+	if (r == 0 || r == LIMITER_E_QUEUED || r == LIMITER_E_DENIED) {
+		assert_int_equal(grant.allowed, r == 0);
+		assert_in_range(grant.reset_after_ns, 0, 1000 * SEC);
+		assert_in_range(grant.retry_after_ns, 0, 1000 * SEC);
+	}
+	return r;
 }
 
 /* The next event must say so. */
@@ -139,10 +146,10 @@ static void test_six_takers(void **state) {
 	struct limiter *limiter = make(f, &spec);
 	int64_t begin = world_boottime(&f->world);
 
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, -1), 0);
-	assert_int_equal(wait_for(f, &f->a, limiter, 2, 1, -1), 0);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), 0);
+	assert_int_equal(wait_for(&f->a, limiter, 2, 1, -1), 0);
 	for (uint64_t i = 3; i <= 6; i++)
-		assert_int_equal(wait_for(f, &f->a, limiter, i, 1, -1), LIMITER_E_QUEUED);
+		assert_int_equal(wait_for(&f->a, limiter, i, 1, -1), LIMITER_E_QUEUED);
 	client_expect_none(&f->a);
 	for (uint64_t i = 3; i <= 6; i++) {
 		int64_t due = begin + (int64_t)(i - 2) * 500 * MSEC;
@@ -166,10 +173,10 @@ static void test_leave(void **state) {
 	int64_t begin = world_boottime(&f->world);
 
 	assert_true(try(limiter, none, 1));
-	assert_int_equal(wait_for(f, &f->b, limiter, 1, 1, -1), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->b, limiter, 2, 1, -1), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->a, limiter, 2, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->b, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->b, limiter, 2, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 2, 1, -1), LIMITER_E_QUEUED);
 	/* A whole owner goes. */
 	assert_false(owner_reduce(&f->b.owner, SIZE_MAX));
 	assert_int_equal(owner_cancel(&f->a.owner, 2), CANCEL_CANCELLED);
@@ -187,7 +194,7 @@ static void test_withdraw(void **state) {
 	struct limiter *limiter = make(f, &spec);
 
 	assert_true(try(limiter, none, 1));
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
 	world_run(&f->world, SEC);
 	assert_false(try(limiter, none, 1));
 	assert_int_equal(owner_cancel(&f->a.owner, 1), CANCEL_WITHDRAWN);
@@ -203,11 +210,11 @@ static void test_max_wait(void **state) {
 	struct grant grant;
 
 	assert_true(try(limiter, none, 1));
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, 0), LIMITER_E_DENIED);
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, SEC - 1), LIMITER_E_DENIED);
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, SEC), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, -1), LIMITER_E_HANDLE_EXISTS);
-	assert_int_equal(wait_for(f, &f->a, limiter, 2, 2, -1), LIMITER_E_COST);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, 0), LIMITER_E_DENIED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, SEC - 1), LIMITER_E_DENIED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, SEC), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_HANDLE_EXISTS);
+	assert_int_equal(wait_for(&f->a, limiter, 2, 2, -1), LIMITER_E_COST);
 	/* A change that moves the grant beyond it ends the wait at once. */
 	assert_int_equal(limiter_hold(limiter, none, 2 * SEC, &grant), 0);
 	assert_int_equal(grant.retry_after_ns, 2 * SEC);
@@ -229,7 +236,7 @@ static void test_update(void **state) {
 	both.n_rates = 2;
 	assert_int_equal(limiter_spec_check(&both, &rule), 0);
 	assert_true(try(limiter, none, 1));
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
 	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), begin + 10 * SEC);
 	/* The line is re-timed. */
 	assert_int_equal(limiter_set(f->a.owner.tenant, &faster, LIMITER_MODE_UPDATE, &limiter, &change), 0);
@@ -257,9 +264,9 @@ static void test_remove_with_a_line(void **state) {
 	struct limiter *limiter = make(f, &spec), *second = make(f, &permits);
 
 	assert_true(try(limiter, none, 1));
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->a, second, 2, 1, -1), 0);
-	assert_int_equal(wait_for(f, &f->a, second, 3, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, second, 2, 1, -1), 0);
+	assert_int_equal(wait_for(&f->a, second, 3, 1, -1), LIMITER_E_QUEUED);
 	limiter_remove(limiter);
 	limiter_remove(second);
 	(void)expect(&f->a, 1, CLAIM_REMOVED);
@@ -371,13 +378,13 @@ static void test_permits(void **state) {
 	struct grant grant;
 
 	assert_int_equal(limiter_try(limiter, none, 1, &grant), LIMITER_E_KIND);
-	assert_int_equal(wait_for(f, &f->a, limiter, 1, 1, 0), 0);
-	assert_int_equal(wait_for(f, &f->b, limiter, 1, 1, 0), 0);
-	assert_int_equal(wait_for(f, &f->b, limiter, 2, 1, 0), LIMITER_E_DENIED);
-	assert_int_equal(wait_for(f, &f->b, limiter, 3, 3, -1), LIMITER_E_COST);
-	assert_int_equal(wait_for(f, &f->b, limiter, 2, 2, -1), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->b, limiter, 4, 1, 10 * MSEC), LIMITER_E_QUEUED);
-	assert_int_equal(wait_for(f, &f->b, limiter, 5, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, 0), 0);
+	assert_int_equal(wait_for(&f->b, limiter, 1, 1, 0), 0);
+	assert_int_equal(wait_for(&f->b, limiter, 2, 1, 0), LIMITER_E_DENIED);
+	assert_int_equal(wait_for(&f->b, limiter, 3, 3, -1), LIMITER_E_COST);
+	assert_int_equal(wait_for(&f->b, limiter, 2, 2, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->b, limiter, 4, 1, 10 * MSEC), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->b, limiter, 5, 1, -1), LIMITER_E_QUEUED);
 	limiter_describe(limiter, &info);
 	assert_int_equal(info.waiting, 3);
 	assert_int_equal(info.held, 2);
@@ -416,7 +423,7 @@ static void test_bound_permit(void **state) {
 	claim_bind(claim, &binding);
 	assert_int_equal(limiter_wait(limiter, &f->a.owner, 2, none, 1, -1, &waiting, &grant), LIMITER_E_QUEUED);
 	claim_bind(waiting, &second);
-	assert_int_equal(wait_for(f, &f->b, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->b, limiter, 1, 1, -1), LIMITER_E_QUEUED);
 	/* The one that waited is gone with its owner, the other one stays. */
 	assert_false(owner_reduce(&f->a.owner, SIZE_MAX));
 	assert_int_equal(unbound, 1);
@@ -448,7 +455,7 @@ static void test_as_if_they_had_never_come(void **state) {
 
 	assert_true(try(limiter, none, 1));
 	for (uint64_t i = 1; i <= 100; i++)
-		assert_int_equal(wait_for(f, i % 2 ? &f->a : &f->b, limiter, i, 1, -1), LIMITER_E_QUEUED);
+		assert_int_equal(wait_for(i % 2 ? &f->a : &f->b, limiter, i, 1, -1), LIMITER_E_QUEUED);
 	assert_false(owner_reduce(&f->a.owner, SIZE_MAX));
 	for (unsigned i = 1; i <= 50; i++, next += 2) {
 		world_run(&f->world, 10 * MSEC);
@@ -467,8 +474,8 @@ static void test_crowd(void **state) {
 	spec.max_waiters = 2;
 	limiter = make(f, &spec);
 	for (uint64_t i = 1; i <= 3; i++)
-		(void)wait_for(f, &f->a, limiter, i, 1, -1);
-	assert_int_equal(wait_for(f, &f->a, limiter, 4, 1, -1), LIMITER_E_CROWDED);
+		(void)wait_for(&f->a, limiter, i, 1, -1);
+	assert_int_equal(wait_for(&f->a, limiter, 4, 1, -1), LIMITER_E_CROWDED);
 }
 
 static void test_idle(void **state) {

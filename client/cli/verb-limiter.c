@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verb limiter: look at limiters and change them. */
+
+#include <inttypes.h>
+#include <libsmartcols/libsmartcols.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/cli/daemon.h"
+#include "client/cli/error.h"
+#include "client/cli/json.h"
+#include "client/cli/limiter.h"
+#include "client/cli/text.h"
+#include "client/cli/when.h"
+#include "proto/duration.h"
+
+enum {
+	OPTION_KEY = 1,
+	OPTION_KEYED,
+};
+
+/* What a use of the verb is about. */
+struct order {
+	struct definition definition;
+	const char *key;
+	uint64_t cost;
+	bool has_cost;
+	struct evl *evl;
+};
+
+typedef int (*action)(const struct invocation *inv, struct order *order);
+
+static ProtobufCBinaryData key_of(const struct order *order) {
+	return (ProtobufCBinaryData){ .data = (uint8_t *)(order->key ? order->key : ""),
+				      .len = order->key ? strlen(order->key) : 0 };
+}
+
+/* ---- list ---- */
+
+static int add_line(struct libscols_table *table, const Evloop__LimiterInfo *info) {
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	char definition[DEFINITION_TEXT_MAX], remaining[24] = "-", waiting[24], taken[24];
+
+	if (!line)
+		return -ENOMEM;
+	if (info->grant && info->grant->remaining == UINT64_MAX)
+		(void)snprintf(remaining, sizeof(remaining), "unlimited");
+	else if (info->grant)
+		(void)snprintf(remaining, sizeof(remaining), "%" PRIu64, info->grant->remaining);
+	(void)snprintf(waiting, sizeof(waiting), "%" PRIu64, info->waiting);
+	(void)snprintf(taken, sizeof(taken), "%" PRIu64, info->allowed);
+	return scols_line_set_data(line, 0, info->spec->name) |
+	       scols_line_set_data(line, 1, definition_text(info->spec, definition)) |
+	       scols_line_set_data(line, 2, remaining) | scols_line_set_data(line, 3, waiting) |
+	       scols_line_set_data(line, 4, taken);
+}
+
+static struct libscols_table *new_table(void) {
+	static const char *const columns[] = { "NAME", "LIMIT", "REMAINING", "WAITING", "ALLOWED" };
+	struct libscols_table *table = scols_new_table();
+
+	for (size_t i = 0; table && i < ARRAY_SIZE(columns); i++)
+		if (!scols_table_new_column(table, columns[i], 0, i > 1 ? SCOLS_FL_RIGHT : 0)) {
+			scols_unref_table(table);
+			return NULL;
+		}
+	return table;
+}
+
+static int add_page(const Evloop__LimiterListReply *page, struct libscols_table *table, json_t *array) {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < page->n_limiters; i++)
+		r = table ? add_line(table, page->limiters[i])
+			  : json_array_append_new(array, json_of_message(&page->limiters[i]->base));
+	if (r == 0)
+		return 0;
+	complain("%s", strerror(ENOMEM));
+	return EX_OSERR;
+}
+
+/* All that `glob` (NULL: everything) stands for.  Return: 0, or the exit status. */
+static int list_pages(struct evl *evl, const char *glob, struct libscols_table *table, json_t *array) {
+	Evloop__LimiterListRequest request = EVLOOP__LIMITER_LIST_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	bool more = true, found = !glob;
+
+	target.glob = (char *)(glob ? glob : "");
+	request.target = glob ? &target : NULL;
+	while (more) {
+		_cleanup_message_ ProtobufCMessage *message = NULL;
+		const Evloop__LimiterListReply *page;
+		int r = evl_call(evl, EVLOOP__METHOD__METHOD_LIMITER_LIST, &request.base, &message);
+
+		if (r < 0)
+			return complain_call(evl, r, NULL);
+		page = (const Evloop__LimiterListReply *)message;
+		r = add_page(page, table, array);
+		if (r != 0)
+			return r;
+		found |= page->n_limiters > 0;
+		more = page->more;
+		request.after = page->next;
+	}
+	if (found)
+		return 0;
+	complain("%s: no such limiter", glob);
+	return EX_NOINPUT;
+}
+
+static int run_list(const struct invocation *inv, struct order *order) {
+	struct libscols_table *table = inv->json ? NULL : new_table();
+	json_t *array = inv->json ? json_array() : NULL;
+	int status = table || array ? 0 : EX_OSERR;
+
+	(void)setlocale(LC_CTYPE, "");
+	if (inv->argc < 2 && status == 0)
+		status = list_pages(order->evl, NULL, table, array);
+	for (int i = 1; i < inv->argc && status == 0; i++)
+		status = list_pages(order->evl, inv->argv[i], table, array);
+	if (status == 0 && array)
+		status = json_print(json_incref(array)) ? 0 : 1;
+	else if (status == 0 && !scols_table_is_empty(table))
+		status = scols_print_table(table) < 0 || !text_flush();
+	json_decref(array);
+	scols_unref_table(table);
+	return status;
+}
+
+/* ---- one limiter ---- */
+
+/* Return: the name, the only operand beside `more` others; NULL after a complaint. */
+static const char *take_name(const struct invocation *inv, const char *what, int more, int *ret_status) {
+	if (inv->argc < 2 || inv->argv[1][0] == '\0')
+		*ret_status = complain_usage(inv, "%s: no name of a limiter; see 'evloop limiter --help'", what);
+	else if (inv->argc > 2 + more)
+		*ret_status = complain_extra(inv, inv->argv[2 + more]);
+	else
+		return inv->argv[1];
+	return NULL;
+}
+
+static void line(const char *label, const char *text) {
+	printf("%-12s %s\n", label, text);
+}
+
+static void line_number(const char *label, uint64_t n) {
+	printf("%-12s %" PRIu64 "\n", label, n);
+}
+
+static void line_seconds(const char *label, int64_t ns) {
+	char seconds[SECONDS_MAX];
+
+	line(label, text_seconds(ns, seconds));
+}
+
+static void show_grant(const Evloop__Grant *grant) {
+	if (grant->remaining == UINT64_MAX)
+		line("remaining", "unlimited");
+	else
+		line_number("remaining", grant->remaining);
+	line_seconds("retry after", grant->retry_after_ns);
+	line_seconds("full in", grant->reset_after_ns);
+}
+
+static int run_show(const struct invocation *inv, struct order *order) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	char text[DEFINITION_TEXT_MAX], time[WHEN_TEXT_MAX];
+	const Evloop__LimiterInfo *info;
+	int status = 0;
+	const char *name = take_name(inv, "show", 0, &status);
+
+	if (!name)
+		return status;
+	status = limiter_get(order->evl, name, &reply);
+	if (status != 0)
+		return status;
+	info = ((const Evloop__LimiterListReply *)reply)->limiters[0];
+	if (inv->json)
+		return json_print_message(&info->base) ? 0 : 1;
+	line("name", info->spec->name);
+	line_number("id", info->id);
+	line("limit", definition_text(info->spec, text));
+	if (info->spec->keyed)
+		printf("%-12s %" PRIu64 " of %" PRIu64 ", then %s\n", "keys", info->keys, info->spec->max_keys,
+		       info->spec->deny_when_full ? "deny" : "shared");
+	if (info->grant)
+		show_grant(info->grant);
+	line_number("waiting", info->waiting);
+	if (info->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY)
+		line_number("held", info->held);
+	else
+		line_number("debt up to", info->spec->max_debt);
+	line_number("allowed", info->allowed);
+	line_number("denied", info->denied);
+	line("created", when_format_utc(info->created_realtime_ns, time));
+	return text_flush() ? 0 : 1;
+}
+
+static int run_set(const struct invocation *inv, struct order *order) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	char word[WORD_MAX];
+	int status = 0, r;
+	const char *name = take_name(inv, "set", 0, &status);
+
+	if (!name)
+		return status;
+	if (!order->definition.given)
+		return complain_usage(inv, "set: --rate or --concurrency has to be given");
+	status = definition_check(inv, &order->definition);
+	if (status != 0)
+		return status;
+	order->definition.spec.name = (char *)name;
+	order->definition.spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
+	r = evl_call(order->evl, EVLOOP__METHOD__METHOD_LIMITER_SET, &order->definition.spec.base, &reply);
+	if (r < 0)
+		return complain_call(order->evl, r, NULL);
+	if (inv->json)
+		return json_print_message(reply) ? 0 : 1;
+	printf("%s %s\n", name,
+	       text_enum(&evloop__limiter_set_reply__change__descriptor,
+			 (int)((const Evloop__LimiterSetReply *)reply)->change, word));
+	return text_flush() ? 0 : 1;
+}
+
+/* A verb whose request is name, key and cost, and whose answer is a Grant.  *ret: free with message_freep(). */
+static int request_grant(const struct invocation *inv, struct order *order, const char *what, Evloop__Method method,
+			 uint64_t cost, ProtobufCMessage **ret) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	int status = 0, r;
+
+	request.name = (char *)take_name(inv, what, 0, &status);
+	if (!request.name)
+		return status;
+	request.key = key_of(order);
+	request.cost = cost;
+	r = evl_call(order->evl, method, &request.base, ret);
+	return r < 0 ? complain_call(order->evl, r, NULL) : 0;
+}
+
+static int grant_verb(const struct invocation *inv, struct order *order, const char *what, Evloop__Method method) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	int status = request_grant(inv, order, what, method, order->cost, &reply);
+
+	return status != 0 ? status : grant_print(inv, (const Evloop__Grant *)reply);
+}
+
+static int run_peek(const struct invocation *inv, struct order *order) {
+	return grant_verb(inv, order, "peek", EVLOOP__METHOD__METHOD_LIMITER_PEEK);
+}
+
+static int run_reset(const struct invocation *inv, struct order *order) {
+	return grant_verb(inv, order, "reset", EVLOOP__METHOD__METHOD_LIMITER_RESET);
+}
+
+static int run_refund(const struct invocation *inv, struct order *order) {
+	return grant_verb(inv, order, "refund", EVLOOP__METHOD__METHOD_LIMITER_REFUND);
+}
+
+static int run_charge(const struct invocation *inv, struct order *order) {
+	return grant_verb(inv, order, "charge", EVLOOP__METHOD__METHOD_LIMITER_CHARGE);
+}
+
+static int run_hold(const struct invocation *inv, struct order *order) {
+	Evloop__LimiterHoldRequest request = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	int status = 0, r;
+
+	request.name = (char *)take_name(inv, "hold", 1, &status);
+	if (!request.name)
+		return status;
+	if (inv->argc < 3)
+		return complain_usage(inv, "hold: no duration; see 'evloop limiter --help'");
+	status = option_duration(inv, "hold", inv->argv[2], &request.duration_ns);
+	if (status != 0)
+		return status;
+	request.key = key_of(order);
+	r = evl_call(order->evl, EVLOOP__METHOD__METHOD_LIMITER_HOLD, &request.base, &reply);
+	return r < 0 ? complain_call(order->evl, r, NULL) : grant_print(inv, (const Evloop__Grant *)reply);
+}
+
+static int run_remove(const struct invocation *inv, struct order *order) {
+	Evloop__LimiterRemoveRequest request = EVLOOP__LIMITER_REMOVE_REQUEST__INIT;
+	int status = 0, r;
+
+	request.name = (char *)take_name(inv, "remove", 0, &status);
+	if (!request.name)
+		return status;
+	r = evl_call(order->evl, EVLOOP__METHOD__METHOD_LIMITER_REMOVE, &request.base, NULL);
+	if (r < 0)
+		return complain_call(order->evl, r, NULL);
+	if (inv->json)
+		return json_print(json_pack("{s:s,s:s}", "name", request.name, "outcome", "removed")) ? 0 : 1;
+	printf("%s removed\n", request.name);
+	return text_flush() ? 0 : 1;
+}
+
+/* ---- holders ---- */
+
+static int print_claim(const struct invocation *inv, const Evloop__ClaimInfo *claim, int64_t now_ns) {
+	char word[WORD_MAX], age[DURATION_TEXT_MAX];
+	_cleanup_free_ char *key = text_command(&claim->key, 1);
+
+	if (inv->json)
+		return json_print_message(&claim->base) ? 0 : 1;
+	printf("%" PRIu64 " %s pid=%" PRIu64 " uid=%u n=%" PRIu64 " age=%s", claim->id,
+	       text_enum(&evloop__claim_state__descriptor, (int)claim->state, word), claim->pid, (unsigned)getuid(),
+	       claim->cost, duration_brief(MAX(now_ns - claim->since_ns, 0), age));
+	if (claim->key.len > 0)
+		printf(" key=%s", key ? key : "?");
+	if (claim->state == EVLOOP__CLAIM_STATE__CLAIM_WAITING)
+		printf(" position=%" PRIu64, claim->position);
+	if (claim->expected_ns != 0)
+		printf(" in=%s", duration_brief(MAX(claim->expected_ns - now_ns, 0), age));
+	putchar('\n');
+	return text_flush() ? 0 : 1;
+}
+
+static int run_holders(const struct invocation *inv, struct order *order) {
+	Evloop__LimiterClaimsRequest request = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
+	_cleanup_message_ ProtobufCMessage *now = NULL;
+	int status = 0;
+	bool more = true;
+
+	request.name = (char *)take_name(inv, "holders", 0, &status);
+	if (!request.name)
+		return status;
+	status = daemon_time(order->evl, &now);
+	while (status == 0 && more) {
+		_cleanup_message_ ProtobufCMessage *message = NULL;
+		const Evloop__LimiterClaimsReply *page;
+		int r = evl_call(order->evl, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &request.base, &message);
+
+		if (r < 0)
+			return complain_call(order->evl, r, NULL);
+		page = (const Evloop__LimiterClaimsReply *)message;
+		for (size_t i = 0; status == 0 && i < page->n_claims; i++) {
+			status = print_claim(inv, page->claims[i], ((const Evloop__TimeReply *)now)->boottime_ns);
+			request.after = page->claims[i]->id;
+		}
+		more = page->more;
+	}
+	return status;
+}
+
+/* ---- explain ---- */
+
+/* The numbers from which a decision can be worked out again, rule by rule. */
+static void explain_rule(const Evloop__LimiterRule *rule, size_t i) {
+	unsigned __int128 ticks = (unsigned __int128)16 * (uint64_t)rule->period_ns;
+	uint64_t interval = (uint64_t)((ticks + rule->tokens - 1) / rule->tokens);
+
+	printf("rule %zu       interval = ceil(16 * %" PRId64 " ns / %" PRIu64 ") = %" PRIu64 " ticks of 1/16 ns\n"
+	       "             tolerance = %" PRIu64 " * interval = %" PRIu64 " ticks\n",
+	       i, rule->period_ns, rule->tokens, interval, rule->burst, rule->burst * interval);
+}
+
+static int run_explain(const struct invocation *inv, struct order *order) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL, *answer = NULL;
+	char text[DEFINITION_TEXT_MAX];
+	const Evloop__LimiterInfo *info;
+	const Evloop__Grant *grant;
+	int status = request_grant(inv, order, "explain", EVLOOP__METHOD__METHOD_LIMITER_PEEK, order->cost, &answer);
+
+	if (status != 0)
+		return status;
+	status = limiter_get(order->evl, inv->argv[1], &reply);
+	if (status != 0)
+		return status;
+	info = ((const Evloop__LimiterListReply *)reply)->limiters[0];
+	grant = (const Evloop__Grant *)answer;
+	if (inv->json)
+		return json_print(json_pack("{s:o,s:o}", "limiter", json_of_message(&info->base), "grant",
+					    json_of_message(answer)))
+			       ? 0
+			       : 1;
+	line("limit", definition_text(info->spec, text));
+	for (size_t i = 0; i < info->spec->n_rules; i++)
+		explain_rule(info->spec->rules[i], i);
+	printf("%-12s %" PRId64 " ns of boottime\n", "now", grant->now_ns);
+	printf("%-12s now + %" PRId64 " ns: the time at which it is full again (TAT)\n", "full", grant->reset_after_ns);
+	line_number("cost", order->cost);
+	line_number("waiting", info->waiting);
+	line_number("remaining", grant->remaining);
+	if (grant->allowed)
+		line("decision", "allowed: max(TAT, now) + cost * interval - tolerance <= now");
+	else if (info->waiting > 0)
+		line("decision", "denied: others wait, and come first");
+	else
+		printf("%-12s denied by rule %u until now + %" PRId64 " ns\n", "decision", grant->denied_by,
+		       grant->retry_after_ns);
+	return text_flush() ? 0 : 1;
+}
+
+/* ---- the verb ---- */
+
+static const struct {
+	const char *name, *alias;
+	action run;
+} actions[] = {
+	{ "list", "ls", run_list },     { "show", NULL, run_show },       { "set", NULL, run_set },
+	{ "reset", NULL, run_reset },   { "peek", NULL, run_peek },       { "refund", NULL, run_refund },
+	{ "charge", NULL, run_charge }, { "hold", NULL, run_hold },       { "holders", NULL, run_holders },
+	{ "remove", "rm", run_remove }, { "explain", NULL, run_explain },
+};
+
+static int take_option(const struct invocation *inv, struct order *order, int option) {
+	switch (option) {
+	case OPTION_KEY:
+		order->key = optarg;
+		return optarg[0] ? 0 : complain_usage(inv, "--key '' is no key");
+	case OPTION_KEYED:
+		order->definition.spec.keyed = true;
+		return 0;
+	case 'n':
+		return option_number(inv, "-n", optarg, &order->cost);
+	default:
+		return definition_take(inv, &order->definition, option, optarg);
+	}
+}
+
+static int run(struct invocation *inv) {
+	static const struct option options[] = {
+		{ "key", required_argument, NULL, OPTION_KEY },
+		{ "keyed", no_argument, NULL, OPTION_KEYED },
+		DEFINITION_OPTIONS,
+		OPTIONS_COMMON,
+	};
+	struct order order = { .cost = 1 };
+	const char *word;
+	int option, r = 0;
+
+	definition_init(&order.definition);
+	while (r == 0 && (option = options_next(inv, "n:", options)) > 0)
+		r = take_option(inv, &order, option);
+	if (r != 0 || option < 0)
+		return r != 0 ? r : inv->status;
+	if (inv->argc < 2)
+		return complain_usage(inv, "what about limiters? see 'evloop limiter --help'");
+	word = inv->argv[1];
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (strcmp(actions[i].name, word) != 0 && !(actions[i].alias && strcmp(actions[i].alias, word) == 0))
+			continue;
+		options_skip(inv, 1);
+		r = daemon_connect(inv, &order.evl);
+		if (r == 0)
+			r = actions[i].run(inv, &order);
+		evl_close(order.evl);
+		return r;
+	}
+	return complain_usage(inv, "'%s' cannot be done with limiters; see 'evloop limiter --help'", word);
+}
+
+const struct verb verb_limiter = {
+	.name = "limiter",
+	.summary = "look at limiters, and change them",
+	.usage = "ACTION [OPTION]... [NAME]",
+	.help = "  list ['GLOB*']...    a table of limiters\n"
+		"  show NAME            all that is known of it\n"
+		"  set NAME             make it, or change it: tokens are kept, who waits is moved\n"
+		"  reset NAME           make it full, and end a hold\n"
+		"  peek NAME            what would be said to who asks now\n"
+		"  refund NAME          give tokens back\n"
+		"  charge NAME          take tokens that may not be there, see --max-debt\n"
+		"  hold NAME DUR        grant nothing for that time\n"
+		"  holders NAME         who holds places, and who waits\n"
+		"  remove NAME          forget it; who waits is told\n"
+		"  explain NAME         the numbers behind a decision\n"
+		"\n"
+		"  --key KEY            of a limiter with keys\n"
+		"  -n COST              so many (1)\n"
+		"  --keyed              set: every key has a rate, or places, of its own\n" DEFINITION_HELP,
+	.run = run,
+};
