@@ -132,6 +132,8 @@ static int check(const struct invocation *inv, struct limit *limit) {
 	limit->definition.spec.mode =
 		limit->update ? EVLOOP__LIMITER_MODE__LIMITER_PUT : EVLOOP__LIMITER_MODE__LIMITER_CREATE;
 	limit->places = limit->definition.spec.concurrency > 0;
+	if (limit->places && !has_command)
+		return complain_usage(inv, "a place is held by a command; which one?");
 	/* What cannot be run shall not cost anything. */
 	return has_command ? command_check(inv, limit->shell ? "sh" : inv->argv[1]) : 0;
 }

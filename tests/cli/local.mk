@@ -9,6 +9,8 @@ BATS_TESTS = \
 	tests/cli/completion.bats \
 	tests/cli/daemon.bats \
 	tests/cli/jobs.bats \
+	tests/cli/limit.bats \
+	tests/cli/limiter.bats \
 	tests/cli/log.bats \
 	tests/cli/manage.bats \
 	tests/cli/output.bats \

@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# limiter: to look at limiters, and to change them.
+
+# shellcheck disable=SC2154 # of the helper
+load helper
+
+setup() {
+    start_daemon
+}
+
+teardown() {
+    stop_daemon
+}
+
+@test "list and show" {
+    evl limiter list
+    expect_status 0
+    expect_output ''
+    evl limit api --rate 10/s -n 4
+    evl limit both --rate 10/s --rate 100/min --burst 100
+    evl limiter set db --concurrency 2
+    evl limiter list
+    expect_match 'NAME *LIMIT *REMAINING *WAITING *ALLOWED
+api *10/s burst 10 *
+both *10/s burst 10, 100/min burst 100 *
+db *2 places * 2 * 0 * 0'
+    evl limiter ls 'b*'
+    [[ ${#lines[@]} -eq 2 ]] || fail
+    evl limiter list --json
+    is_json "$output"
+    [[ $(jq -r '[.[].spec.name]|join(" ")' <<<"$output") == 'api both db' ]] || fail
+    refused 66 '*x\**: no such limiter' limiter list 'x*'
+    evl limiter show api
+    expect_match '*limit        10/s burst 10*
+allowed      4*'
+    refused 66 "*no limiter named 'nobody'" limiter show nobody
+    evl limiter list --json nobody
+    expect_status 66
+}
+
+@test "a long list comes in pages" {
+    seq -f 'n%g' 1 1200 | xargs -n1 -P4 "$EVLOOP" limiter set --rate 1/s >/dev/null 3>&-
+    evl limiter list --json
+    [[ $(jq length <<<"$output") == 1200 ]] || fail
+}
+
+@test "set, reset, refund, charge, hold" {
+    evl limiter set api --rate 10/h --max-debt 5
+    expect_output 'api created'
+    evl limiter set api --rate 10/h --max-debt 5
+    expect_output 'api unchanged'
+    evl limiter set api --rate 10/h --burst 20 --max-debt 5
+    expect_output 'api updated'
+    refused 65 '*cannot change between tokens and permits*' limiter set api --concurrency 5
+    refused 64 '*--rate or --concurrency has to be given' limiter set api
+    evl limiter set api --rate 10/h --burst 10 --max-debt 5
+    evl limit api -n 10
+    evl limiter refund api -n 3
+    expect_match 'allowed remaining=3 *'
+    evl limiter charge api -n 8
+    expect_match 'denied remaining=0 *'
+    refused 65 "*5 is more than the limiter 'api' could ever grant*" limiter charge api -n 5
+    evl limiter reset api
+    expect_match 'allowed remaining=10 *'
+    evl limiter hold api 1h
+    expect_match 'denied remaining=0 retry_after=3600.000000000'
+    evl limit api --try
+    expect_status 75
+    refused 64 '*hold: no duration*' limiter hold api
+    refused 65 "*hold '5x' is not a duration*" limiter hold api 5x
+    evl limiter reset api
+    evl limiter peek api -n 10
+    expect_match 'allowed remaining=10 *'
+    refused 65 "*has permits, which are waited for and held" limiter refund "$(evl limiter set db --concurrency 1; echo db)"
+}
+
+@test "explain has the numbers of the decision" {
+    evl limiter set api --rate 3/s
+    evl limiter explain api
+    expect_match '*interval = ceil(16 \* 1000000000 ns / 3) = 5333333334 ticks*tolerance = 3 \* interval = 16000000002 ticks*'
+    expect_match '*decision     allowed: *'
+    evl limit api -n 3
+    evl limiter explain api
+    expect_match '*decision     denied by rule 0 until now + * ns'
+    evl limiter explain api --json
+    is_json "$output"
+}
+
+@test "wrong use" {
+    refused 64 '*what about limiters?*' limiter
+    refused 64 "*'frob' cannot be done with limiters*" limiter frob x
+    refused 64 '*peek: no name of a limiter*' limiter peek
+    refused 64 "*'b' is one word too many*" limiter peek a b
+    refused 66 "*no limiter named 'nobody'" limiter remove nobody
+    refused 64 '*--rate or --concurrency has to be given' limiter set x --max-debt 5
+}
+
+@test "the uid's limits" {
+    stop_daemon
+    rm -f "$BATS_TEST_TMPDIR/ready"
+    start_daemon --limit limiters=2 --limit keys=10 --limit claims=1
+    evl limiter set a --rate 1/h
+    evl limiter set b --rate 1/h --keyed --max-keys 10
+    refused 77 '*uses 2 of 2 limiters and asks for 1 more' limiter set c --rate 1/s
+    evl limiter remove a
+    refused 77 '*uses 10 of 10 keys and asks for 5 more' limiter set c --rate 1/s --keyed --max-keys 5
+    evl limiter set c --concurrency 5
+    "$EVLOOP" limit c sleep 1000 3>&- &
+    held() { [[ $("$EVLOOP" limiter show c --json | jq .held) == 1 ]]; }
+    eventually held
+    refused 77 '*uses 1 of 1 claims and asks for 1 more' limit c true
+    kill "$!"
+}
