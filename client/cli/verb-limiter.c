@@ -39,34 +39,47 @@ static ProtobufCBinaryData key_of(const struct order *order) {
 
 /* ---- list ---- */
 
-static int add_line(struct libscols_table *table, const Evloop__LimiterInfo *info) {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char definition[DEFINITION_TEXT_MAX], remaining[24] = "-", waiting[24], taken[24];
+static int set_up(struct libscols_table *table) {
+	static const char *const columns[] = { "NAME", "LIMIT", "REMAINING", "WAITING", "ALLOWED" };
 
-	if (!line)
-		return -ENOMEM;
-	if (info->grant && info->grant->remaining == UINT64_MAX)
-		(void)snprintf(remaining, sizeof(remaining), "unlimited");
-	else if (info->grant)
-		(void)snprintf(remaining, sizeof(remaining), "%" PRIu64, info->grant->remaining);
-	(void)snprintf(waiting, sizeof(waiting), "%" PRIu64, info->waiting);
-	(void)snprintf(taken, sizeof(taken), "%" PRIu64, info->allowed);
-	return scols_line_set_data(line, 0, info->spec->name) |
-	       scols_line_set_data(line, 1, definition_text(info->spec, definition)) |
-	       scols_line_set_data(line, 2, remaining) | scols_line_set_data(line, 3, waiting) |
-	       scols_line_set_data(line, 4, taken);
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		if (!scols_table_new_column(table, columns[i], 0, i > 1 ? SCOLS_FL_RIGHT : 0))
+			return -ENOMEM;
+	return scols_table_set_column_separator(table, "  ");
 }
 
 static struct libscols_table *new_table(void) {
-	static const char *const columns[] = { "NAME", "LIMIT", "REMAINING", "WAITING", "ALLOWED" };
-	struct libscols_table *table = scols_new_table();
+	struct libscols_table *table;
 
-	for (size_t i = 0; table && i < ARRAY_SIZE(columns); i++)
-		if (!scols_table_new_column(table, columns[i], 0, i > 1 ? SCOLS_FL_RIGHT : 0)) {
-			scols_unref_table(table);
-			return NULL;
-		}
+	scols_init_debug(0);
+	table = scols_new_table();
+	if (table && set_up(table) < 0) {
+		scols_unref_table(table);
+		return NULL;
+	}
 	return table;
+}
+
+static int add_line(struct libscols_table *table, const Evloop__LimiterInfo *info) {
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	char definition[DEFINITION_TEXT_MAX], remaining[24], waiting[24], allowed[24];
+	const char *cells[] = { info->spec->name, definition_text(info->spec, definition), remaining, waiting,
+				allowed };
+
+	if (!line)
+		return -ENOMEM;
+	if (!info->grant)
+		(void)strcpy(remaining, "-"); /* each key has its own */
+	else if (info->grant->remaining == UINT64_MAX)
+		(void)strcpy(remaining, "unlimited");
+	else
+		(void)snprintf(remaining, sizeof(remaining), "%" PRIu64, info->grant->remaining);
+	(void)snprintf(waiting, sizeof(waiting), "%" PRIu64, info->waiting);
+	(void)snprintf(allowed, sizeof(allowed), "%" PRIu64, info->allowed);
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+		if (scols_line_set_data(line, i, cells[i]) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
 static int add_page(const Evloop__LimiterListReply *page, struct libscols_table *table, json_t *array) {

@@ -45,7 +45,8 @@ offers_not() {
 
 @test "verbs" {
     complete_words ''
-    offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke ping time version help
+    offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke limit limiter ping \
+        time version help
     complete_words wa
     expect_output ' wait '
     complete_words --json ca
@@ -125,4 +126,20 @@ offers_not() {
     chmod +x "$EVLOOPD"
     complete_words cancel sync
     [[ ! -e $EVLOOPD.mark ]] || fail "a daemon was started"
+}
+
+@test "limits" {
+    "$EVLOOP" limiter set api --rate 1/s >/dev/null
+    complete_words limit ''
+    offers api
+    complete_words limit api --on-full ''
+    expect_output ' shared deny '
+    complete_words limit api --conc
+    expect_output ' --concurrency '
+    complete_words limit api tru
+    offers true
+    complete_words limiter ''
+    offers list show set reset peek refund charge hold holders remove explain
+    complete_words limiter show ''
+    expect_output ' api '
 }
