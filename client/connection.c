@@ -32,6 +32,7 @@ static void free_parts(struct evl *evl) {
 	input_deinit(&evl->input);
 	handle_deinit(&evl->handles);
 	loop_deinit(&evl->loop);
+	side_deinit(&evl->side);
 	evl->socket = close_fd(evl->socket);
 	if (evl->hello)
 		evloop__hello_reply__free_unpacked(evl->hello, NULL);
@@ -54,6 +55,7 @@ static int init_parts(struct evl *evl, const char *path, unsigned flags) {
 	TAILQ_INIT(&evl->requests);
 	output_init(&evl->output);
 	debug_init(&evl->debug);
+	side_init(&evl->side);
 	r = loop_init(&evl->loop);
 	if (r >= 0)
 		r = input_init(&evl->input);

@@ -104,7 +104,7 @@ static enum evl_end end_of(Evloop__End end) {
 }
 
 /* Return: false: of a type that later daemons may have. */
-static bool translate(const Evloop__Event *e, struct evl_event *ret) {
+static bool translate(const Evloop__Event *e, struct evl_event *ret, struct evl_grant *grant) {
 	*ret = (struct evl_event){
 		.size = sizeof(*ret),
 		.id = e->id,
@@ -131,6 +131,13 @@ static bool translate(const Evloop__Event *e, struct evl_event *ret) {
 	case EVLOOP__EVENT_TYPE__EVENT_ENDED:
 		ret->type = EVL_EVENT_ENDED;
 		return true;
+	case EVLOOP__EVENT_TYPE__EVENT_GRANTED:
+		if (!e->grant)
+			return false;
+		ret->type = EVL_EVENT_GRANTED;
+		grant_translate(e->grant, e->claim, grant);
+		ret->grant = grant;
+		return true;
 	default:
 		return false;
 	}
@@ -140,6 +147,8 @@ static bool translate(const Evloop__Event *e, struct evl_event *ret) {
 static bool is_last(struct evl_source *source, const Evloop__Event *e, bool old_session) {
 	if (e->type == EVLOOP__EVENT_TYPE__EVENT_ENDED)
 		return true;
+	if (e->type == EVLOOP__EVENT_TYPE__EVENT_GRANTED)
+		return !e->more;
 	if (source->follows || e->type != EVLOOP__EVENT_TYPE__EVENT_FIRED)
 		return false;
 	if (old_session)
@@ -156,6 +165,7 @@ static int call_raw(struct evl *evl, struct evl_source *source, const Evloop__Ev
 }
 
 static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop__Event *e, bool old_session) {
+	struct evl_grant grant;
 	struct evl_event event;
 
 	if (source->kind == SOURCE_RAW)
@@ -168,7 +178,7 @@ static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop_
 									  : "cancelled by somebody else");
 	if (is_last(source, e, old_session))
 		source_retire(source);
-	if (!translate(e, &event) || !source->callback || (event.type == EVL_EVENT_ENDED && !source->follows)) {
+	if (!translate(e, &event, &grant) || !source->callback || (event.type == EVL_EVENT_ENDED && !source->follows)) {
 		source_settle(source);
 		return 0;
 	}

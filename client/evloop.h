@@ -6,8 +6,8 @@
  *
  *     Return values   0 or more: fine.  Less than 0: −errno; evl_error_message() has the daemon's words.
  *     Times           signed 64-bit nanoseconds; the name of each says so.
- *     Threads         a struct evl and its sources belong to one thread; only evl_call_soon_threadsafe() may
- *                     be called from others.
+ *     Threads         a struct evl and its sources belong to one thread; only evl_call_soon_threadsafe() and
+ *                     evl_limiter_try() may be called from others.
  *     fork            in the child every call returns −ECHILD, and evl_close() only frees.
  *     Callbacks       run in evl_dispatch() and evl_run() and nowhere else.  Any call is legal in a callback,
  *                     but those two: −EBUSY.
@@ -121,7 +121,34 @@ enum evl_event_type {
 	EVL_EVENT_FIRED, /* a timer fired */
 	EVL_EVENT_EXITED, /* attached: a run of its job ended; evl_event::status */
 	EVL_EVENT_ENDED, /* attached: the timer is over; evl_event::end.  The last event of its source */
+	EVL_EVENT_GRANTED, /* evl_limiter_acquire: what it has come to; evl_event::grant */
 };
+
+/* The answer of a limiter.  Where you provide one, start from EVL_GRANT_INIT. */
+struct evl_grant {
+	uint32_t size; /* sizeof(struct evl_grant) */
+	bool allowed;
+	bool removed; /* the limiter went away while it was waited for */
+	uint64_t remaining; /* how much could be taken after this; UINT64_MAX: no limit */
+	uint64_t limit; /* the burst, the smallest of several; or how many permits there are */
+	int64_t retry_after_ns; /* denied: sleep exactly that, alone, and it is allowed */
+	int64_t reset_after_ns; /* until it is full again */
+	int64_t now_ns; /* CLOCK_BOOTTIME of the decision */
+	uint32_t denied_by; /* denied: which of the rates will allow it last */
+};
+
+#ifdef __cplusplus
+static inline struct evl_grant evl_grant_init() {
+	struct evl_grant grant = evl_grant();
+
+	grant.size = sizeof(struct evl_grant);
+	return grant;
+}
+#define EVL_GRANT_INIT evl_grant_init()
+#else
+#define EVL_GRANT_INIT                                                                                                 \
+	{ .size = sizeof(struct evl_grant) }
+#endif
 
 enum evl_end {
 	EVL_END_NONE,
@@ -144,7 +171,7 @@ struct evl_event {
 	int64_t lateness_ns; /* FIRED: fired_ns − scheduled_ns; never negative */
 	uint32_t revents; /* of watches; 0 */
 	int32_t status; /* EXITED, ENDED of a job: 0 to 255, 128 + n for signal n; −1: never ran */
-	const void *grant; /* of limiters; NULL */
+	const struct evl_grant *grant; /* GRANTED; else NULL */
 	const void *data; /* of topics; NULL */
 	size_t len;
 	const char *name; /* of the timer; NULL: none */
@@ -276,6 +303,101 @@ void *evl_source_userdata(struct evl_source *source);
 /* Called exactly once with the userdata, when no callback can come any more: after the last event, or in evl_cancel(), or in
  * evl_close(); but not before the source's own callback has returned. */
 void evl_source_set_destroy(struct evl_source *source, void (*destroy)(void *userdata));
+
+/* ---- limiters -------------------------------------------------------------------------------------------- */
+
+struct evl_limiter; /* a rate, or a number of permits, that all processes of the user share by its name */
+
+#define EVL_RATES_MAX 8
+
+/* `tokens` come every `period_ns`, and `burst` of them may be taken at one instant; 0: as many as come in a second, at least 1. */
+struct evl_rate {
+	uint64_t tokens;
+	int64_t period_ns;
+	uint64_t burst;
+};
+
+/* What a limiter is.  Start from EVL_RATE(), EVL_RATE_BURST() or EVL_CONCURRENCY(); what is zero is off. */
+struct evl_limit {
+	uint32_t size; /* sizeof(struct evl_limit) */
+	uint32_t n_rates; /* all of them hold; 0 without concurrency: unlimited */
+	struct evl_rate rates[EVL_RATES_MAX];
+	uint64_t concurrency; /* permits in place of rates */
+	bool keyed; /* one bucket, or so many permits, for each key */
+	bool deny_when_full; /* keyed: a key beyond max_keys is denied; else all such keys share one bucket */
+	bool update; /* change one that is defined otherwise; else that is −EEXIST */
+	uint64_t max_keys; /* keys in use at the same time; 0: 10,000 */
+	uint64_t max_waiters; /* 0: 10,000 */
+	uint64_t max_debt; /* tokens that evl_limiter_charge() may go below empty */
+};
+
+#ifdef __cplusplus
+static inline struct evl_limit evl_limit_of(uint64_t tokens, int64_t period_ns, uint64_t burst, uint64_t concurrency) {
+	struct evl_limit limit = evl_limit();
+
+	limit.size = sizeof(struct evl_limit);
+	limit.n_rates = tokens > 0;
+	limit.rates[0].tokens = tokens;
+	limit.rates[0].period_ns = period_ns;
+	limit.rates[0].burst = burst;
+	limit.concurrency = concurrency;
+	return limit;
+}
+#define EVL_RATE_BURST(n, period_ns, burst) evl_limit_of(n, period_ns, burst, 0)
+#define EVL_CONCURRENCY(n) evl_limit_of(0, 0, 0, n)
+#else
+#define EVL_RATE_BURST(n, period_ns, burst)                                                                            \
+	{                                                                                                              \
+		.size = sizeof(struct evl_limit), .n_rates = 1, .rates = { { n, period_ns, burst } }                   \
+	}
+#define EVL_CONCURRENCY(n)                                                                                             \
+	{ .size = sizeof(struct evl_limit), .concurrency = (n) }
+#endif
+#define EVL_RATE(n, period_ns) EVL_RATE_BURST(n, period_ns, 0)
+
+/*
+ * Open the limiter of that name, making it if there is none; with `limit` NULL it must exist.  Waits for the daemon.
+ * Errors: −ENOENT, −EEXIST (defined otherwise), −ERANGE, −EINVAL, −EDQUOT, −ENOTCONN, −ETIMEDOUT.
+ */
+int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name, const struct evl_limit *limit);
+
+/* Returns NULL; NULL is fine.  The limiter itself stays.  Before or after evl_close(). */
+struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter);
+
+/*
+ * Take `cost` tokens if they are there.  From any thread.  A cost of 0 takes nothing, and tells whether 1 would be allowed.
+ * `key` NULL: the limiter has no keys; `ret` may be NULL.
+ * Return: 1: allowed, 0: denied; −EINVAL (a key where there are none, or none where there are; permits), −E2BIG (the cost is above the
+ * burst), −ENOENT (removed meanwhile), −ENOTCONN, −ETIMEDOUT.
+ */
+int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret);
+
+/* The same, waiting in line at most `max_wait_ns` (−1: for ever).  No callback runs meanwhile.  Return: as before; 0 at once if the
+ * grant would come too late. */
+int evl_limiter_wait(struct evl_limiter *limiter, const char *key, uint64_t cost, int64_t max_wait_ns,
+		     struct evl_grant *ret);
+
+/*
+ * Take tokens or permits, waiting in line at most `max_wait_ns` (−1: for ever), and call back with EVL_EVENT_GRANTED.  With tokens, and
+ * where the grant says no, the source is over then; permits are held until it is cancelled.  Cancelling leaves the line.
+ * Does not block.  Refused by the daemon, later: −EINVAL, −E2BIG, −ENOENT, −EDQUOT.
+ */
+int evl_limiter_acquire(struct evl_limiter *limiter, struct evl_source **ret, const char *key, uint64_t cost,
+			int64_t max_wait_ns, evl_callback callback, void *userdata);
+
+/* Give back what evl_limiter_acquire() has got: evl_cancel() by its right name.  Return: 1, or 0 if there was nothing. */
+int evl_limiter_release(struct evl_source *source);
+
+/* These wait for the daemon.  `ret` may be NULL.  Return: 1: one more would be allowed, 0: it would not; errors as evl_limiter_try(). */
+int evl_limiter_peek(struct evl_limiter *limiter, const char *key, uint64_t cost,
+		     struct evl_grant *ret); /* take nothing */
+int evl_limiter_refund(struct evl_limiter *limiter, const char *key, uint64_t cost,
+		       struct evl_grant *ret); /* give back, never beyond full */
+int evl_limiter_charge(struct evl_limiter *limiter, const char *key, uint64_t cost,
+		       struct evl_grant *ret); /* take what may not be there, as far as max_debt: else −E2BIG */
+int evl_limiter_hold(struct evl_limiter *limiter, const char *key, int64_t duration_ns,
+		     struct evl_grant *ret); /* grant nothing for that time */
+int evl_limiter_reset(struct evl_limiter *limiter, const char *key, struct evl_grant *ret); /* full again, no hold */
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

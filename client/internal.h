@@ -32,6 +32,7 @@ enum source_kind {
 	SOURCE_REMOTE, /* evl_call_soon_threadsafe: its callback sees no source */
 	SOURCE_TIMER,
 	SOURCE_ATTACHED,
+	SOURCE_CLAIM, /* evl_limiter_acquire */
 	SOURCE_RAW, /* evl_call_handle */
 };
 
@@ -357,6 +358,22 @@ int locate_check_private(const char *socket_path);
  * Return: 0; 1: another one runs or starts already; -ETIMEDOUT, -ENOENT (no such program), -ENOTCONN (it failed). */
 int autostart(int64_t deadline_ns);
 
+/* ---- limiter.c: limiters ---------------------------------------------------------------------------------------- */
+
+/* Connections of our own beside the user's, made when they are first needed: they run no callback of his, and one of them may be
+ * used by any thread. */
+struct side {
+	pthread_mutex_t lock; /* of `asking` */
+	struct evl *asking; /* evl_limiter_try; NULL: not yet */
+	struct evl *waiting; /* evl_limiter_wait; NULL: not yet */
+};
+
+void side_init(struct side *side);
+void side_deinit(struct side *side);
+
+/* What the user is told of a grant. */
+void grant_translate(const Evloop__Grant *grant, Evloop__ClaimState claim, struct evl_grant *ret);
+
 /* ---- hello.c: from a path to a session ----------------------------------------------------------------------- */
 
 /* Find the daemon, connect, say hello.  Return: 0, or −errno as evl_connect(). */
@@ -389,6 +406,7 @@ struct evl {
 	struct local local;
 	struct loop loop;
 	struct debug debug;
+	struct side side;
 
 	uint64_t serial; /* of the last frame sent */
 	struct request_list requests;

@@ -15,6 +15,7 @@ libevloop_core_la_SOURCES = \
 	client/hello.c \
 	client/input.c \
 	client/internal.h \
+	client/limiter.c \
 	client/local.c \
 	client/locate.c \
 	client/loop.c \

@@ -18,7 +18,7 @@
 
 /* Lines of --help. */
 #define DEFINITION_HELP                                                                                                \
-	"  --rate RATE          10/s, 500/15min, 5k/h or unlimited; more than one: all hold\n"                         \
+	"  --rate RATE          10/s, 500/15min, 5k/h or unlimited; of several all hold\n"                             \
 	"  --burst N            how many at one instant, of the --rate before it; else as\n"                           \
 	"                       many as come in a second, at least 1\n"                                                \
 	"  --concurrency N      places in place of a rate: held until the command ends\n"                              \

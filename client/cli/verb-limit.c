@@ -384,10 +384,10 @@ const struct verb verb_limit = {
 	.name = "limit",
 	.summary = "run commands no faster than a rate, or no more at a time",
 	.usage = "NAME [OPTION]... [CMD [ARG]...]",
-	.help = "Takes from the limiter NAME, waiting for its turn, and then becomes CMD.  Without\n"
-		"CMD it says how it went: allowed, or denied (status 75).  With --rate or\n"
-		"--concurrency the limiter is made if there is none; one that is defined otherwise\n"
-		"is an error (status 73).\n"
+	.help = "Takes from the limiter NAME, waiting for its turn, and then becomes CMD.\n"
+		"Without CMD it says how it went: allowed, or denied (status 75).  With --rate\n"
+		"or --concurrency the limiter is made if there is none; one that is defined\n"
+		"otherwise is an error (status 73).\n"
 		"\n" DEFINITION_HELP "  --update             change one that is defined otherwise\n"
 		"  --key KEY            each key has a rate, or places, of its own\n"
 		"  -n COST              take so many (1)\n"

@@ -8,7 +8,10 @@ check_PROGRAMS += \
 	contrib/examples/one-timer \
 	contrib/examples/beat \
 	contrib/examples/cancel-in-callback \
-	contrib/examples/embed-poll
+	contrib/examples/embed-poll \
+	contrib/examples/prefork-limit
+contrib_examples_prefork_limit_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_prefork_limit_LDADD = libevloop.la
 contrib_examples_one_timer_CPPFLAGS = $(example_CPPFLAGS)
 contrib_examples_one_timer_LDADD = libevloop.la
 contrib_examples_beat_CPPFLAGS = $(example_CPPFLAGS)
@@ -35,6 +38,7 @@ endif
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	contrib/examples/one-timer.c \
+	contrib/examples/prefork-limit.c \
 	contrib/examples/beat.c \
 	contrib/examples/cancel-in-callback.c \
 	contrib/examples/embed-poll.c \

@@ -117,6 +117,15 @@ static void conclude(struct claim *claim) {
 		claim_free(claim);
 }
 
+void claim_tell(struct claim *claim, bool granted, const struct grant *grant) {
+	claim->grant = *grant;
+	if (!granted)
+		claim->state = CLAIM_TIMED_OUT;
+	else if (claim->state != CLAIM_HELD)
+		claim->state = CLAIM_GRANTED;
+	conclude(claim);
+}
+
 void claim_granted(struct claim *claim, const struct grant *grant) {
 	struct limiter *limiter = claim->cell->limiter;
 

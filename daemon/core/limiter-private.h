@@ -98,6 +98,8 @@ void claim_free(struct claim *claim);
 void claim_wait(struct claim *claim);
 /* It holds permits from now on, and nobody is to be told. */
 void claim_hold(struct claim *claim);
+/* It was granted, or not, without ever having been in line, and its owner is to be told by an event all the same. */
+void claim_tell(struct claim *claim, bool granted, const struct grant *grant);
 /* It was granted, and is out of the line. */
 void claim_granted(struct claim *claim, const struct grant *grant);
 /* It was not, and is out of the line. */

@@ -511,7 +511,7 @@ static int wait_for_tokens(struct cell *cell, struct claim *claim, struct grant 
 }
 
 int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
-		 int64_t max_wait_ns, struct claim **ret_claim, struct grant *ret) {
+		 int64_t max_wait_ns, bool tell, struct claim **ret_claim, struct grant *ret) {
 	struct claim *claim;
 	struct cell *cell;
 	int r = open_cell(limiter, key, &cell, ret);
@@ -529,7 +529,9 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
 	r = cell_is_permits(cell) ? wait_for_permits(cell, claim, ret) : wait_for_tokens(cell, claim, ret);
 	if (r == 0 || r == LIMITER_E_DENIED)
 		count(limiter, ret, cost);
-	if (claim->state != CLAIM_WAITING && claim->state != CLAIM_HELD) {
+	if (tell && (r == 0 || r == LIMITER_E_DENIED)) {
+		claim_tell(claim, r == 0, ret);
+	} else if (claim->state != CLAIM_WAITING && claim->state != CLAIM_HELD) {
 		claim_free(claim);
 		return r;
 	}

@@ -139,11 +139,12 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
 
 /*
  * Take, or join the line for at most `max_wait_ns` (−1: for ever).  `owner` gets a claim under `handle` where the result is
- * LIMITER_E_QUEUED, and for permits also where it is 0; its event GRANTED tells of the grant, or why there will be none.
+ * LIMITER_E_QUEUED, and for permits also where it is 0; its event GRANTED tells of the grant, or why there will be none.  With
+ * `tell` there is such an event in any case, also of what is known at once.
  * Return: 0, LIMITER_E_QUEUED, _DENIED, _KEY, _COST, _RANGE, _CROWDED, _HANDLE_EXISTS, -ENOMEM.
  */
 int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
-		 int64_t max_wait_ns, struct claim **ret_claim, struct grant *ret);
+		 int64_t max_wait_ns, bool tell, struct claim **ret_claim, struct grant *ret);
 
 /* The limiter's first claim with an id above `after`, who waits and who holds; NULL: no more. */
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after);

@@ -461,7 +461,7 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	    !take_holder(call, limiter, &holder, &r))
 		return r;
 	r = limiter_wait(limiter, &call->session->owner, request->handle, key, request->cost, request->max_wait_ns,
-			 &claim, &grant);
+			 call->frame->kind == FRAME_ONEWAY, &claim, &grant);
 	if (claim && holder)
 		holder_bind(holder, claim);
 	else

@@ -16,6 +16,7 @@ TESTS += tests/e2e/test-socket-activate.sh
 
 if CMOCKA
 lib_e2e_tests = \
+	tests/e2e/test-lib-limiters \
 	tests/e2e/test-lib-loss \
 	tests/e2e/test-lib-sources \
 	tests/e2e/test-lib-timers
@@ -25,6 +26,11 @@ TESTS += $(lib_e2e_tests)
 lib_e2e_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 lib_e2e_LDADD = libevloop.la $(CMOCKA_LIBS)
 daemon_fixture = tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h
+
+# The arithmetic, to judge what was granted.
+tests_e2e_test_lib_limiters_SOURCES = tests/e2e/test-lib-limiters.c $(daemon_fixture)
+tests_e2e_test_lib_limiters_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_lib_limiters_LDADD = $(lib_e2e_LDADD) libproto.la
 
 tests_e2e_test_lib_loss_SOURCES = tests/e2e/test-lib-loss.c $(daemon_fixture)
 tests_e2e_test_lib_loss_CFLAGS = $(lib_e2e_CFLAGS)

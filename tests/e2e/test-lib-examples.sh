@@ -34,4 +34,5 @@ expect cancel-in-callback 3 2 1 lift-off freed
 expect embed-poll 'the timer fired, it writes to the pipe' 'the pipe is readable: done'
 expect embed-sd-event 'fire 1 inside sd-event' 'fire 2 inside sd-event' 'fire 3 inside sd-event'
 expect embed-libuv 'fire 1 inside libuv' 'fire 2 inside libuv' 'fire 3 inside libuv'
+expect prefork-limit '20 requests of 4 workers: as fast as they may'
 exit "$failed"

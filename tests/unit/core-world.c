@@ -3,6 +3,8 @@
 
 #include "tests/unit/core-world.h"
 
+#include "daemon/core/bucket.h"
+
 #include <string.h>
 
 #include "tests/unit/test.h"
@@ -80,6 +82,7 @@ struct timer *world_after(struct world *world, struct client *client, uint64_t h
 
 bool client_take(struct client *client, struct event *ret) {
 	static struct run_info run;
+	static struct grant grant;
 	static char name[256];
 
 	if (!owner_peek_event(&client->owner, ret))
@@ -91,6 +94,10 @@ bool client_take(struct client *client, struct event *ret) {
 	if (ret->run) {
 		run = *ret->run;
 		ret->run = &run;
+	}
+	if (ret->grant) {
+		grant = *ret->grant;
+		ret->grant = &grant;
 	}
 	owner_took_event(&client->owner);
 	return true;

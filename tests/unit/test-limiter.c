@@ -93,7 +93,7 @@ static int wait_for(struct client *client, struct limiter *limiter, uint64_t han
 	int r;
 
 	memset(&grant, 0xff, sizeof(grant));
-	r = limiter_wait(limiter, &client->owner, handle, none, cost, max_wait_ns, &claim, &grant);
+	r = limiter_wait(limiter, &client->owner, handle, none, cost, max_wait_ns, false, &claim, &grant);
 	if (r == 0 || r == LIMITER_E_QUEUED || r == LIMITER_E_DENIED) {
 		assert_int_equal(grant.allowed, r == 0);
 		assert_in_range(grant.reset_after_ns, 0, 1000 * SEC);
@@ -408,6 +408,36 @@ static void unbind(struct claim_binding *binding _unused_) {
 	unbound++;
 }
 
+/* Whoever wants to hear everything by an event does. */
+static void test_tell(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("r", 1, SEC, 1), permits = spec_permits("p", 1);
+	struct limiter *limiter = make(f, &spec), *second = make(f, &permits);
+	struct limiter_info info;
+	struct claim *claim;
+	struct grant grant;
+
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, -1, true, &claim, &grant), 0);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 2, none, 1, 0, true, &claim, &grant), LIMITER_E_DENIED);
+	assert_int_equal(limiter_wait(second, &f->a.owner, 3, none, 1, 0, true, &claim, &grant), 0);
+	assert_int_equal(limiter_wait(second, &f->a.owner, 4, none, 1, 0, true, &claim, &grant), LIMITER_E_DENIED);
+	assert_true(expect(&f->a, 1, CLAIM_GRANTED).grant->allowed);
+	assert_false(expect(&f->a, 2, CLAIM_TIMED_OUT).grant->allowed);
+	assert_true(expect(&f->a, 3, CLAIM_HELD).more);
+	assert_false(expect(&f->a, 4, CLAIM_TIMED_OUT).more);
+	assert_int_equal(owner_cancel(&f->a.owner, 1), CANCEL_GONE);
+	assert_int_equal(owner_cancel(&f->a.owner, 3), CANCEL_CANCELLED);
+	assert_int_equal(tenant_use(f->a.owner.tenant)->claims, 0);
+	/* Taken and not told is given back. */
+	world_run(&f->world, SEC);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 5, none, 1, 0, true, &claim, &grant), 0);
+	assert_int_equal(owner_cancel(&f->a.owner, 5), CANCEL_WITHDRAWN);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 6, none, 1, 0, true, &claim, &grant), 0);
+	limiter_describe(limiter, &info);
+	assert_int_equal(info.allowed, 2);
+	assert_int_equal(info.denied, 1);
+}
+
 /* What a process holds is not its connection's. */
 static void test_bound_permit(void **state) {
 	struct fixture *f = *state;
@@ -419,9 +449,9 @@ static void test_bound_permit(void **state) {
 	struct grant grant;
 
 	unbound = 0;
-	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, 0, &claim, &grant), 0);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, 0, false, &claim, &grant), 0);
 	claim_bind(claim, &binding);
-	assert_int_equal(limiter_wait(limiter, &f->a.owner, 2, none, 1, -1, &waiting, &grant), LIMITER_E_QUEUED);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 2, none, 1, -1, false, &waiting, &grant), LIMITER_E_QUEUED);
 	claim_bind(waiting, &second);
 	assert_int_equal(wait_for(&f->b, limiter, 1, 1, -1), LIMITER_E_QUEUED);
 	/* The one that waited is gone with its owner, the other one stays. */
@@ -496,23 +526,15 @@ static void test_idle(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_names),
-		TEST(test_default_burst),
-		TEST(test_six_takers),
-		TEST(test_leave),
-		TEST(test_withdraw),
-		TEST(test_max_wait),
-		TEST(test_update),
-		TEST(test_remove_with_a_line),
-		TEST(test_keys),
-		TEST(test_keys_denied),
-		TEST(test_together),
-		TEST(test_refund_and_charge),
-		TEST(test_permits),
-		TEST(test_bound_permit),
-		TEST(test_as_if_they_had_never_come),
-		TEST(test_crowd),
-		TEST(test_idle),
+		TEST(test_names),        TEST(test_default_burst),
+		TEST(test_six_takers),   TEST(test_leave),
+		TEST(test_withdraw),     TEST(test_max_wait),
+		TEST(test_update),       TEST(test_remove_with_a_line),
+		TEST(test_keys),         TEST(test_keys_denied),
+		TEST(test_together),     TEST(test_refund_and_charge),
+		TEST(test_permits),      TEST(test_tell),
+		TEST(test_bound_permit), TEST(test_as_if_they_had_never_come),
+		TEST(test_crowd),        TEST(test_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

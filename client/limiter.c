@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns limiters on the client's side.  What may be called from any thread, and what waits without running callbacks, goes over
+ * connections of its own: the user's is one thread's, and the events on it are his.
+ */
+
+#include "client/internal.h"
+
+#include <string.h>
+
+#include "proto/limits.h"
+
+struct evl_limiter {
+	struct evl *evl; /* stays allocated as long as a limiter points to it */
+	bool permits;
+	char name[];
+};
+
+/* ---- connections beside the user's ---- */
+
+void side_init(struct side *side) {
+	*side = (struct side){ .lock = PTHREAD_MUTEX_INITIALIZER };
+}
+
+void side_deinit(struct side *side) {
+	side->asking = evl_close(side->asking);
+	side->waiting = evl_close(side->waiting);
+	(void)pthread_mutex_destroy(&side->lock);
+}
+
+/* One that works, made anew where the last one was lost.  Return: 0, −errno as evl_connect(). */
+static int side_open(const struct evl *evl, struct evl **side) {
+	if (!*evl->alive)
+		return -ECHILD;
+	if (*side && connection_check(*side) < 0)
+		*side = evl_close(*side);
+	if (*side)
+		return 0;
+	return evl_connect(side, evl->socket_path);
+}
+
+/* ---- messages ---- */
+
+void grant_translate(const Evloop__Grant *grant, Evloop__ClaimState claim, struct evl_grant *ret) {
+	*ret = (struct evl_grant){
+		.size = sizeof(*ret),
+		.allowed = grant->allowed,
+		.removed = claim == EVLOOP__CLAIM_STATE__CLAIM_REMOVED,
+		.remaining = grant->remaining,
+		.limit = grant->limit,
+		.retry_after_ns = grant->retry_after_ns,
+		.reset_after_ns = grant->reset_after_ns,
+		.now_ns = grant->now_ns,
+		.denied_by = grant->denied_by,
+	};
+}
+
+/* As far as the caller's structure goes.  Return: 1: allowed, 0: denied. */
+static int tell(const Evloop__Grant *grant, Evloop__ClaimState claim, struct evl_grant *ret) {
+	struct evl_grant whole;
+	uint32_t size;
+
+	if (!ret)
+		return grant->allowed;
+	grant_translate(grant, claim, &whole);
+	size = ret->size;
+	memcpy(ret, &whole, MIN(size, sizeof(whole)));
+	ret->size = size;
+	return grant->allowed;
+}
+
+/* Return: 0, -EINVAL. */
+static int set_key(const char *key, ProtobufCBinaryData *ret) {
+	size_t size = key ? strlen(key) : 0;
+
+	if (size > LIMITER_KEY_MAX)
+		return -EINVAL;
+	*ret = (ProtobufCBinaryData){ .data = (uint8_t *)(key ? key : ""), .len = size };
+	return 0;
+}
+
+/* ---- opening ---- */
+
+static void fill_spec(const struct evl_limit *limit, Evloop__LimiterSpec *spec, Evloop__LimiterRule *rules,
+		      Evloop__LimiterRule **pointers) {
+	spec->kind =
+		limit->concurrency > 0 ? EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY : EVLOOP__LIMITER_KIND__LIMITER_RATE;
+	for (uint32_t i = 0; i < limit->n_rates; i++) {
+		evloop__limiter_rule__init(&rules[i]);
+		rules[i].tokens = limit->rates[i].tokens;
+		rules[i].period_ns = limit->rates[i].period_ns;
+		rules[i].burst = limit->rates[i].burst;
+		pointers[i] = &rules[i];
+	}
+	spec->rules = pointers;
+	spec->n_rules = limit->n_rates;
+	spec->concurrency = limit->concurrency;
+	spec->keyed = limit->keyed;
+	spec->max_keys = limit->max_keys;
+	spec->deny_when_full = limit->deny_when_full;
+	spec->max_waiters = limit->max_waiters;
+	spec->max_debt = limit->max_debt;
+	spec->mode = limit->update ? EVLOOP__LIMITER_MODE__LIMITER_PUT : EVLOOP__LIMITER_MODE__LIMITER_CREATE;
+}
+
+static int define(struct evl *evl, const char *name, const struct evl_limit *limit) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rules[EVL_RATES_MAX], *pointers[EVL_RATES_MAX];
+
+	if (limit->size < sizeof(*limit) || limit->n_rates > EVL_RATES_MAX)
+		return -EINVAL;
+	fill_spec(limit, &spec, rules, pointers);
+	spec.name = (char *)name;
+	return call_sync(evl, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec.base, NULL);
+}
+
+/* Return: 0, -ENOENT, … */
+static int look(struct evl *evl, const char *name, bool *ret_permits) {
+	Evloop__LimiterListRequest request = EVLOOP__LIMITER_LIST_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	const Evloop__LimiterListReply *list;
+	ProtobufCMessage *reply;
+	int r;
+
+	target.name = (char *)name;
+	request.target = &target;
+	r = call_sync(evl, EVLOOP__METHOD__METHOD_LIMITER_LIST, &request.base, &reply);
+	if (r < 0)
+		return r;
+	list = (const Evloop__LimiterListReply *)reply;
+	if (list->n_limiters == 1 && list->limiters[0]->spec)
+		*ret_permits = list->limiters[0]->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
+	else
+		r = -EPROTO;
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return r;
+}
+
+int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name, const struct evl_limit *limit) {
+	struct evl_limiter *limiter;
+	bool permits = limit && limit->concurrency > 0;
+	int r;
+
+	if (!name || !name[0])
+		return -EINVAL;
+	r = limit ? define(evl, name, limit) : look(evl, name, &permits);
+	if (r < 0)
+		return r;
+	limiter = malloc(sizeof(*limiter) + strlen(name) + 1);
+	if (!limiter)
+		return -ENOMEM;
+	limiter->evl = evl;
+	limiter->permits = permits;
+	strcpy(limiter->name, name);
+	evl->n_sources++;
+	*ret = limiter;
+	return 0;
+}
+
+struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter) {
+	struct evl *evl;
+
+	if (!limiter)
+		return NULL;
+	evl = limiter->evl;
+	free(limiter);
+	connection_drop_source(evl);
+	return NULL;
+}
+
+/* ---- asking ---- */
+
+/* Send a request that is answered by a Grant, and wait for it. */
+static int ask(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, struct evl_grant *ret) {
+	ProtobufCMessage *reply;
+	int r = call_sync(evl, method, request, &reply);
+
+	if (r < 0)
+		return r;
+	r = tell((const Evloop__Grant *)reply, EVLOOP__CLAIM_STATE__CLAIM_GRANTED, ret);
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return r;
+}
+
+int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	struct side *side = &limiter->evl->side;
+	int r = set_key(key, &request.key);
+
+	if (r < 0)
+		return r;
+	if (limiter->evl->closed)
+		return -ENOTCONN;
+	if (!*limiter->evl->alive)
+		return -ECHILD;
+	request.name = limiter->name;
+	request.cost = cost;
+	(void)pthread_mutex_lock(&side->lock);
+	r = side_open(limiter->evl, &side->asking);
+	if (r >= 0)
+		r = ask(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request.base, ret);
+	(void)pthread_mutex_unlock(&side->lock);
+	return r;
+}
+
+static int ask_simply(struct evl_limiter *limiter, Evloop__Method method, const char *key, uint64_t cost,
+		      struct evl_grant *ret) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	int r = set_key(key, &request.key);
+
+	if (r < 0)
+		return r;
+	request.name = limiter->name;
+	request.cost = cost;
+	return ask(limiter->evl, method, &request.base, ret);
+}
+
+int evl_limiter_peek(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
+	return ask_simply(limiter, EVLOOP__METHOD__METHOD_LIMITER_PEEK, key, cost, ret);
+}
+
+int evl_limiter_refund(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
+	return ask_simply(limiter, EVLOOP__METHOD__METHOD_LIMITER_REFUND, key, cost, ret);
+}
+
+int evl_limiter_charge(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
+	return ask_simply(limiter, EVLOOP__METHOD__METHOD_LIMITER_CHARGE, key, cost, ret);
+}
+
+int evl_limiter_reset(struct evl_limiter *limiter, const char *key, struct evl_grant *ret) {
+	return ask_simply(limiter, EVLOOP__METHOD__METHOD_LIMITER_RESET, key, 0, ret);
+}
+
+int evl_limiter_hold(struct evl_limiter *limiter, const char *key, int64_t duration_ns, struct evl_grant *ret) {
+	Evloop__LimiterHoldRequest request = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
+	int r = set_key(key, &request.key);
+
+	if (r < 0)
+		return r;
+	request.name = limiter->name;
+	request.duration_ns = duration_ns;
+	return ask(limiter->evl, EVLOOP__METHOD__METHOD_LIMITER_HOLD, &request.base, ret);
+}
+
+/* ---- waiting ---- */
+
+static int fill_wait(const struct evl_limiter *limiter, const char *key, uint64_t cost, int64_t max_wait_ns,
+		     Evloop__LimiterWaitRequest *ret) {
+	if (max_wait_ns < -1 || max_wait_ns > TIME_NS_MAX || cost == 0)
+		return -EINVAL;
+	ret->name = (char *)limiter->name;
+	ret->cost = cost;
+	ret->max_wait_ns = max_wait_ns;
+	return set_key(key, &ret->key);
+}
+
+struct wait {
+	struct evl_grant *ret;
+	int result;
+	bool over;
+};
+
+static void waited(struct evl *evl _unused_, const Evloop__Event *event, void *userdata) {
+	struct wait *wait = userdata;
+
+	if (event->type != EVLOOP__EVENT_TYPE__EVENT_GRANTED || !event->grant)
+		return;
+	wait->result = tell(event->grant, event->claim, wait->ret);
+	if (event->claim == EVLOOP__CLAIM_STATE__CLAIM_REMOVED)
+		wait->result = -ENOENT;
+	wait->over = true;
+}
+
+/* In line by now, if need be. */
+static int wait_in_line(struct evl *side, const Evloop__LimiterWaitRequest *request, struct wait *wait) {
+	ProtobufCMessage *reply;
+	bool queued;
+	int r = call_sync(side, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request->base, &reply);
+
+	if (r < 0)
+		return r;
+	queued = ((const Evloop__Grant *)reply)->queued;
+	r = tell((const Evloop__Grant *)reply, EVLOOP__CLAIM_STATE__CLAIM_GRANTED, wait->ret);
+	protobuf_c_message_free_unpacked(reply, NULL);
+	if (!queued)
+		return r;
+	while (!wait->over) {
+		r = evl_dispatch(side, -1);
+		if (r < 0)
+			return r;
+	}
+	return wait->result;
+}
+
+int evl_limiter_wait(struct evl_limiter *limiter, const char *key, uint64_t cost, int64_t max_wait_ns,
+		     struct evl_grant *ret) {
+	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+	struct wait wait = { .ret = ret };
+	struct side *side = &limiter->evl->side;
+	int r = fill_wait(limiter, key, cost, max_wait_ns, &request);
+
+	if (r < 0)
+		return r;
+	if (limiter->permits)
+		return -EINVAL; /* who would give them back? */
+	if (limiter->evl->closed)
+		return -ENOTCONN;
+	r = side_open(limiter->evl, &side->waiting);
+	if (r >= 0)
+		r = evl_call_handle(side->waiting, &request.handle, waited, &wait);
+	if (r < 0)
+		return r;
+	r = wait_in_line(side->waiting, &request, &wait);
+	evl_call_drop(side->waiting, request.handle);
+	return r;
+}
+
+int evl_limiter_acquire(struct evl_limiter *limiter, struct evl_source **ret, const char *key, uint64_t cost,
+			int64_t max_wait_ns, evl_callback callback, void *userdata) {
+	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+	struct evl_source *source;
+	int r = connection_check(limiter->evl);
+
+	if (r >= 0)
+		r = callback ? fill_wait(limiter, key, cost, max_wait_ns, &request) : -EINVAL;
+	if (r >= 0)
+		r = source_new(limiter->evl, SOURCE_CLAIM, callback, userdata, &source);
+	if (r < 0)
+		return r;
+	request.handle = source->handle;
+	r = call_oneway(limiter->evl, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request.base);
+	if (r < 0) {
+		source_discard(source);
+		return r;
+	}
+	source_publish(source, ret);
+	return 0;
+}
+
+int evl_limiter_release(struct evl_source *source) {
+	return source->kind == SOURCE_CLAIM ? evl_cancel(source) : -EINVAL;
+}

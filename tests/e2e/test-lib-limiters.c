@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Limiters of the library against a real daemon: from one thread, from many, from many processes, and from callbacks. */
+
+#include "tests/unit/test.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "client/evloop.h"
+#include "proto/gcra.h"
+#include "tests/e2e/daemon-fixture.h"
+
+static struct daemon *server;
+static struct evl *evl;
+
+static int setup_group(void **state _unused_) {
+	return daemon_start(&server, NULL);
+}
+
+static int teardown_group(void **state _unused_) {
+	return daemon_stop(server);
+}
+
+static int setup(void **state _unused_) {
+	return evl_connect(&evl, daemon_socket(server));
+}
+
+static int teardown(void **state _unused_) {
+	evl = evl_close(evl);
+	return 0;
+}
+
+static int64_t boottime(void) {
+	struct timespec ts;
+
+	assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &ts), 0);
+	return EVL_SEC(ts.tv_sec) + ts.tv_nsec;
+}
+
+static struct evl_limiter *open_rate(const char *name, uint64_t tokens, int64_t period_ns, uint64_t burst) {
+	struct evl_limit limit = EVL_RATE_BURST(tokens, period_ns, burst);
+	struct evl_limiter *limiter;
+
+	limit.max_debt = 10;
+	assert_int_equal(evl_limiter_open(evl, &limiter, name, &limit), 0);
+	return limiter;
+}
+
+static void test_open(void **state _unused_) {
+	struct evl_limit ten = EVL_RATE(10, EVL_SEC(1)), other = EVL_RATE(11, EVL_SEC(1)),
+			 none = EVL_RATE(0, EVL_SEC(1)), places = EVL_CONCURRENCY(2), old = EVL_RATE(1, 1);
+	struct evl_limiter *limiter, *second;
+
+	assert_int_equal(evl_limiter_open(evl, &limiter, "open", NULL), -ENOENT);
+	assert_int_equal(evl_limiter_open(evl, &limiter, "open", &ten), 0);
+	assert_int_equal(evl_limiter_open(evl, &second, "open", &ten), 0);
+	second = evl_limiter_close(second);
+	assert_int_equal(evl_limiter_open(evl, &second, "open", NULL), 0);
+	second = evl_limiter_close(second);
+	assert_int_equal(evl_limiter_open(evl, &second, "open", &other), -EEXIST);
+	assert_non_null(strstr(evl_error_message(evl), "10/s with a burst of 10"));
+	other.update = true;
+	assert_int_equal(evl_limiter_open(evl, &second, "open", &other), 0);
+	second = evl_limiter_close(second);
+	assert_int_equal(evl_limiter_open(evl, &second, "open", &places), -EEXIST);
+	assert_int_equal(evl_limiter_open(evl, &second, "bad", &none), -ERANGE);
+	assert_int_equal(evl_limiter_open(evl, &second, "1st", &ten), -EINVAL);
+	assert_int_equal(evl_limiter_open(evl, &second, "", &ten), -EINVAL);
+	old.size = 4;
+	assert_int_equal(evl_limiter_open(evl, &second, "old", &old), -EINVAL);
+	assert_null(evl_limiter_close(limiter));
+	assert_null(evl_limiter_close(NULL));
+}
+
+static void test_verbs(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("verbs", 10, EVL_SEC(3600), 10);
+	struct evl_grant grant = EVL_GRANT_INIT;
+	struct {
+		uint32_t size;
+		bool allowed;
+		uint8_t beyond[64];
+	} small = { .size = 5 };
+
+	assert_int_equal(evl_limiter_try(limiter, NULL, 4, &grant), 1);
+	assert_true(grant.allowed);
+	assert_int_equal(grant.remaining, 6);
+	assert_int_equal(grant.limit, 10);
+	assert_in_range(grant.now_ns, boottime() - EVL_SEC(5), boottime());
+	assert_int_equal(evl_limiter_try(limiter, NULL, 11, &grant), -E2BIG);
+	assert_int_equal(evl_limiter_try(limiter, "key", 1, &grant), -EINVAL);
+	/* As much as an older program knows. */
+	memset(small.beyond, 0xee, sizeof(small.beyond));
+	assert_int_equal(evl_limiter_try(limiter, NULL, 6, (struct evl_grant *)&small), 1);
+	assert_true(small.allowed);
+	assert_int_equal(small.beyond[0], 0xee);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 0, NULL), 0);
+	assert_int_equal(evl_limiter_peek(limiter, NULL, 1, &grant), 0);
+	assert_in_range(grant.retry_after_ns, EVL_SEC(300), EVL_SEC(360));
+	assert_int_equal(evl_limiter_refund(limiter, NULL, 3, &grant), 1);
+	assert_int_equal(grant.remaining, 3);
+	assert_int_equal(evl_limiter_charge(limiter, NULL, 13, &grant), 0);
+	assert_int_equal(evl_limiter_charge(limiter, NULL, 1, NULL), -E2BIG);
+	assert_int_equal(evl_limiter_reset(limiter, NULL, NULL), 1);
+	assert_int_equal(evl_limiter_hold(limiter, NULL, EVL_SEC(100), &grant), 0);
+	assert_int_equal(evl_limiter_wait(limiter, NULL, 1, EVL_SEC(99), &grant), 0);
+	assert_false(grant.allowed);
+	assert_int_equal(evl_limiter_wait(limiter, NULL, 0, 0, NULL), -EINVAL);
+	evl_limiter_close(limiter);
+}
+
+static void test_keys(void **state _unused_) {
+	struct evl_limit limit = EVL_RATE_BURST(1, EVL_SEC(3600), 1);
+	struct evl_limiter *limiter;
+	char long_key[300] = "";
+
+	limit.keyed = true;
+	assert_int_equal(evl_limiter_open(evl, &limiter, "keys", &limit), 0);
+	assert_int_equal(evl_limiter_try(limiter, "a", 1, NULL), 1);
+	assert_int_equal(evl_limiter_try(limiter, "a", 1, NULL), 0);
+	assert_int_equal(evl_limiter_try(limiter, "b", 1, NULL), 1);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), -EINVAL);
+	memset(long_key, 'k', sizeof(long_key) - 1);
+	assert_int_equal(evl_limiter_try(limiter, long_key, 1, NULL), -EINVAL);
+	evl_limiter_close(limiter);
+}
+
+/* ---- many threads, many processes -------------------------------------------------------------------------- */
+
+static void *six_wait(void *userdata) {
+	struct evl_grant *grant = userdata;
+	struct evl_limiter *limiter;
+	struct evl *own;
+
+	assert_int_equal(evl_connect(&own, daemon_socket(server)), 0);
+	assert_int_equal(evl_limiter_open(own, &limiter, "six", NULL), 0);
+	*grant = (struct evl_grant)EVL_GRANT_INIT;
+	assert_int_equal(evl_limiter_wait(limiter, NULL, 1, -1, grant), 1);
+	evl_close(own); /* and then the limiter: either order is fine */
+	evl_limiter_close(limiter);
+	return NULL;
+}
+
+static int compare(const void *a, const void *b) {
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Grants at these times are what a bucket could have granted: in no window are there more than burst + rate * window. */
+static void check_times(int64_t *times, size_t n, uint64_t tokens, int64_t period_ns, uint64_t burst) {
+	struct gcra_rule rule;
+	uint64_t tat = 0, now;
+
+	qsort(times, n, sizeof(*times), compare);
+	assert_int_equal(gcra_rule_init(&rule, tokens, period_ns, burst), 0);
+	for (size_t i = 0; i < n; i++) {
+		struct gcra_decision decision;
+
+		assert_int_equal(gcra_ticks(times[i], &now), 0);
+		assert_int_equal(gcra_decide(&rule, tat, now, 0, 1, &decision), 0);
+		assert_true(decision.allowed);
+		tat = decision.tat;
+	}
+}
+
+/* 2/s with a burst of 2, and six at once: 0, 0, 0.5, 1.0, 1.5 and 2.0 s. */
+static void test_six_threads(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("six", 2, EVL_SEC(1), 2);
+	struct evl_grant grants[6];
+	pthread_t threads[6];
+	int64_t times[6];
+
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, six_wait, &grants[i]), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		pthread_join(threads[i], NULL);
+		times[i] = grants[i].now_ns;
+	}
+	check_times(times, 6, 2, EVL_SEC(1), 2);
+	for (unsigned i = 2; i < 6; i++)
+		assert_true(times[i] - times[0] >= (int64_t)(i - 1) * EVL_MSEC(500));
+	evl_limiter_close(limiter);
+}
+
+#define THREADS 8
+
+static void *try_often(void *userdata) {
+	struct evl_limiter *limiter = userdata;
+	uintptr_t allowed = 0;
+
+	for (unsigned i = 0; i < 200; i++) {
+		int r = evl_limiter_try(limiter, NULL, 1, NULL);
+
+		assert_true(r >= 0);
+		allowed += (uintptr_t)r;
+	}
+	return (void *)allowed;
+}
+
+/* One limiter of one connection, used by all: exactly what there is. */
+static void test_try_from_threads(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("threads", 1, EVL_SEC(3600), 1000);
+	pthread_t threads[THREADS];
+	uintptr_t all = 0;
+	void *allowed;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, try_often, limiter), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &allowed);
+		all += (uintptr_t)allowed;
+	}
+	assert_int_equal(all, 1000);
+	evl_limiter_close(limiter);
+}
+
+#define PROCESSES 16
+#define TIMES_MAX 4000
+
+struct board {
+	_Atomic size_t n;
+	int64_t times[TIMES_MAX];
+};
+
+/* Tries until that time; every grant goes onto the board at once, so that nothing is lost with who is killed. */
+static _Noreturn void take_until(struct board *board, int64_t end_ns) {
+	struct evl_limiter *limiter;
+	struct evl *own;
+
+	if (evl_connect(&own, daemon_socket(server)) < 0 || evl_limiter_open(own, &limiter, "shared", NULL) < 0)
+		_exit(1);
+	while (boottime() < end_ns) {
+		struct evl_grant grant = EVL_GRANT_INIT;
+		int r = evl_limiter_try(limiter, NULL, 1, &grant);
+		size_t i;
+
+		if (r < 0)
+			_exit(1);
+		if (r == 0) {
+			(void)usleep((useconds_t)(grant.retry_after_ns / 1000) + 1);
+			continue;
+		}
+		i = atomic_fetch_add(&board->n, 1);
+		if (i < TIMES_MAX)
+			board->times[i] = grant.now_ns;
+	}
+	_exit(0);
+}
+
+/* Sixteen processes at one limiter, half of them killed on the way: never more than the rate, and nothing hangs. */
+static void test_processes(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("shared", 1000, EVL_SEC(1), 100);
+	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int64_t begin_ns = boottime(), end_ns = begin_ns + EVL_SEC(2);
+	pid_t pids[PROCESSES];
+	int status;
+
+	assert_true(board != MAP_FAILED);
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0)
+			take_until(board, end_ns);
+	}
+	(void)usleep(1000000);
+	for (unsigned i = 0; i < PROCESSES; i += 2)
+		assert_int_equal(kill(pids[i], SIGKILL), 0);
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(i % 2 ? WEXITSTATUS(status) : WTERMSIG(status), i % 2 ? 0 : SIGKILL);
+	}
+	assert_in_range(board->n, 100, TIMES_MAX);
+	check_times(board->times, board->n, 1000, EVL_SEC(1), 100);
+	munmap(board, sizeof(*board));
+	evl_limiter_close(limiter);
+}
+
+static void test_fork(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("fork", 1, EVL_SEC(1), 1);
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(evl_limiter_try(limiter, NULL, 1, NULL) == -ECHILD &&
+				      evl_limiter_wait(limiter, NULL, 1, 0, NULL) == -ECHILD &&
+				      evl_limiter_peek(limiter, NULL, 1, NULL) == -ECHILD && !evl_limiter_close(limiter)
+			      ? 0
+			      : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), 1);
+	evl_limiter_close(limiter);
+}
+
+/* ---- callbacks ------------------------------------------------------------------------------------------- */
+
+struct heard {
+	unsigned n;
+	bool allowed, removed;
+	int64_t now_ns;
+};
+
+static void hear(struct evl_source *source _unused_, const struct evl_event *event, void *userdata) {
+	struct heard *heard = userdata;
+
+	assert_int_equal(event->type, EVL_EVENT_GRANTED);
+	heard->n++;
+	heard->allowed = event->grant->allowed;
+	heard->removed = event->grant->removed;
+	heard->now_ns = event->grant->now_ns;
+}
+
+static void test_acquire_tokens(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("acquire", 10, EVL_SEC(1), 1);
+	struct heard heard[5] = { 0 };
+	struct evl_source *third;
+
+	/* Known at once, later, cancelled, later, never. */
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 1, -1, hear, &heard[0]), 0);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 1, -1, hear, &heard[1]), 0);
+	assert_int_equal(evl_limiter_acquire(limiter, &third, NULL, 1, -1, hear, &heard[2]), 0);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 1, -1, hear, &heard[3]), 0);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 1, 0, hear, &heard[4]), 0);
+	assert_int_equal(heard[0].n, 0);
+	assert_int_equal(evl_limiter_release(third), 1);
+	third = evl_source_unref(third);
+	assert_int_equal(evl_run(evl), 0);
+	assert_true(heard[0].allowed && heard[1].allowed && heard[3].allowed);
+	assert_int_equal(heard[2].n, 0);
+	assert_int_equal(heard[4].n, 1);
+	assert_false(heard[4].allowed);
+	/* As if the third had never come. */
+	assert_true(heard[1].now_ns - heard[0].now_ns >= EVL_MSEC(100));
+	assert_true(heard[3].now_ns - heard[1].now_ns >= EVL_MSEC(99));
+	evl_limiter_close(limiter);
+}
+
+static int last_error;
+
+static void note_error(struct evl *connection _unused_, struct evl_source *source _unused_, int error,
+		       const char *message _unused_, void *userdata _unused_) {
+	last_error = error;
+}
+
+static void test_acquire_refused(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("refused", 1, EVL_SEC(1), 1);
+	struct heard heard = { 0 };
+
+	evl_set_error_handler(evl, note_error, NULL);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 2, -1, hear, &heard), 0);
+	assert_int_equal(evl_run(evl), 0);
+	assert_int_equal(last_error, -E2BIG);
+	assert_int_equal(heard.n, 0);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 1, -2, hear, &heard), -EINVAL);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, NULL, 1, -1, NULL, NULL), -EINVAL);
+	evl_limiter_close(limiter);
+}
+
+static void test_permits(void **state _unused_) {
+	struct evl_limit two = EVL_CONCURRENCY(2);
+	struct evl_source *sources[4];
+	struct evl_limiter *limiter;
+	struct heard heard[4] = { 0 };
+
+	assert_int_equal(evl_limiter_open(evl, &limiter, "permits", &two), 0);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), -EINVAL);
+	assert_int_equal(evl_limiter_wait(limiter, NULL, 1, 0, NULL), -EINVAL);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(
+			evl_limiter_acquire(limiter, &sources[i], NULL, 1, i < 3 ? -1 : EVL_MSEC(20), hear, &heard[i]),
+			0);
+	while (heard[3].n == 0)
+		assert_true(evl_dispatch(evl, -1) >= 0);
+	assert_true(heard[0].allowed && heard[1].allowed);
+	assert_int_equal(heard[2].n, 0);
+	assert_false(heard[3].allowed);
+	/* Given back, and the next has it. */
+	assert_int_equal(evl_limiter_release(sources[0]), 1);
+	while (heard[2].n == 0)
+		assert_true(evl_dispatch(evl, -1) >= 0);
+	assert_true(heard[2].allowed);
+	assert_int_equal(evl_limiter_peek(limiter, NULL, 1, NULL), 0);
+	for (unsigned i = 0; i < 4; i++)
+		evl_source_unref(sources[i]);
+	assert_int_equal(evl_limiter_peek(limiter, NULL, 2, NULL), 1);
+	evl_limiter_close(limiter);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		TEST(test_open),
+		TEST(test_verbs),
+		TEST(test_keys),
+		TEST(test_six_threads),
+		TEST(test_try_from_threads),
+		TEST(test_processes),
+		TEST(test_fork),
+		TEST(test_acquire_tokens),
+		TEST(test_acquire_refused),
+		TEST(test_permits),
+	};
+
+	return cmocka_run_group_tests(tests, setup_group, teardown_group);
+}
