@@ -23,7 +23,7 @@
 	"                       many as come in a second, at least 1\n"                                                \
 	"  --concurrency N      places in place of a rate: held until the command ends\n"                              \
 	"  --max-keys N         keys that are in use at one time (10000)\n"                                            \
-	"  --on-full HOW        keys beyond them are shared (in one bucket) or deny (denied)\n"                        \
+	"  --on-full HOW        shared: keys beyond them have one bucket; deny: none\n"                                \
 	"  --max-waiters N      who may wait at one time (10000)\n"                                                    \
 	"  --max-debt N         how far below empty a charge may go (0)\n"
 

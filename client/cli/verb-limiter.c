@@ -472,7 +472,7 @@ const struct verb verb_limiter = {
 	.usage = "ACTION [OPTION]... [NAME]",
 	.help = "  list ['GLOB*']...    a table of limiters\n"
 		"  show NAME            all that is known of it\n"
-		"  set NAME             make it, or change it: tokens are kept, who waits is moved\n"
+		"  set NAME             make it, or change it: what is taken stays taken\n"
 		"  reset NAME           make it full, and end a hold\n"
 		"  peek NAME            what would be said to who asks now\n"
 		"  refund NAME          give tokens back\n"
