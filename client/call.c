@@ -108,17 +108,25 @@ struct waiter {
 	struct request request;
 	const ProtobufCMessageDescriptor *output;
 	ProtobufCMessage *reply;
+	int *fds; /* NULL: none are expected */
+	size_t max_fds;
 	int error;
 	bool done;
 };
 
-static void complete_waiter(struct evl *evl _unused_, struct request *request, int error, const struct frame *frame) {
+static void take_fds(struct evl *evl, struct waiter *waiter, const struct frame *frame) {
+	for (size_t i = 0; i < MIN(waiter->max_fds, (size_t)frame->n_fds); i++)
+		waiter->fds[i] = TAKE_FD(evl->input.fds[i]);
+}
+
+static void complete_waiter(struct evl *evl, struct request *request, int error, const struct frame *frame) {
 	struct waiter *waiter = container_of(request, struct waiter, request);
 
 	if (frame) {
 		waiter->reply = protobuf_c_message_unpack(waiter->output, NULL, frame->body_size, frame->body);
 		if (!waiter->reply)
 			error = -EPROTO;
+		take_fds(evl, waiter, frame);
 	}
 	waiter->error = error;
 	waiter->done = true;
@@ -148,10 +156,11 @@ static int wait_failed(struct evl *evl, int error) {
 	return error;
 }
 
+/* `fd` goes along, −1: none does; up to `max_fds` come back. */
 static int call_and_wait(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, int fd,
-			 ProtobufCMessage **ret_reply) {
+			 ProtobufCMessage **ret_reply, int *ret_fds, size_t max_fds) {
 	const struct method *description = method_find((uint16_t)method);
-	struct waiter waiter = { .request.complete = complete_waiter };
+	struct waiter waiter = { .request.complete = complete_waiter, .fds = ret_fds, .max_fds = max_fds };
 	int r = connection_check(evl);
 
 	(void)error_set(evl, 0, NULL);
@@ -179,16 +188,23 @@ static int call_and_wait(struct evl *evl, Evloop__Method method, const ProtobufC
 }
 
 int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply) {
-	return call_and_wait(evl, method, message, -1, ret_reply);
+	return call_and_wait(evl, method, message, -1, ret_reply, NULL, 0);
+}
+
+int call_sync_for_fds(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message,
+		      ProtobufCMessage **ret_reply, int *ret_fds, size_t max_fds) {
+	for (size_t i = 0; i < max_fds; i++)
+		ret_fds[i] = -1;
+	return call_and_wait(evl, method, message, -1, ret_reply, ret_fds, max_fds);
 }
 
 int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply) {
-	return call_and_wait(evl, method, request, -1, ret_reply);
+	return call_and_wait(evl, method, request, -1, ret_reply, NULL, 0);
 }
 
 int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
 		     ProtobufCMessage **ret_reply) {
-	return call_and_wait(evl, method, request, fd, ret_reply);
+	return call_and_wait(evl, method, request, fd, ret_reply, NULL, 0);
 }
 
 const Evloop__Error *evl_call_error(struct evl *evl) {

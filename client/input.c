@@ -50,8 +50,10 @@ void input_deinit(struct input *input) {
 static size_t complete_requests(struct evl *evl, struct packet *packet) {
 	struct frame frame;
 	size_t n_events = 0;
+	int *fds;
 
-	while (packet_next(packet, &frame, NULL)) {
+	while (packet_next(packet, &frame, &fds)) {
+		evl->input.fds = fds;
 		switch (frame.kind) {
 		case FRAME_REPLY:
 		case FRAME_ERROR:
@@ -63,6 +65,7 @@ static size_t complete_requests(struct evl *evl, struct packet *packet) {
 			n_events++;
 			break;
 		}
+		evl->input.fds = NULL;
 	}
 	return n_events;
 }
@@ -88,8 +91,8 @@ static void keep(struct evl *evl, struct inbound *inbound) {
 static int verdict(const struct packet *packet, int received) {
 	switch (received) {
 	case 0:
-	case PACKET_E_FD_LOST: /* nothing in this protocol sends descriptors to a client: they have been closed */
 		return packet_check(packet) == 0 ? 0 : -EPROTO;
+	case PACKET_E_FD_LOST: /* this process may open no more: there is no telling what is lacking */
 	case PACKET_E_TOO_LARGE:
 		return -EPROTO;
 	default:
@@ -114,9 +117,9 @@ bool input_receive(struct evl *evl) {
 		release(&evl->input, inbound);
 		return false;
 	}
-	packet_close_fds(&packet);
 	r = verdict(&packet, r);
 	if (r < 0) {
+		packet_close_fds(&packet);
 		release(&evl->input, inbound);
 		connection_lost(evl, r);
 		return false;
@@ -128,6 +131,7 @@ bool input_receive(struct evl *evl) {
 		keep(evl, inbound);
 	else
 		release(&evl->input, inbound);
+	packet_close_fds(&packet); /* those that nobody has taken */
 	return true;
 }
 

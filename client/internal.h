@@ -174,6 +174,7 @@ struct input {
 	STAILQ_HEAD(, inbound) packets; /* received, events in them not yet dispatched */
 	struct inbound *spare; /* of PACKET_SIZE_MAX; NULL: in use */
 	struct arena arena; /* of the event being dispatched */
+	int *fds; /* that came with the reply that completes a request, as many as its frame says; who takes one leaves -1 */
 };
 
 int input_init(struct input *input);
@@ -215,6 +216,10 @@ int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *
 /* Send a request and wait, at most evl::timeout_ns.  *ret_reply is freed with protobuf_c_message_free_unpacked(); it may be NULL.
  * Return: 0, −errno. */
 int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply);
+
+/* The same where descriptors may come with the reply; those that do not are −1. */
+int call_sync_for_fds(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message,
+		      ProtobufCMessage **ret_reply, int *ret_fds, size_t max_fds);
 
 /* A REPLY or ERROR frame has come. */
 void call_complete(struct evl *evl, const struct frame *frame);

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns limiters on the client's side.  What may be called from any thread, and what waits without running callbacks, goes over
+ * Owns limiters on the client's side.  Where the daemon shares the memory of one, tokens are taken there, by the rules of
+ * proto/shared.h, without asking; what cannot be decided there is asked for.  What may be called from any thread, and what waits without running callbacks, goes over
  * connections of its own: the user's is one thread's, and the events on it are his.
  */
 
 #include "client/internal.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "proto/limits.h"
+#include "proto/shared.h"
 
 struct evl_limiter {
 	struct evl *evl; /* stays allocated as long as a limiter points to it */
 	bool permits;
+	const struct shared_config *config; /* NULL: each token is asked for */
+	struct shared_state *state;
 	char name[];
 };
 
@@ -136,6 +143,84 @@ static int look(struct evl *evl, const char *name, bool *ret_permits) {
 	return r;
 }
 
+/* ---- shared memory ---- */
+
+/* A page of that size that cannot shrink under our hands.  Return: NULL: it is none. */
+static void *map(int fd, int protection) {
+	struct stat st;
+	void *page;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || st.st_size < SHARED_SIZE)
+		return NULL;
+	page = mmap(NULL, SHARED_SIZE, protection, MAP_SHARED, fd, 0);
+	return page == MAP_FAILED ? NULL : page;
+}
+
+static void unmap(struct evl_limiter *limiter) {
+	if (limiter->config)
+		(void)munmap((void *)limiter->config, SHARED_SIZE);
+	if (limiter->state)
+		(void)munmap(limiter->state, SHARED_SIZE);
+	limiter->config = NULL;
+	limiter->state = NULL;
+}
+
+/* Take by ourselves, if that is possible; it is no error where it is not. */
+static void share(struct evl_limiter *limiter) {
+	Evloop__LimiterShareRequest request = EVLOOP__LIMITER_SHARE_REQUEST__INIT;
+	ProtobufCMessage *reply;
+	int fds[2];
+
+	/* The clock there is not ours. */
+	if (limiter->permits || limiter->evl->relative)
+		return;
+	request.name = limiter->name;
+	if (call_sync_for_fds(limiter->evl, EVLOOP__METHOD__METHOD_LIMITER_SHARE, &request.base, &reply, fds, 2) < 0)
+		return;
+	protobuf_c_message_free_unpacked(reply, NULL);
+	if (fds[0] >= 0 && fds[1] >= 0) {
+		limiter->config = map(fds[0], PROT_READ);
+		limiter->state = map(fds[1], PROT_READ | PROT_WRITE);
+	}
+	(void)close_fd(fds[0]);
+	(void)close_fd(fds[1]);
+	if (!limiter->config || !limiter->state || !shared_is_valid(limiter->config))
+		unmap(limiter);
+}
+
+/* Return: 1, 0; −E2BIG; -EAGAIN: it has to be asked for. */
+static int try_in_memory(const struct evl_limiter *limiter, uint64_t cost, struct evl_grant *ret) {
+	int64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+	struct gcra_decision decision;
+	struct evl_grant whole;
+	uint64_t limit;
+	uint32_t size;
+
+	switch (shared_try(limiter->config, limiter->state, now_ns, cost, &decision, &limit)) {
+	case 0:
+		break;
+	case SHARED_E_COST:
+		return -E2BIG;
+	default:
+		return -EAGAIN;
+	}
+	if (!ret)
+		return decision.allowed;
+	whole = (struct evl_grant){
+		.size = ret->size,
+		.allowed = decision.allowed,
+		.remaining = decision.remaining,
+		.limit = limit,
+		.retry_after_ns = decision.retry_after_ns,
+		.reset_after_ns = decision.reset_after_ns,
+		.now_ns = now_ns,
+	};
+	size = ret->size;
+	memcpy(ret, &whole, MIN(size, sizeof(whole)));
+	return decision.allowed;
+}
+
 int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name, const struct evl_limit *limit) {
 	struct evl_limiter *limiter;
 	bool permits = limit && limit->concurrency > 0;
@@ -149,9 +234,9 @@ int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name
 	limiter = malloc(sizeof(*limiter) + strlen(name) + 1);
 	if (!limiter)
 		return -ENOMEM;
-	limiter->evl = evl;
-	limiter->permits = permits;
+	*limiter = (struct evl_limiter){ .evl = evl, .permits = permits };
 	strcpy(limiter->name, name);
+	share(limiter);
 	evl->n_sources++;
 	*ret = limiter;
 	return 0;
@@ -163,6 +248,7 @@ struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter) {
 	if (!limiter)
 		return NULL;
 	evl = limiter->evl;
+	unmap(limiter);
 	free(limiter);
 	connection_drop_source(evl);
 	return NULL;
@@ -185,8 +271,13 @@ static int ask(struct evl *evl, Evloop__Method method, const ProtobufCMessage *r
 int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
 	struct side *side = &limiter->evl->side;
-	int r = set_key(key, &request.key);
+	int r = -EAGAIN;
 
+	if (limiter->config && !key)
+		r = try_in_memory(limiter, cost, ret);
+	if (r != -EAGAIN)
+		return r;
+	r = set_key(key, &request.key);
 	if (r < 0)
 		return r;
 	if (limiter->evl->closed)

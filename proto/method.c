@@ -52,6 +52,7 @@ static const struct method table[] = {
 	CALL(LIMITER_LIST, "LimiterList", limiter_list_request, limiter_list_reply),
 	CALL(LIMITER_CLAIMS, "LimiterClaims", limiter_claims_request, limiter_claims_reply),
 	CALL(LIMITER_REMOVE, "LimiterRemove", limiter_remove_request, limiter_remove_reply),
+	CALL(LIMITER_SHARE, "LimiterShare", limiter_share_request, limiter_share_reply),
 	EVENT(EVENT, "Event", event),
 	EVENT(REFUSED, "Refused", error),
 };

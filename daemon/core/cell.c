@@ -36,7 +36,9 @@ static int make_room(struct cell *cell, const struct limiter_spec *spec) {
 }
 
 static _Atomic uint64_t *words_for(struct cell *cell, const struct limiter_spec *spec) {
-	return spec->rules.n > 1 ? cell->more : &cell->word;
+	if (spec->rules.n > 1)
+		return cell->more;
+	return cell->memory ? &cell->memory->state->word : &cell->word;
 }
 
 struct cell *cell_new(struct limiter *limiter, struct limiter_key key) {
@@ -61,6 +63,95 @@ struct cell *cell_new(struct limiter *limiter, struct limiter_key key) {
 	return cell;
 }
 
+/* ---- shared memory ---- */
+
+static uint64_t ticks_now(const struct cell *cell) {
+	uint64_t now = GCRA_TICKS_MAX;
+
+	(void)gcra_ticks(cell_now(cell), &now);
+	return now;
+}
+
+static uint64_t hold_ticks(const struct cell *cell) {
+	uint64_t ticks = 0;
+
+	(void)gcra_ticks(cell->bucket.hold_until_ns, &ticks);
+	return ticks;
+}
+
+/* How far from now an honest word can be: a full line behind an empty bucket, a debt, and a hold. */
+static uint64_t farthest(const struct cell *cell, const struct limiter_spec *spec) {
+	const struct gcra_rule *rule = &spec->rules.rule[0];
+	unsigned __int128 ticks = (unsigned __int128)rule->tolerance * (spec->max_waiters + 1) +
+				  (unsigned __int128)rule->interval * spec->rules.max_debt + hold_ticks(cell);
+
+	return (uint64_t)MIN(ticks, (unsigned __int128)GCRA_TICKS_MAX / 2);
+}
+
+/* Tell clients what has changed; to be called between shared_begin() and shared_end(). */
+static void publish(struct cell *cell, const struct limiter_spec *spec) {
+	struct shared_config *config = cell->memory->config;
+
+	shared_set_rule(config, &spec->rules.rule[0], farthest(cell, spec));
+	atomic_store_explicit(&config->not_before, hold_ticks(cell), memory_order_relaxed);
+}
+
+static bool can_share(const struct cell *cell) {
+	const struct limiter *limiter = cell->limiter;
+
+	return !cell_is_permits(cell) && limiter->spec.rules.n == 1 && !limiter->spec.keyed && limiter->repaired == 0;
+}
+
+const struct shared_memory *cell_share(struct cell *cell) {
+	const struct limiter_spec *spec = &cell->limiter->spec;
+	struct shared_memory *memory;
+
+	if (cell->memory || !can_share(cell))
+		return cell->memory;
+	if (shared_memory_new(&memory) < 0)
+		return NULL;
+	cell->memory = memory;
+	shared_init(memory->config, memory->state, &spec->rules.rule[0], ticks_now(cell), farthest(cell, spec));
+	publish(cell, spec);
+	/* Not 0, which would look as if somebody had punched it out. */
+	atomic_store(&memory->state->word, MAX(atomic_load(&cell->word), (uint64_t)1));
+	cell->bucket.words = &memory->state->word;
+	return memory;
+}
+
+void cell_unshare(struct cell *cell) {
+	struct shared_memory *memory = TAKE_PTR(cell->memory);
+
+	if (!memory)
+		return;
+	shared_begin(memory->config);
+	atomic_store_explicit(&memory->config->flags, SHARED_DEAD, memory_order_relaxed);
+	shared_end(memory->config);
+	atomic_store(&cell->word, atomic_load(&memory->state->word));
+	cell->bucket.words = &cell->word;
+	cell->limiter->allowed += atomic_load(&memory->state->allowed);
+	cell->limiter->denied += atomic_load(&memory->state->denied);
+	shared_memory_free(memory);
+}
+
+/* A word that nobody honest has written: go on with an empty bucket, in memory of our own. */
+static void repair(struct cell *cell) {
+	uint64_t now = ticks_now(cell), word, queued;
+	const struct gcra_rule *rule = &rules_of(cell)->rule[0];
+
+	if (!cell->memory)
+		return;
+	word = atomic_load(&cell->memory->state->word);
+	if (word != 0 && word <= now + farthest(cell, &cell->limiter->spec))
+		return;
+	cell_unshare(cell);
+	queued = cell->bucket.line ? cell->bucket.line->cost * rule->interval : 0;
+	atomic_store(&cell->word, now + rule->tolerance + queued);
+	cell->limiter->repaired++;
+}
+
+/* ---- */
+
 /* Out of the line, whichever it is. */
 static void leave(struct cell *cell, struct claim *claim) {
 	if (cell_is_permits(cell))
@@ -81,6 +172,7 @@ void cell_free(struct cell *cell) {
 	if (cell->queued)
 		queue_remove(&scheduler->cells, &cell->place);
 	queue_release(&scheduler->cells);
+	cell_unshare(cell);
 	if (!cell_is_permits(cell))
 		bucket_deinit(&cell->bucket);
 	free((void *)cell->more);
@@ -134,6 +226,7 @@ static void grant_permits(struct cell *cell, int64_t now_ns) {
 }
 
 void cell_settle(struct cell *cell) {
+	repair(cell);
 	if (cell_is_permits(cell))
 		grant_permits(cell, cell_now(cell));
 	else
@@ -170,10 +263,46 @@ void cell_change(struct cell *cell, const struct limiter_spec *to) {
 		cell->permits.max = to->concurrency;
 		return;
 	}
+	if (to->rules.n != 1)
+		cell_unshare(cell);
+	if (cell->memory)
+		shared_begin(cell->memory->config);
 	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, words_for(cell, to), cell_now(cell), &unfit);
+	if (cell->memory) {
+		publish(cell, to);
+		shared_end(cell->memory->config);
+	}
 	while ((waiter = TAILQ_FIRST(&unfit))) {
 		TAILQ_REMOVE(&unfit, waiter, link);
 		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
+	}
+}
+
+void cell_hold(struct cell *cell, int64_t until_ns) {
+	if (cell_is_permits(cell)) {
+		cell->permits.hold_until_ns = MAX(cell->permits.hold_until_ns, until_ns);
+		return;
+	}
+	if (cell->memory)
+		shared_begin(cell->memory->config);
+	bucket_hold(&cell->bucket, rules_of(cell), until_ns);
+	if (cell->memory) {
+		publish(cell, &cell->limiter->spec);
+		shared_end(cell->memory->config);
+	}
+}
+
+void cell_reset(struct cell *cell) {
+	if (cell_is_permits(cell)) {
+		cell->permits.hold_until_ns = 0;
+		return;
+	}
+	if (cell->memory)
+		shared_begin(cell->memory->config);
+	bucket_reset(&cell->bucket, rules_of(cell), cell_now(cell));
+	if (cell->memory) {
+		publish(cell, &cell->limiter->spec);
+		shared_end(cell->memory->config);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/core/keys.h"
 #include "daemon/core/limiter.h"
 #include "daemon/core/permits.h"
+#include "daemon/core/shared-memory.h"
 #include "daemon/core/source-private.h"
 
 LIST_HEAD(claim_list, claim);
@@ -19,6 +20,8 @@ struct cell {
 	};
 	_Atomic uint64_t word; /* of the bucket, where there is one rule */
 	_Atomic uint64_t *more; /* where there are several; NULL: there never were */
+	struct shared_memory
+		*memory; /* where the word is in place of `word`, for clients to take from; NULL: it is not */
 	struct claim_list claims; /* who waits here, and who holds permits of it */
 	int64_t due_ns; /* when it is to be looked at */
 	uint32_t place; /* in scheduler::cells, by `due_ns` */
@@ -34,6 +37,7 @@ struct limiter {
 	struct cell *common; /* of all, or, with keys, of those that find the table full; NULL: none yet */
 	struct keys cells; /* keyed */
 	uint64_t allowed, denied, waiting, held;
+	uint64_t repaired; /* how often somebody has spoilt shared memory; it is not shared again */
 	struct map claims; /* by id */
 	int64_t created_realtime_ns;
 	char name[];
@@ -83,6 +87,15 @@ void cell_expire(struct cell *cell);
 int cell_prepare(struct cell *cell, const struct limiter_spec *to);
 /* Live under it; the limiter still has the former one.  What is due then is for cell_expire(). */
 void cell_change(struct cell *cell, const struct limiter_spec *to);
+
+/* Nothing is granted before; and: it is full again.  For buckets and permits. */
+void cell_hold(struct cell *cell, int64_t until_ns);
+void cell_reset(struct cell *cell);
+
+/* Let clients take by themselves.  Return: the memory, NULL: not from this one, or there is no room for it. */
+const struct shared_memory *cell_share(struct cell *cell);
+/* Ask for each token again, from now on.  What clients have counted is added to the limiter. */
+void cell_unshare(struct cell *cell);
 
 /* From when on a new one would be the same; INT64_MAX: it cannot be known. */
 int64_t cell_idle_at(const struct cell *cell);

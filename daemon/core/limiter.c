@@ -207,7 +207,15 @@ void limiter_describe(const struct limiter *limiter, struct limiter_info *ret) {
 		.waiting = limiter->waiting,
 		.held = limiter->held,
 		.created_realtime_ns = limiter->created_realtime_ns,
+		.repaired = limiter->repaired,
 	};
+	if (limiter->common && limiter->common->memory) {
+		const struct shared_state *state = limiter->common->memory->state;
+
+		ret->shared = true;
+		ret->allowed += atomic_load(&state->allowed);
+		ret->denied += atomic_load(&state->denied);
+	}
 }
 
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after) {
@@ -297,6 +305,12 @@ static int open_cell(struct limiter *limiter, struct limiter_key key, struct cel
 	if (r == 0)
 		cell_settle(*ret);
 	return r;
+}
+
+const struct shared_memory *limiter_share(struct limiter *limiter) {
+	struct cell *cell;
+
+	return find_cell(limiter, (struct limiter_key){ 0 }, &cell) == 0 ? cell_share(cell) : NULL;
 }
 
 /* ---- verbs ---- */
@@ -419,10 +433,7 @@ int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t durati
 	if (r != 0 || !cell)
 		return r;
 	until_ns = MIN(cell_now(cell) + duration_ns, TIME_NS_MAX);
-	if (cell_is_permits(cell))
-		cell->permits.hold_until_ns = MAX(cell->permits.hold_until_ns, until_ns);
-	else
-		bucket_hold(&cell->bucket, &limiter->spec.rules, until_ns);
+	cell_hold(cell, until_ns);
 	cell_expire(cell);
 	return report(cell, ret);
 }
@@ -433,10 +444,7 @@ int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant 
 
 	if (r != 0 || !cell)
 		return r;
-	if (cell_is_permits(cell))
-		cell->permits.hold_until_ns = 0;
-	else
-		bucket_reset(&cell->bucket, &limiter->spec.rules, cell_now(cell));
+	cell_reset(cell);
 	cell_settle(cell);
 	return report(cell, ret);
 }

@@ -13,6 +13,7 @@
 struct limiter;
 struct claim;
 struct scheduler;
+struct shared_memory; /* core/shared-memory.h */
 
 enum limiter_kind {
 	LIMITER_KIND_RATE,
@@ -106,6 +107,8 @@ struct limiter_info {
 	uint64_t keys; /* cells in use */
 	uint64_t waiting, held; /* claims */
 	int64_t created_realtime_ns;
+	bool shared; /* clients take from it by themselves; what they count is in `allowed` and `denied` */
+	uint64_t repaired; /* how often its memory was spoilt */
 };
 void limiter_describe(const struct limiter *limiter, struct limiter_info *ret);
 
@@ -145,6 +148,12 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
  */
 int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
 		 int64_t max_wait_ns, bool tell, struct claim **ret_claim, struct grant *ret);
+
+/*
+ * The memory in which clients take from it by themselves; borrowed, and gone when the limiter is, or gets several rules.
+ * Return: NULL: it has keys, several rules or permits, or its memory was spoilt once, or there is none.
+ */
+const struct shared_memory *limiter_share(struct limiter *limiter);
 
 /* The limiter's first claim with an id above `after`, who waits and who holds; NULL: no more. */
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after);

@@ -19,6 +19,7 @@ libcore_la_SOURCES = \
 	daemon/core/permits.c daemon/core/permits.h \
 	daemon/core/queue.c daemon/core/queue.h \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
+	daemon/core/shared-memory.c daemon/core/shared-memory.h \
 	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \
 	daemon/core/tenant.c daemon/core/tenant.h daemon/core/tenant-private.h \
 	daemon/core/timer.c daemon/core/timer.h daemon/core/timer-private.h \

@@ -75,6 +75,25 @@ int outbox_put(struct outbox *outbox, enum frame_kind kind, uint16_t method, uin
 	return packet_put(packet, kind, method, serial, message, NULL, 0);
 }
 
+int outbox_put_now(struct outbox *outbox, enum frame_kind kind, uint16_t method, uint64_t serial,
+		   const ProtobufCMessage *message, const int *fds, size_t n_fds) {
+	struct packet *packet = outbox->scratch;
+	int r = outbox_push(outbox);
+
+	if (r < 0)
+		return r;
+	if (outbox->lost || outbox_is_blocked(outbox))
+		return PACKET_E_AGAIN;
+	packet->capacity = PACKET_SIZE_PACK;
+	r = packet_put(packet, kind, method, serial, message, fds, n_fds);
+	if (r == 0)
+		r = packet_send(outbox->fd, packet);
+	packet_clear(packet);
+	if (r < 0)
+		outbox->lost = true; /* reading will tell */
+	return r == 0 ? 0 : PACKET_E_AGAIN;
+}
+
 bool outbox_flush(struct outbox *outbox, unsigned n) {
 	struct kept_packet *kept;
 

@@ -34,6 +34,13 @@ void outbox_deinit(struct outbox *outbox);
 int outbox_put(struct outbox *outbox, enum frame_kind kind, uint16_t method, uint64_t serial,
 	       const ProtobufCMessage *message);
 
+/*
+ * Send a frame with descriptors, which are borrowed, at once.  What cannot be sent now is not kept: such a frame is for what can be
+ * done without.  Return: 0; PACKET_E_AGAIN: it was not sent, and something else has to be said; -ENOMEM as above.
+ */
+int outbox_put_now(struct outbox *outbox, enum frame_kind kind, uint16_t method, uint64_t serial,
+		   const ProtobufCMessage *message, const int *fds, size_t n_fds);
+
 /* Send what has gathered, or keep it.  Return: 0, -ENOMEM as above. */
 int outbox_push(struct outbox *outbox);
 

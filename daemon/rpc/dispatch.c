@@ -46,6 +46,7 @@ static const rpc_handler handlers[] = {
 	[EVLOOP__METHOD__METHOD_LIMITER_LIST] = rpc_limiter_list,
 	[EVLOOP__METHOD__METHOD_LIMITER_CLAIMS] = rpc_limiter_claims,
 	[EVLOOP__METHOD__METHOD_LIMITER_REMOVE] = rpc_limiter_remove,
+	[EVLOOP__METHOD__METHOD_LIMITER_SHARE] = rpc_limiter_share,
 };
 
 static const char *const kinds[] = {
@@ -82,6 +83,22 @@ void call_reply(struct call *call, const ProtobufCMessage *reply) {
 	call->answered = true;
 	if (call->frame->kind == FRAME_REQUEST)
 		call_put(call, FRAME_REPLY, call->frame->method, call->frame->serial, reply);
+}
+
+bool call_reply_with_fds(struct call *call, const ProtobufCMessage *reply, const int *fds, size_t n_fds) {
+	const struct frame *frame = call->frame;
+	int r;
+
+	if (frame->kind != FRAME_REQUEST)
+		return false;
+	r = outbox_put_now(&call->session->outbox, FRAME_REPLY, frame->method, frame->serial, reply, fds, n_fds);
+	if (r < 0)
+		call->result = r;
+	if (r > 0)
+		return false;
+	call->answered = true;
+	debug_frame(call->session, '>', FRAME_REPLY, frame->method, frame->serial);
+	return true;
 }
 
 /* The handle that a request names is its field 1, where it has one: every message with a handle begins with it. */

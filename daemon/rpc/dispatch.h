@@ -42,6 +42,8 @@ extern const struct session_ops rpc_session_ops;
 
 /* Answer the call; once, and only one of these three.  A oneway call hears nothing of success, and of a refusal by an event. */
 void call_reply(struct call *call, const ProtobufCMessage *reply);
+/* With descriptors, which are borrowed.  Return: false: they cannot be sent now, and nothing was said. */
+bool call_reply_with_fds(struct call *call, const ProtobufCMessage *reply, const int *fds, size_t n_fds);
 void call_refuse(struct call *call, Evloop__Status status, const char *format, ...) _printf_(3, 4);
 /* `error` has all but the handle, the serial and the method. */
 void call_refuse_with(struct call *call, Evloop__Error *error);
@@ -90,3 +92,4 @@ int rpc_limiter_multi(struct call *call, const void *request);
 int rpc_limiter_list(struct call *call, const void *request);
 int rpc_limiter_claims(struct call *call, const void *request);
 int rpc_limiter_remove(struct call *call, const void *request);
+int rpc_limiter_share(struct call *call, const void *request);

@@ -12,6 +12,7 @@
 #include "daemon/core/claim.h"
 #include "daemon/core/limiter.h"
 #include "daemon/core/loop.h"
+#include "daemon/core/shared-memory.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/convert.h"
@@ -515,6 +516,8 @@ static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limite
 	message->waiting = info.waiting;
 	message->held = info.held;
 	message->created_realtime_ns = info.created_realtime_ns;
+	message->shared = info.shared;
+	message->repaired = info.repaired;
 	return message;
 }
 
@@ -634,6 +637,27 @@ int rpc_limiter_remove(struct call *call, const void *data) {
 	if (!limiter)
 		return 0;
 	limiter_remove(limiter);
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_limiter_share(struct call *call, const void *data) {
+	const Evloop__LimiterShareRequest *request = data;
+	Evloop__LimiterShareReply reply = EVLOOP__LIMITER_SHARE_REPLY__INIT;
+	struct limiter *limiter = find(call, request->name);
+	const struct shared_memory *memory;
+
+	if (!limiter)
+		return 0;
+	memory = limiter_share(limiter);
+	if (memory) {
+		const int fds[] = { memory->config_fd, memory->state_fd };
+
+		reply.shared = true;
+		if (call_reply_with_fds(call, &reply.base, fds, ARRAY_SIZE(fds)))
+			return 0;
+		reply.shared = false;
+	}
 	call_reply(call, &reply.base);
 	return 0;
 }

@@ -227,7 +227,7 @@ struct board {
 };
 
 /* Tries until that time; every grant goes onto the board at once, so that nothing is lost with who is killed. */
-static _Noreturn void take_until(struct board *board, int64_t end_ns) {
+static _Noreturn void take_until(struct board *board, int64_t end_ns, bool asks) {
 	struct evl_limiter *limiter;
 	struct evl *own;
 
@@ -235,7 +235,9 @@ static _Noreturn void take_until(struct board *board, int64_t end_ns) {
 		_exit(1);
 	while (boottime() < end_ns) {
 		struct evl_grant grant = EVL_GRANT_INIT;
-		int r = evl_limiter_try(limiter, NULL, 1, &grant);
+		/* One waits at the daemon, which is what memory cannot do; the other takes from memory. */
+		int r = asks ? evl_limiter_wait(limiter, NULL, 1, 0, &grant)
+			     : evl_limiter_try(limiter, NULL, 1, &grant);
 		size_t i;
 
 		if (r < 0)
@@ -251,7 +253,7 @@ static _Noreturn void take_until(struct board *board, int64_t end_ns) {
 	_exit(0);
 }
 
-/* Sixteen processes at one limiter, half of them killed on the way: never more than the rate, and nothing hangs. */
+/* Sixteen processes at one limiter, half of them by memory and half by request, half of each killed on the way: never more than the rate, and nothing hangs. */
 static void test_processes(void **state _unused_) {
 	struct evl_limiter *limiter = open_rate("shared", 1000, EVL_SEC(1), 100);
 	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -264,7 +266,7 @@ static void test_processes(void **state _unused_) {
 		pids[i] = fork();
 		assert_true(pids[i] >= 0);
 		if (pids[i] == 0)
-			take_until(board, end_ns);
+			take_until(board, end_ns, i % 4 < 2);
 	}
 	(void)usleep(1000000);
 	for (unsigned i = 0; i < PROCESSES; i += 2)
@@ -286,14 +288,31 @@ static void test_fork(void **state _unused_) {
 
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(evl_limiter_try(limiter, NULL, 1, NULL) == -ECHILD &&
+		_exit(evl_limiter_try(limiter, NULL, 1, NULL) == 1 && /* in memory */
+				      evl_limiter_try(limiter, "key", 1, NULL) == -ECHILD &&
 				      evl_limiter_wait(limiter, NULL, 1, 0, NULL) == -ECHILD &&
 				      evl_limiter_peek(limiter, NULL, 1, NULL) == -ECHILD && !evl_limiter_close(limiter)
 			      ? 0
 			      : 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), 0); /* the child has it */
+	evl_limiter_close(limiter);
+}
+
+/* In memory it goes on without a connection. */
+static void test_after_close(void **state _unused_) {
+	struct evl_limit limit = EVL_RATE_BURST(1, EVL_SEC(3600), 2);
+	struct evl_limiter *limiter;
+	struct evl *own;
+
+	assert_int_equal(evl_connect(&own, daemon_socket(server)), 0);
+	assert_int_equal(evl_limiter_open(own, &limiter, "closed", &limit), 0);
+	own = evl_close(own);
 	assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), 1);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 3, NULL), -E2BIG);
+	assert_int_equal(evl_limiter_try(limiter, "key", 1, NULL), -ENOTCONN);
+	assert_int_equal(evl_limiter_peek(limiter, NULL, 1, NULL), -ENOTCONN);
 	evl_limiter_close(limiter);
 }
 
@@ -402,6 +421,7 @@ int main(void) {
 		TEST(test_try_from_threads),
 		TEST(test_processes),
 		TEST(test_fork),
+		TEST(test_after_close),
 		TEST(test_acquire_tokens),
 		TEST(test_acquire_refused),
 		TEST(test_permits),

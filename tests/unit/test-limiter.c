@@ -5,6 +5,7 @@
 
 #include "daemon/core/claim.h"
 #include "daemon/core/limiter.h"
+#include "daemon/core/shared-memory.h"
 #include "proto/gcra.h"
 #include "proto/limits.h"
 #include "tests/unit/core-world.h"
@@ -496,6 +497,113 @@ static void test_as_if_they_had_never_come(void **state) {
 	assert_int_equal(granted, 50);
 }
 
+/* ---- shared memory ---- */
+
+/* As a client does.  Return: 1, 0, −1: ask the daemon. */
+static int take_in_memory(struct fixture *f, const struct shared_memory *memory, uint64_t cost) {
+	struct gcra_decision decision;
+	uint64_t limit;
+	int r = shared_try(memory->config, memory->state, world_boottime(&f->world), cost, &decision, &limit);
+
+	return r == 0 ? decision.allowed : -1;
+}
+
+static void test_share(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("r", 10, SEC, 10), slower = spec_rate("r", 10, 10 * SEC, 5),
+			    two = spec_rate("r", 10, SEC, 10), permits = spec_permits("p", 1);
+	struct limiter *limiter = make(f, &spec), *keyed;
+	const struct shared_memory *memory;
+	enum limiter_change change;
+	struct limiter_info info;
+	struct grant grant;
+	unsigned rule;
+
+	assert_true(try(limiter, none, 3));
+	memory = limiter_share(limiter);
+	assert_non_null(memory);
+	assert_ptr_equal(limiter_share(limiter), memory);
+	/* It goes on where it was, and both see what the other takes. */
+	assert_int_equal(take_in_memory(f, memory, 8), 0);
+	assert_int_equal(take_in_memory(f, memory, 4), 1);
+	assert_int_equal(limiter_peek(limiter, none, 1, &grant), 0);
+	assert_int_equal(grant.remaining, 3);
+	assert_true(try(limiter, none, 3));
+	assert_int_equal(take_in_memory(f, memory, 1), 0);
+	limiter_describe(limiter, &info);
+	assert_true(info.shared);
+	assert_int_equal(info.denied, 2);
+	/* Who waits comes first. */
+	assert_int_equal(wait_for(&f->a, limiter, 1, 2, -1), LIMITER_E_QUEUED);
+	world_run(&f->world, 150 * MSEC);
+	assert_int_equal(take_in_memory(f, memory, 1), 0);
+	world_run(&f->world, 50 * MSEC);
+	(void)expect(&f->a, 1, CLAIM_GRANTED);
+	/* A hold, its end, and other rules. */
+	world_run(&f->world, SEC);
+	assert_int_equal(limiter_hold(limiter, none, SEC, &grant), 0);
+	assert_int_equal(take_in_memory(f, memory, 1), 0);
+	assert_int_equal(limiter_reset(limiter, none, &grant), 0);
+	assert_int_equal(take_in_memory(f, memory, 10), 1);
+	assert_int_equal(limiter_set(f->a.owner.tenant, &slower, LIMITER_MODE_UPDATE, &limiter, &change), 0);
+	world_run(&f->world, SEC);
+	assert_int_equal(take_in_memory(f, memory, 2), 0);
+	assert_int_equal(take_in_memory(f, memory, 1), 1);
+	/* Two rules are not for memory; clients hear of it. */
+	two.rates[1] = two.rates[0];
+	two.n_rates = 2;
+	assert_int_equal(limiter_spec_check(&two, &rule), 0);
+	assert_int_equal(limiter_set(f->a.owner.tenant, &two, LIMITER_MODE_UPDATE, &limiter, &change), 0);
+	assert_null(limiter_share(limiter));
+	two.name = "k";
+	two.n_rates = 1;
+	two.keyed = true;
+	assert_int_equal(limiter_spec_check(&two, &rule), 0);
+	keyed = make(f, &two);
+	assert_null(limiter_share(keyed));
+	assert_null(limiter_share(make(f, &permits)));
+}
+
+/* Somebody scribbles: his limiter goes on without memory, and no other notices. */
+static void test_tamper(void **state) {
+	static const uint64_t words[] = { 0, UINT64_MAX, UINT64_MAX / 2 };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		char name[] = { 'a', (char)('0' + i), '\0' };
+		struct limiter_spec spec = spec_rate(name, 10, SEC, 10);
+		struct limiter *limiter = make(f, &spec);
+		const struct shared_memory *memory = limiter_share(limiter);
+		struct limiter_info info;
+
+		assert_non_null(memory);
+		assert_int_equal(wait_for(&f->a, limiter, i + 1, 10, -1), 0);
+		assert_int_equal(wait_for(&f->a, limiter, i + 1, 5, -1), LIMITER_E_QUEUED);
+		atomic_store(&memory->state->word, words[i]);
+		assert_int_equal(take_in_memory(f, memory, 1), -1);
+		/* Nothing is given away, and the line goes on. */
+		assert_false(try(limiter, none, 1));
+		limiter_describe(limiter, &info);
+		assert_int_equal(info.repaired, 1);
+		assert_false(info.shared);
+		assert_null(limiter_share(limiter));
+		world_run(&f->world, SEC);
+		(void)expect(&f->a, i + 1, CLAIM_GRANTED);
+		world_run(&f->world, 2 * SEC);
+		assert_true(try(limiter, none, 10));
+	}
+	/* A word that could be honest is only cheating at one's own game. */
+	{
+		struct limiter_spec spec = spec_rate("b", 10, SEC, 10);
+		struct limiter *limiter = make(f, &spec);
+		const struct shared_memory *memory = limiter_share(limiter);
+
+		assert_true(try(limiter, none, 10));
+		atomic_store(&memory->state->word, 1);
+		assert_true(try(limiter, none, 10));
+	}
+}
+
 static void test_crowd(void **state) {
 	struct fixture *f = *state;
 	struct limiter_spec spec = spec_rate("r", 1, SEC, 1);
@@ -534,6 +642,7 @@ int main(void) {
 		TEST(test_together),     TEST(test_refund_and_charge),
 		TEST(test_permits),      TEST(test_tell),
 		TEST(test_bound_permit), TEST(test_as_if_they_had_never_come),
+		TEST(test_share),        TEST(test_tamper),
 		TEST(test_crowd),        TEST(test_idle),
 	};
 

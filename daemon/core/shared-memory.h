@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The memory of one bucket that clients take from by themselves: two pages, see proto/shared.h.  Neither can grow or shrink, and of the
+ * configuration clients get a descriptor that can only be read.
+ */
+
+#include "proto/shared.h"
+
+struct shared_memory {
+	struct shared_config *config;
+	struct shared_state *state;
+	int config_fd; /* for reading only, to be handed out */
+	int state_fd;
+};
+
+/* Return: 0, −errno. */
+int shared_memory_new(struct shared_memory **ret);
+
+/* Clients that have it mapped keep it; it must be marked as SHARED_DEAD before. */
+struct shared_memory *shared_memory_free(struct shared_memory *memory);
