@@ -15,7 +15,9 @@ bench_programs = \
 	contrib/bench/ping-floor \
 	contrib/bench/ping-redis \
 	contrib/bench/scale \
-	contrib/bench/spawn
+	contrib/bench/spawn \
+	contrib/bench/try \
+	contrib/bench/try-floor
 if LIBUV
 bench_programs += contrib/bench/memory-libuv
 endif
@@ -56,6 +58,11 @@ contrib_bench_scale_SOURCES = contrib/bench/scale.c $(bench_measure)
 contrib_bench_scale_LDFLAGS = $(bench_ldflags)
 contrib_bench_scale_LDADD = libevloop.la
 contrib_bench_spawn_SOURCES = contrib/bench/spawn.c $(bench_measure)
+
+contrib_bench_try_SOURCES = contrib/bench/try.c $(bench_measure)
+contrib_bench_try_LDFLAGS = $(bench_ldflags)
+contrib_bench_try_LDADD = libevloop.la
+contrib_bench_try_floor_SOURCES = contrib/bench/try-floor.c $(bench_measure)
 
 EXTRA_DIST += \
 	contrib/bench/bench \

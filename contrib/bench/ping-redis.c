@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * usage: ping-redis SOCKET COUNT [gcra]
+ * usage: ping-redis SOCKET COUNT [gcra [DEPTH]]
  *
  * The time of one PING to a Redis server on its Unix socket; with `gcra`, of one decision of a rate limiter, as the script
- * that Redis users have for it makes it.
+ * that Redis users have for it makes it; with DEPTH, how many of them a second while so many are under way at any time.
  */
 
 #include <stdio.h>
@@ -56,6 +56,43 @@ static void prepare_gcra(int fd, struct exchange *exchange) {
 	strcpy(exchange->reply, "*2\r\n:1\r\n:0\r\n");
 }
 
+static void send_all(int fd, const char *data, size_t size) {
+	while (size > 0) {
+		ssize_t n = send(fd, data, size, MSG_NOSIGNAL);
+
+		if (n < 0)
+			measure_fail("send", -errno);
+		data += n;
+		size -= (size_t)n;
+	}
+}
+
+/* As many requests as there were replies, in one system call. */
+static void pipeline(int fd, const struct exchange *exchange, size_t count, size_t depth) {
+	size_t request = strlen(exchange->request), reply = strlen(exchange->reply), sent, got = 0;
+	char *requests = measure_array(depth, request), *replies = measure_array(depth, reply);
+	int64_t start = measure_now();
+
+	for (size_t i = 0; i < depth; i++)
+		memcpy(requests + i * request, exchange->request, request);
+	sent = MIN(depth, count);
+	send_all(fd, requests, sent * request);
+	while (got < count * reply) {
+		ssize_t n = recv(fd, replies, depth * reply, 0);
+		size_t before = got / reply, more;
+
+		if (n <= 0)
+			measure_fail("recv", n < 0 ? -errno : -ECONNRESET);
+		got += (size_t)n;
+		more = MIN(got / reply - before, count - sent);
+		send_all(fd, requests, more * request);
+		sent += more;
+	}
+	measure_print("rate", (double)count * 1e9 / (double)(measure_now() - start), "1/s");
+	free(requests);
+	free(replies);
+}
+
 int main(int argc, char **argv) {
 	size_t count = measure_operand(argc, argv, 2);
 	int64_t *samples = measure_array(count, sizeof(*samples));
@@ -66,6 +103,10 @@ int main(int argc, char **argv) {
 		prepare_gcra(fd, &exchange);
 	for (size_t i = 0; i < count / 10 + 1; i++)
 		ask(fd, exchange.request, exchange.reply, NULL);
+	if (argc > 4) {
+		pipeline(fd, &exchange, count, measure_operand(argc, argv, 4));
+		return 0;
+	}
 	for (size_t i = 0; i < count; i++) {
 		int64_t start = measure_now();
 		ask(fd, exchange.request, exchange.reply, NULL);

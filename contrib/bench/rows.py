@@ -142,7 +142,7 @@ def stays(cpu):
 PINGS = times(4000, 500)
 
 P1 = Row('P1', [
-    Contender(OURS, on(Evloopd, 'ping', PINGS, 1)),
+    Contender(OURS, on(Evloopd, 'try', PINGS)),
     Contender('C echo', alone('ping-floor', PINGS)),
     Contender('Redis GCRA', on(Redis, 'ping-redis', PINGS, 'gcra')),
     Contender('Redis PING', on(Redis, 'ping-redis', PINGS)),
@@ -156,7 +156,7 @@ P1 = Row('P1', [
 def p1_placed(cpus, where):
     measure = f'p50 on {where}'
     return Row('P1', [
-        Contender(OURS, placed(cpus, measure, Evloopd, 'ping', PINGS, 1)),
+        Contender(OURS, placed(cpus, measure, Evloopd, 'try', PINGS)),
         Contender('C echo', placed(cpus, measure, None, 'ping-floor', PINGS)),
         Contender('Redis GCRA', placed(cpus, measure, Redis, 'ping-redis', PINGS, 'gcra')),
         Contender('Redis PING', placed(cpus, measure, Redis, 'ping-redis', PINGS)),
@@ -166,6 +166,41 @@ def p1_placed(cpus, where):
         Line('', measure, 'Redis PING'),
     ], rounds=4)
 
+
+# ---- P2, P3, P11: limiters -----------------------------------------------------------------------------------
+
+DECISIONS = times(300000, 3000)
+
+P2 = Row('P2', [
+    Contender(OURS, on(Evloopd, 'try', DECISIONS, 'pipelined')),
+    Contender('Redis GCRA', on(Redis, 'ping-redis', times(100000, 1000), 'gcra', 64)),
+], [
+    Line('decisions asked for, 64 under way', 'rate', 'Redis GCRA', 'peer', '≥', 8),
+])
+
+P3 = Row('P3', [
+    Contender(OURS, on(Evloopd, 'try', times(5000000, 10000), 'shared')),
+    Contender('compare-and-swap', alone('try-floor', times(5000000, 10000))),
+], [
+    Line('a decision in shared memory', 'cost', 'compare-and-swap', 'floor', '≤', 1.5),
+])
+
+
+def of_eight(run):
+    """The same figure of eight processes at once, which is another measure."""
+    return lambda bench: {'cost of eight': run(bench)['cost']}
+
+
+P3_MANY = Row('P3', [
+    Contender(OURS, of_eight(on(Evloopd, 'try', times(1000000, 10000), 'shared', 8))),
+    Contender('compare-and-swap', of_eight(alone('try-floor', times(1000000, 10000), 8))),
+], [
+    Line('the same, eight processes at one limiter', 'cost of eight', 'compare-and-swap', 'floor', '≤', 1.5),
+])
+
+P11 = Row('P11', [Contender(OURS, on(Evloopd, 'try', times(1000000, 10000), 'keys', pid=True))], [
+    Line('memory of one idle key', 'memory', None, sense='≤', bound=96),
+], rounds=0)
 
 # ---- P4: lateness --------------------------------------------------------------------------------------------
 
@@ -394,6 +429,7 @@ P10 = Row('P10', [
 
 ROWS = [
     P1, *(p1_placed(*where) for where in WHERE),
+    P2, P3, P3_MANY,
     P4, *(p4_placed(*where) for where in WHERE),
-    P5, P6, P7_MEMORY, P7_IDLE_MEMORY, P7_IDLE_CALLS, P8_ARMED, P8_SESSIONS, P10,
+    P5, P6, P7_MEMORY, P7_IDLE_MEMORY, P7_IDLE_CALLS, P8_ARMED, P8_SESSIONS, P10, P11,
 ]

@@ -28,42 +28,67 @@ static const struct bucket_rules *rules_of(const struct cell *cell) {
 	return &cell->limiter->spec.rules;
 }
 
-/* A word for each rule.  Return: 0, -ENOMEM. */
-static int make_room(struct cell *cell, const struct limiter_spec *spec) {
-	if (spec->rules.n > 1 && !cell->more)
-		cell->more = calloc(BUCKET_RULES_MAX, sizeof(*cell->more));
-	return spec->rules.n > 1 && !cell->more ? -ENOMEM : 0;
+static bool words_are_allocated(const struct cell *cell) {
+	return rules_of(cell)->n > 1;
 }
 
-static _Atomic uint64_t *words_for(struct cell *cell, const struct limiter_spec *spec) {
-	if (spec->rules.n > 1)
-		return cell->more;
-	return cell->memory ? &cell->memory->state->word : &cell->word;
+/* What the cell grants from, empty of claims.  Return: 0, -ENOMEM. */
+static int fill(struct cell *cell) {
+	const struct limiter_spec *spec = &cell->limiter->spec;
+	_Atomic uint64_t *words = &cell->word;
+
+	if (cell_is_permits(cell)) {
+		cell->permits = malloc(sizeof(*cell->permits));
+		if (!cell->permits)
+			return -ENOMEM;
+		permits_init(cell->permits, spec->concurrency);
+		return 0;
+	}
+	if (words_are_allocated(cell))
+		words = calloc(BUCKET_RULES_MAX, sizeof(*words));
+	if (!words)
+		return -ENOMEM;
+	bucket_init(&cell->bucket, &spec->rules, words);
+	return 0;
+}
+
+static void empty(struct cell *cell) {
+	if (cell_is_permits(cell)) {
+		free(cell->permits);
+		return;
+	}
+	if (words_are_allocated(cell))
+		free((void *)cell->bucket.words);
+	bucket_deinit(&cell->bucket);
 }
 
 struct cell *cell_new(struct limiter *limiter, struct limiter_key key) {
-	struct cell *cell = calloc(1, sizeof(*cell) + key.size);
+	struct cell *cell = malloc(sizeof(*cell) + key.size);
 
 	if (!cell)
 		return NULL;
-	cell->limiter = limiter;
+	*cell = (struct cell){ .limiter = limiter, .place = CELL_NOT_QUEUED, .key_size = (uint8_t)key.size };
 	LIST_INIT(&cell->claims);
-	if (make_room(cell, &limiter->spec) < 0 || queue_reserve(&limiter->tenant->scheduler->cells) < 0) {
-		free((void *)cell->more);
+	if (fill(cell) < 0) {
 		free(cell);
 		return NULL;
 	}
-	if (cell_is_permits(cell))
-		permits_init(&cell->permits, limiter->spec.concurrency);
-	else
-		bucket_init(&cell->bucket, rules_of(cell), words_for(cell, &limiter->spec));
-	cell->key_size = (uint8_t)key.size;
+	if (queue_reserve(&limiter->tenant->scheduler->cells) < 0) {
+		empty(cell);
+		free(cell);
+		return NULL;
+	}
 	if (key.size > 0)
 		memcpy(cell->key, key.data, key.size);
 	return cell;
 }
 
 /* ---- shared memory ---- */
+
+/* Of the one cell of a limiter that has it; NULL: it is a cell like any other. */
+static struct shared_memory *memory_of(const struct cell *cell) {
+	return cell->limiter->common == cell ? cell->limiter->memory : NULL;
+}
 
 static uint64_t ticks_now(const struct cell *cell) {
 	uint64_t now = GCRA_TICKS_MAX;
@@ -88,29 +113,43 @@ static uint64_t farthest(const struct cell *cell, const struct limiter_spec *spe
 	return (uint64_t)MIN(ticks, (unsigned __int128)GCRA_TICKS_MAX / 2);
 }
 
-/* Tell clients what has changed; to be called between shared_begin() and shared_end(). */
+/* Tell clients what has changed. */
 static void publish(struct cell *cell, const struct limiter_spec *spec) {
-	struct shared_config *config = cell->memory->config;
+	struct shared_config *config = memory_of(cell)->config;
 
 	shared_set_rule(config, &spec->rules.rule[0], farthest(cell, spec));
 	atomic_store_explicit(&config->not_before, hold_ticks(cell), memory_order_relaxed);
 }
 
+/* Between these two clients wait a moment, if they have the memory at all. */
+static void begin_change(struct cell *cell) {
+	if (memory_of(cell))
+		shared_begin(memory_of(cell)->config);
+}
+
+static void end_change(struct cell *cell, const struct limiter_spec *spec) {
+	if (!memory_of(cell))
+		return;
+	publish(cell, spec);
+	shared_end(memory_of(cell)->config);
+}
+
 static bool can_share(const struct cell *cell) {
 	const struct limiter *limiter = cell->limiter;
 
-	return !cell_is_permits(cell) && limiter->spec.rules.n == 1 && !limiter->spec.keyed && limiter->repaired == 0;
+	return limiter->common == cell && !cell_is_permits(cell) && limiter->spec.rules.n == 1 &&
+	       !limiter->spec.keyed && limiter->repaired == 0;
 }
 
 const struct shared_memory *cell_share(struct cell *cell) {
 	const struct limiter_spec *spec = &cell->limiter->spec;
 	struct shared_memory *memory;
 
-	if (cell->memory || !can_share(cell))
-		return cell->memory;
+	if (memory_of(cell) || !can_share(cell))
+		return memory_of(cell);
 	if (shared_memory_new(&memory) < 0)
 		return NULL;
-	cell->memory = memory;
+	cell->limiter->memory = memory;
 	shared_init(memory->config, memory->state, &spec->rules.rule[0], ticks_now(cell), farthest(cell, spec));
 	publish(cell, spec);
 	/* Not 0, which would look as if somebody had punched it out. */
@@ -120,10 +159,11 @@ const struct shared_memory *cell_share(struct cell *cell) {
 }
 
 void cell_unshare(struct cell *cell) {
-	struct shared_memory *memory = TAKE_PTR(cell->memory);
+	struct shared_memory *memory = memory_of(cell);
 
 	if (!memory)
 		return;
+	cell->limiter->memory = NULL;
 	shared_begin(memory->config);
 	atomic_store_explicit(&memory->config->flags, SHARED_DEAD, memory_order_relaxed);
 	shared_end(memory->config);
@@ -139,9 +179,9 @@ static void repair(struct cell *cell) {
 	uint64_t now = ticks_now(cell), word, queued;
 	const struct gcra_rule *rule = &rules_of(cell)->rule[0];
 
-	if (!cell->memory)
+	if (!memory_of(cell))
 		return;
-	word = atomic_load(&cell->memory->state->word);
+	word = atomic_load(&memory_of(cell)->state->word);
 	if (word != 0 && word <= now + farthest(cell, &cell->limiter->spec))
 		return;
 	cell_unshare(cell);
@@ -155,7 +195,7 @@ static void repair(struct cell *cell) {
 /* Out of the line, whichever it is. */
 static void leave(struct cell *cell, struct claim *claim) {
 	if (cell_is_permits(cell))
-		permits_leave(&cell->permits, &claim->permit_waiter);
+		permits_leave(cell->permits, &claim->permit_waiter);
 	else
 		bucket_leave(&cell->bucket, rules_of(cell), &claim->waiter);
 }
@@ -169,13 +209,11 @@ void cell_free(struct cell *cell) {
 			leave(cell, claim);
 		claim_failed(claim, CLAIM_REMOVED);
 	}
-	if (cell->queued)
+	if (cell->place != CELL_NOT_QUEUED)
 		queue_remove(&scheduler->cells, &cell->place);
 	queue_release(&scheduler->cells);
 	cell_unshare(cell);
-	if (!cell_is_permits(cell))
-		bucket_deinit(&cell->bucket);
-	free((void *)cell->more);
+	empty(cell);
 	free(cell);
 }
 
@@ -184,8 +222,8 @@ static int64_t next_due(const struct cell *cell) {
 	if (!cell_is_permits(cell))
 		return bucket_next(&cell->bucket, rules_of(cell));
 	/* Permits come back by themselves; only a hold ends by time. */
-	if (cell->permits.n_waiters > 0 && cell->permits.hold_until_ns > cell_now(cell))
-		return cell->permits.hold_until_ns;
+	if (cell->permits->n_waiters > 0 && cell->permits->hold_until_ns > cell_now(cell))
+		return cell->permits->hold_until_ns;
 	return INT64_MAX;
 }
 
@@ -194,16 +232,14 @@ static void reschedule(struct cell *cell) {
 	int64_t due_ns = next_due(cell);
 
 	if (due_ns == INT64_MAX) {
-		if (cell->queued)
+		if (cell->place != CELL_NOT_QUEUED)
 			queue_remove(&scheduler->cells, &cell->place);
-		cell->queued = false;
-	} else if (!cell->queued) {
+		cell->place = CELL_NOT_QUEUED;
+	} else if (cell->place == CELL_NOT_QUEUED) {
 		queue_insert(&scheduler->cells, &cell->place, due_ns, scheduler->next_seq++);
-		cell->queued = true;
-	} else if (due_ns != cell->due_ns) {
+	} else if (due_ns != scheduler->cells.entries[cell->place].deadline) {
 		queue_update(&scheduler->cells, &cell->place, due_ns, scheduler->next_seq++);
 	}
-	cell->due_ns = due_ns;
 }
 
 static void grant_tokens(struct cell *cell, int64_t now_ns) {
@@ -217,11 +253,11 @@ static void grant_tokens(struct cell *cell, int64_t now_ns) {
 static void grant_permits(struct cell *cell, int64_t now_ns) {
 	struct permit_waiter *waiter;
 
-	while ((waiter = permits_grant(&cell->permits, now_ns)))
+	while ((waiter = permits_grant(cell->permits, now_ns)))
 		claim_granted(container_of(waiter, struct claim, permit_waiter),
 			      &(struct grant){ .allowed = true,
-					       .remaining = permits_available(&cell->permits, now_ns),
-					       .limit = cell->permits.max,
+					       .remaining = permits_available(cell->permits, now_ns),
+					       .limit = cell->permits->max,
 					       .now_ns = now_ns });
 }
 
@@ -247,31 +283,45 @@ void cell_expire(struct cell *cell) {
 	cell_settle(cell);
 }
 
-int cell_prepare(struct cell *cell, const struct limiter_spec *to) {
+int cell_prepare(struct cell *cell, const struct limiter_spec *to, void **ret) {
+	*ret = NULL;
 	if (cell_is_permits(cell))
 		return 0;
 	if (!bucket_can_convert(&cell->bucket, rules_of(cell), &to->rules, cell_now(cell)))
 		return LIMITER_E_RANGE;
-	return make_room(cell, to);
+	if (to->rules.n > 1 && !words_are_allocated(cell)) {
+		*ret = calloc(BUCKET_RULES_MAX, sizeof(*cell->bucket.words));
+		if (!*ret)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
-void cell_change(struct cell *cell, const struct limiter_spec *to) {
+/* Where the words are then. */
+static _Atomic uint64_t *choose_words(struct cell *cell, const struct limiter_spec *to, void *prepared) {
+	if (to->rules.n > 1)
+		return prepared ? prepared : cell->bucket.words;
+	return memory_of(cell) ? &memory_of(cell)->state->word : &cell->word;
+}
+
+void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepared) {
 	struct waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
+	_Atomic uint64_t *before;
 	struct waiter *waiter;
 
 	if (cell_is_permits(cell)) {
-		cell->permits.max = to->concurrency;
+		cell->permits->max = to->concurrency;
 		return;
 	}
 	if (to->rules.n != 1)
 		cell_unshare(cell);
-	if (cell->memory)
-		shared_begin(cell->memory->config);
-	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, words_for(cell, to), cell_now(cell), &unfit);
-	if (cell->memory) {
-		publish(cell, to);
-		shared_end(cell->memory->config);
-	}
+	before = cell->bucket.words;
+	begin_change(cell);
+	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared),
+			     cell_now(cell), &unfit);
+	end_change(cell, to);
+	if (words_are_allocated(cell) && before != cell->bucket.words)
+		free((void *)before);
 	while ((waiter = TAILQ_FIRST(&unfit))) {
 		TAILQ_REMOVE(&unfit, waiter, link);
 		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
@@ -280,36 +330,28 @@ void cell_change(struct cell *cell, const struct limiter_spec *to) {
 
 void cell_hold(struct cell *cell, int64_t until_ns) {
 	if (cell_is_permits(cell)) {
-		cell->permits.hold_until_ns = MAX(cell->permits.hold_until_ns, until_ns);
+		cell->permits->hold_until_ns = MAX(cell->permits->hold_until_ns, until_ns);
 		return;
 	}
-	if (cell->memory)
-		shared_begin(cell->memory->config);
+	begin_change(cell);
 	bucket_hold(&cell->bucket, rules_of(cell), until_ns);
-	if (cell->memory) {
-		publish(cell, &cell->limiter->spec);
-		shared_end(cell->memory->config);
-	}
+	end_change(cell, &cell->limiter->spec);
 }
 
 void cell_reset(struct cell *cell) {
 	if (cell_is_permits(cell)) {
-		cell->permits.hold_until_ns = 0;
+		cell->permits->hold_until_ns = 0;
 		return;
 	}
-	if (cell->memory)
-		shared_begin(cell->memory->config);
+	begin_change(cell);
 	bucket_reset(&cell->bucket, rules_of(cell), cell_now(cell));
-	if (cell->memory) {
-		publish(cell, &cell->limiter->spec);
-		shared_end(cell->memory->config);
-	}
+	end_change(cell, &cell->limiter->spec);
 }
 
 int64_t cell_idle_at(const struct cell *cell) {
 	if (!LIST_EMPTY(&cell->claims))
 		return INT64_MAX;
 	if (cell_is_permits(cell))
-		return cell->permits.out > 0 ? INT64_MAX : cell->permits.hold_until_ns;
+		return cell->permits->out > 0 ? INT64_MAX : cell->permits->hold_until_ns;
 	return bucket_full_at(&cell->bucket, rules_of(cell));
 }

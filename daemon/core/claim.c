@@ -162,7 +162,7 @@ void claim_failed(struct claim *claim, enum claim_state state) {
 void claim_expire(struct claim *claim) {
 	struct cell *cell = claim->cell;
 
-	permits_leave(&cell->permits, &claim->permit_waiter);
+	permits_leave(cell->permits, &claim->permit_waiter);
 	claim_failed(claim, CLAIM_TIMED_OUT);
 	cell_settle(cell); /* who asked for many may have held up others */
 }
@@ -175,11 +175,11 @@ enum cancel_outcome claim_end(struct claim *claim) {
 
 	if (cell && state == CLAIM_WAITING) {
 		if (claim->permits)
-			permits_leave(&cell->permits, &claim->permit_waiter);
+			permits_leave(cell->permits, &claim->permit_waiter);
 		else
 			bucket_leave(&cell->bucket, &cell->limiter->spec.rules, &claim->waiter);
 	} else if (cell && state == CLAIM_HELD) {
-		permits_release(&cell->permits, cost);
+		permits_release(cell->permits, cost);
 	} else if (cell && state == CLAIM_GRANTED) {
 		bucket_refund(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), cost);
 		cell->limiter->allowed -= cost;
@@ -212,7 +212,7 @@ size_t claim_line_length(const struct claim *claim) {
 	if (!claim->cell)
 		return 0;
 	if (claim->permits)
-		return claim->cell->permits.n_waiters;
+		return claim->cell->permits->n_waiters;
 	return claim->cell->bucket.line ? claim->cell->bucket.line->length : 0;
 }
 
@@ -232,7 +232,7 @@ void claim_describe(const struct claim *claim, struct claim_info *ret) {
 	if (claim->state != CLAIM_WAITING)
 		return;
 	if (claim->permits)
-		ret->position = permits_position(&cell->permits, &claim->permit_waiter);
+		ret->position = permits_position(cell->permits, &claim->permit_waiter);
 	else
 		ret->expected_ns = bucket_expected(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell),
 						   &claim->waiter, &ret->position);

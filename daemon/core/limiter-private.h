@@ -11,24 +11,22 @@
 
 LIST_HEAD(claim_list, claim);
 
-/* What grants: a bucket, or a number of permits, for one key or for all. */
+/* What grants: a bucket, or a number of permits, for one key or for all.  There may be millions, so it is small. */
 struct cell {
 	struct limiter *limiter;
 	union {
-		struct bucket bucket; /* RATE */
-		struct permits permits; /* CONCURRENCY */
+		struct bucket
+			bucket; /* RATE; its words are `word` where there is one rule, allocated where there are more */
+		struct permits *permits; /* CONCURRENCY */
 	};
-	_Atomic uint64_t word; /* of the bucket, where there is one rule */
-	_Atomic uint64_t *more; /* where there are several; NULL: there never were */
-	struct shared_memory
-		*memory; /* where the word is in place of `word`, for clients to take from; NULL: it is not */
+	_Atomic uint64_t word;
 	struct claim_list claims; /* who waits here, and who holds permits of it */
-	int64_t due_ns; /* when it is to be looked at */
-	uint32_t place; /* in scheduler::cells, by `due_ns` */
-	bool queued; /* it is there */
+	uint32_t place; /* in scheduler::cells, by when it is to be looked at; CELL_NOT_QUEUED: it is not there */
 	uint8_t key_size;
 	uint8_t key[];
 };
+
+#define CELL_NOT_QUEUED UINT32_MAX
 
 struct limiter {
 	struct tenant *tenant;
@@ -36,6 +34,7 @@ struct limiter {
 	struct limiter_spec spec;
 	struct cell *common; /* of all, or, with keys, of those that find the table full; NULL: none yet */
 	struct keys cells; /* keyed */
+	struct shared_memory *memory; /* where the word of `common` is, for clients to take from; NULL: it is not */
 	uint64_t allowed, denied, waiting, held;
 	uint64_t repaired; /* how often somebody has spoilt shared memory; it is not shared again */
 	struct map claims; /* by id */
@@ -83,10 +82,13 @@ void cell_settle(struct cell *cell);
 /* The same, where grants may have moved away: first those leave for whom they come too late. */
 void cell_expire(struct cell *cell);
 
-/* Can it live under the other definition?  Then nothing is in the way of cell_change().  Return: 0, LIMITER_E_RANGE, -ENOMEM. */
-int cell_prepare(struct cell *cell, const struct limiter_spec *to);
+/*
+ * Can it live under the other definition?  Then nothing is in the way of cell_change(); *ret is for that, and free(3)d where it is not
+ * called.  Return: 0, LIMITER_E_RANGE, -ENOMEM.
+ */
+int cell_prepare(struct cell *cell, const struct limiter_spec *to, void **ret);
 /* Live under it; the limiter still has the former one.  What is due then is for cell_expire(). */
-void cell_change(struct cell *cell, const struct limiter_spec *to);
+void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepared);
 
 /* Nothing is granted before; and: it is full again.  For buckets and permits. */
 void cell_hold(struct cell *cell, int64_t until_ns);

@@ -133,41 +133,61 @@ void limiter_remove(struct limiter *limiter) {
 
 /* ---- changes ---- */
 
-static int for_each_cell(struct limiter *limiter, int (*visit)(struct cell *cell, const struct limiter_spec *spec),
-			 const struct limiter_spec *spec) {
-	size_t position = 0;
-	struct cell *cell = limiter->common;
-	int r = 0;
+/* All cells, in an order that stays the same while none comes or goes.  *position is 0 at first.  Return: NULL: no more. */
+static struct cell *next_cell(const struct limiter *limiter, size_t *position) {
+	struct cell *cell;
+	size_t slot;
 
-	for (cell = cell ? cell : keys_next(&limiter->cells, &position); cell && r == 0;
-	     cell = keys_next(&limiter->cells, &position))
-		r = visit(cell, spec);
+	if (*position == 0) {
+		*position = 1;
+		if (limiter->common)
+			return limiter->common;
+	}
+	slot = *position - 1;
+	cell = keys_next(&limiter->cells, &slot);
+	*position = slot + 1;
+	return cell;
+}
+
+/* What cell_change() needs, for each cell.  Return: 0: *ret is allocated; LIMITER_E_RANGE, -ENOMEM: nothing is. */
+static int prepare_cells(struct limiter *limiter, const struct limiter_spec *spec, void ***ret) {
+	void **prepared = calloc(limiter->cells.used + 2, sizeof(*prepared));
+	size_t position = 0, n = 0;
+	struct cell *cell;
+	int r = prepared ? 0 : -ENOMEM;
+
+	while (r == 0 && (cell = next_cell(limiter, &position)))
+		r = cell_prepare(cell, spec, &prepared[n++]);
+	if (r == 0) {
+		*ret = prepared;
+		return 0;
+	}
+	while (n > 0)
+		free(prepared[--n]);
+	free(prepared);
 	return r;
 }
 
-static int change_cell(struct cell *cell, const struct limiter_spec *spec) {
-	cell_change(cell, spec);
-	return 0;
-}
-
-static int expire_cell(struct cell *cell, const struct limiter_spec *spec _unused_) {
-	cell_expire(cell);
-	return 0;
-}
-
 static int limiter_update(struct limiter *limiter, const struct limiter_spec *spec) {
+	size_t position = 0, n = 0;
+	struct cell *cell;
+	void **prepared;
 	int r;
 
 	if (limiter->spec.kind != spec->kind || limiter->spec.keyed != spec->keyed)
 		return LIMITER_E_KIND;
-	r = for_each_cell(limiter, cell_prepare, spec);
+	r = prepare_cells(limiter, spec, &prepared);
 	if (r != 0)
 		return r;
-	(void)for_each_cell(limiter, change_cell, spec);
+	while ((cell = next_cell(limiter, &position)))
+		cell_change(cell, spec, prepared[n++]);
+	free(prepared);
 	limiter->tenant->use.keys += limiter_keys(spec) - limiter_keys(&limiter->spec);
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
-	(void)for_each_cell(limiter, expire_cell, NULL);
+	position = 0;
+	while ((cell = next_cell(limiter, &position)))
+		cell_expire(cell);
 	return 0;
 }
 
@@ -209,8 +229,8 @@ void limiter_describe(const struct limiter *limiter, struct limiter_info *ret) {
 		.created_realtime_ns = limiter->created_realtime_ns,
 		.repaired = limiter->repaired,
 	};
-	if (limiter->common && limiter->common->memory) {
-		const struct shared_state *state = limiter->common->memory->state;
+	if (limiter->memory) {
+		const struct shared_state *state = limiter->memory->state;
 
 		ret->shared = true;
 		ret->allowed += atomic_load(&state->allowed);
@@ -330,10 +350,10 @@ static void describe_permits(const struct cell *cell, struct grant *grant) {
 	int64_t now_ns = cell_now(cell);
 
 	*grant = (struct grant){
-		.remaining = permits_available(&cell->permits, now_ns),
-		.limit = cell->permits.max,
+		.remaining = permits_available(cell->permits, now_ns),
+		.limit = cell->permits->max,
 		.now_ns = now_ns,
-		.retry_after_ns = MAX(cell->permits.hold_until_ns - now_ns, 0),
+		.retry_after_ns = MAX(cell->permits->hold_until_ns - now_ns, 0),
 	};
 }
 
@@ -483,7 +503,7 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
 
 /* Take permits, or join the line for them. */
 static int wait_for_permits(struct cell *cell, struct claim *claim, struct grant *ret) {
-	int r = permits_wait(&cell->permits, cell_now(cell), &claim->permit_waiter);
+	int r = permits_wait(cell->permits, cell_now(cell), &claim->permit_waiter);
 
 	describe_permits(cell, ret);
 	switch (r) {
@@ -497,7 +517,7 @@ static int wait_for_permits(struct cell *cell, struct claim *claim, struct grant
 			claim_wait(claim);
 			return LIMITER_E_QUEUED;
 		}
-		permits_leave(&cell->permits, &claim->permit_waiter);
+		permits_leave(cell->permits, &claim->permit_waiter);
 		return LIMITER_E_DENIED;
 	default:
 		return LIMITER_E_COST;
