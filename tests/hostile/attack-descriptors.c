@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "tests/hostile/rig.h"
@@ -230,7 +231,79 @@ static void none_left(struct rig *main_rig, char *got, size_t size) {
 	snprintf(got + strlen(got), size - strlen(got), "accepting waits, %.1f ms of CPU", (double)cpu / 1e6);
 }
 
+/* Define a limiter of one rate.  Return: it is there. */
+static bool define(struct peer *peer, const char *name) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule = EVLOOP__LIMITER_RULE__INIT, *rules = &rule;
+
+	rule.tokens = 10;
+	rule.period_ns = 3600 * NSEC_PER_SEC;
+	rule.burst = 10;
+	spec.name = (char *)name;
+	spec.rules = &rules;
+	spec.n_rules = 1;
+	return peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec);
+}
+
+/* Return: how much is left; UINT64_MAX: no answer. */
+static uint64_t remaining(struct peer *peer, const char *name) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	const Evloop__Grant *grant;
+
+	request.name = (char *)name;
+	grant = peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_PEEK, &request);
+	return grant ? grant->remaining : UINT64_MAX;
+}
+
+/* Get the pages of that limiter.  Return: two descriptors came. */
+static bool share(struct peer *peer, const char *name, int fds[2]) {
+	Evloop__LimiterShareRequest request = EVLOOP__LIMITER_SHARE_REQUEST__INIT;
+	const Evloop__LimiterShareReply *reply;
+
+	request.name = (char *)name;
+	reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SHARE, &request);
+	if (!reply || !reply->shared || peer->in.n_fds != 2)
+		return false;
+	fds[0] = TAKE_FD(peer->in.fds[0]);
+	fds[1] = TAKE_FD(peer->in.fds[1]);
+	return true;
+}
+
+/* Pages that are shared: they keep their size, the configuration cannot be written, and who scribbles on the state harms nobody else. */
+static void shared_pages(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	uint64_t seed = 4711;
+	int fds[2] = { -1, -1 };
+	uint64_t *state;
+
+	CHECK(rig, define(peer, "mine") && define(peer, "other") && remaining(peer, "other") == 10);
+	CHECK(rig, share(peer, "mine", fds));
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(rig, ftruncate(fds[i], 0) < 0 && ftruncate(fds[i], 1 << 20) < 0);
+		CHECK(rig, fcntl(fds[i], F_ADD_SEALS, F_SEAL_WRITE) < 0);
+	}
+	CHECK(rig, mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0) == MAP_FAILED && errno == EACCES);
+	state = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0);
+	CHECK(rig, state != MAP_FAILED);
+	for (unsigned round = 0; round < 1000 && state != MAP_FAILED; round++) {
+		for (unsigned i = 0; i < 512; i++)
+			state[i] = walk(&seed) << (round % 64);
+		CHECK(rig, remaining(peer, "mine") <= 10);
+	}
+	/* Pages that are gone read as zero. */
+	CHECK(rig, fallocate(fds[1], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0);
+	CHECK(rig, remaining(peer, "mine") <= 10);
+	CHECK(rig, remaining(peer, "other") == 10);
+	CHECK(rig, !share(peer, "mine", fds));
+	snprintf(got, size, "sealed; spoilt once, then not shared any more");
+	(void)munmap(state, 4096);
+	close_fd(fds[0]);
+	close_fd(fds[1]);
+	peer_close(peer);
+}
+
 const struct attack attacks_by_descriptors[] = {
+	{ .name = "shared pages", .run = shared_pages },
 	{ .name = "descriptor counts", .run = counts },
 	{ .name = "descriptor flood", .run = flood },
 	{ .name = "session end in flight", .run = hidden_end },
