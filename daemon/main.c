@@ -295,6 +295,18 @@ static void tell_ready(void) {
 	}
 }
 
+static void accepted(void *userdata, int fd) {
+	manager_accept(userdata, fd);
+}
+
+/* It would leave; is there somebody who must not be turned away? */
+static bool stays(struct service_socket *socket, struct manager *manager) {
+	manager_stop_listening(manager);
+	if (service_socket_withdraw(socket, accepted, manager))
+		return false;
+	return !socket->path || manager_listen(manager, socket->fd) == 0;
+}
+
 static int serve(struct service_socket *socket, const struct manager_options *manager_options) {
 	char duration[DURATION_TEXT_MAX];
 	struct manager manager;
@@ -309,7 +321,7 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 	tell_ready();
 	do
 		r = manager_run(&manager);
-	while (r == MANAGER_E_IDLE && !service_socket_withdraw(socket));
+	while (r == MANAGER_E_IDLE && stays(socket, &manager));
 	if (r == MANAGER_E_IDLE)
 		log_notice("there has been nothing to do for %s: leaving",
 			   duration_format(manager_options->exit_idle_ns, duration));

@@ -179,8 +179,7 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 }
 
 void manager_deinit(struct manager *manager) {
-	while (manager->n_listeners > 0)
-		listener_deinit(&manager->listeners[--manager->n_listeners]);
+	manager_stop_listening(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
 	if (manager->scheduler)
@@ -191,6 +190,19 @@ void manager_deinit(struct manager *manager) {
 	manager->starter = spawner_free(manager->starter);
 	manager->journal = journal_free(manager->journal);
 	manager->loop = loop_free(manager->loop);
+}
+
+void manager_stop_listening(struct manager *manager) {
+	while (manager->n_listeners > 0)
+		listener_deinit(&manager->listeners[--manager->n_listeners]);
+}
+
+void manager_accept(struct manager *manager, int fd) {
+	sessions_accept(&manager->sessions, fd);
+}
+
+int manager_listen(struct manager *manager, int fd) {
+	return add_listeners(manager, &(struct manager_options){ .listen_fds = &fd, .n_listen_fds = 1 });
 }
 
 int manager_run(struct manager *manager) {

@@ -46,6 +46,12 @@ struct manager {
 int manager_init(struct manager *manager, const struct manager_options *options);
 void manager_deinit(struct manager *manager);
 
+/* Between two runs: nobody is accepted; one comes that was accepted elsewhere (taken over); accept at `fd` alone.
+ * Return: 0, −errno. */
+void manager_stop_listening(struct manager *manager);
+void manager_accept(struct manager *manager, int fd);
+int manager_listen(struct manager *manager, int fd);
+
 /* Serve until SIGTERM, SIGINT or idleness; may be called again.  Return: 0: by a signal, MANAGER_E_IDLE, −errno. */
 enum {
 	MANAGER_E_IDLE = 1,

@@ -168,18 +168,53 @@ static bool is_ours(const struct service_socket *socket) {
 	       st.st_ino == socket->inode;
 }
 
-bool service_socket_withdraw(struct service_socket *socket) {
+/* Listen at the same path again, with another socket.  Return: 0, −errno. */
+static int listen_again(struct service_socket *socket) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	_cleanup_free_ char *path = TAKE_PTR(socket->path);
+	int fd, r;
+
+	memcpy(address.sun_path, path, strlen(path));
+	r = listen_at(&address, &fd);
+	if (r < 0)
+		return r;
+	close_fd(socket->fd);
+	socket->fd = fd;
+	return remember_name(socket, path);
+}
+
+/*
+ * Who had found the name before it was taken away may come as late as he likes, so the socket has to be shut.  Whoever was in
+ * time, and that may be after we looked, is in its queue; but it listens no more.
+ */
+static bool shut(struct service_socket *socket, void (*accepted)(void *userdata, int fd), void *userdata) {
+	bool late = false;
+	int fd;
+
+	(void)shutdown(socket->fd, SHUT_RDWR);
+	while ((fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		accepted(userdata, fd);
+		late = true;
+	}
+	return late;
+}
+
+bool service_socket_withdraw(struct service_socket *socket, void (*accepted)(void *userdata, int fd), void *userdata) {
 	struct pollfd poll_fd = { .fd = socket->fd, .events = POLLIN };
 	_cleanup_free_ char *aside = NULL;
+	bool late;
 
 	/* A name that was taken away can be given back, other than one that was removed. */
 	if (!is_ours(socket) || asprintf(&aside, "%s.old", socket->path) < 0 || rename(socket->path, aside) < 0)
 		return true;
 	if (poll(&poll_fd, 1, 0) > 0 && rename(aside, socket->path) == 0)
 		return false;
+	late = shut(socket, accepted, userdata);
 	(void)unlink(aside);
+	if (late && listen_again(socket) == 0)
+		return false;
 	free(TAKE_PTR(socket->path));
-	return true;
+	return !late;
 }
 
 void service_socket_close(struct service_socket *socket) {

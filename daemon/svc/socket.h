@@ -36,10 +36,11 @@ int service_socket_open(struct service_socket *ret, const char *path);
 int service_socket_open_private(struct service_socket *ret);
 
 /*
- * Be found no more, by whoever connects from now on; the next daemon is not let in yet.
- * Return: false: somebody has connected before and waits, so all is as it was.
+ * Be found no more, by whoever connects from now on; the next daemon is not let in yet.  Nobody may watch socket->fd meanwhile.
+ * Return: false: somebody had found it and waits, so it listens on: maybe with another socket->fd, then `accepted` has been
+ * called with each of those who wait at the former one, whose descriptors are the callee's.
  */
-bool service_socket_withdraw(struct service_socket *socket);
+bool service_socket_withdraw(struct service_socket *socket, void (*accepted)(void *userdata, int fd), void *userdata);
 
 /* Stop listening, remove the socket, let the next one in. */
 void service_socket_close(struct service_socket *socket);

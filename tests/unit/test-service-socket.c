@@ -4,6 +4,8 @@
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -128,12 +130,16 @@ static void test_lock_that_is_let_go(void **state _unused_) {
 	service_socket_close(&socket);
 }
 
+static void late(void *userdata _unused_, int fd _unused_) {
+	fail_msg("somebody came late");
+}
+
 static void test_withdrawal(void **state _unused_) {
 	struct service_socket socket = open_socket(), second = SERVICE_SOCKET_INIT;
 	int fd = try_connect(), accepted;
 
 	/* Somebody waits. */
-	assert_false(service_socket_withdraw(&socket));
+	assert_false(service_socket_withdraw(&socket, late, NULL));
 	assert_true(exists(path));
 	assert_false(exists(old_path));
 	accepted = accept(socket.fd, NULL, NULL);
@@ -141,7 +147,7 @@ static void test_withdrawal(void **state _unused_) {
 	assert_int_equal(close(accepted), 0);
 	assert_int_equal(close(fd), 0);
 
-	assert_true(service_socket_withdraw(&socket));
+	assert_true(service_socket_withdraw(&socket, late, NULL));
 	assert_false(exists(path));
 	assert_false(exists(old_path));
 	assert_int_equal(try_connect(), -1);
@@ -154,7 +160,70 @@ static void test_withdrawal(void **state _unused_) {
 	service_socket_close(&second);
 
 	socket = (struct service_socket)SERVICE_SOCKET_INIT; /* systemd's */
-	assert_true(service_socket_withdraw(&socket));
+	assert_true(service_socket_withdraw(&socket, late, NULL));
+}
+
+/* Who connects while it withdraws, from another thread. */
+static void *connect_often(void *userdata) {
+	_Atomic bool *end = userdata;
+	uintptr_t n = 0;
+
+	while (!atomic_load(end)) {
+		int fd = try_connect();
+		char byte;
+
+		if (fd < 0)
+			continue;
+		/* Whoever could connect gets an answer; where the end overtakes it, at the second look. */
+		(void)fcntl(fd, F_SETFL, 0);
+		n += recv(fd, &byte, 1, 0) != 1 && recv(fd, &byte, 1, 0) != 1;
+		close(fd);
+	}
+	return (void *)n;
+}
+
+static uintptr_t n_taken;
+
+static void take(void *userdata _unused_, int fd) {
+	assert_int_equal(send(fd, "x", 1, MSG_NOSIGNAL), 1);
+	close(fd);
+	n_taken++;
+}
+
+static void take_all(const struct service_socket *socket) {
+	int fd;
+
+	while ((fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+		take(NULL, fd);
+}
+
+/* Nobody who could connect is dropped, whenever he does. */
+static void test_withdrawal_in_a_crowd(void **state _unused_) {
+	struct service_socket socket;
+	_Atomic bool end = false;
+	pthread_t thread;
+	void *dropped;
+
+	if (getenv("TEST_IN_VALGRIND"))
+		skip(); /* it runs one thread at a time */
+	socket = open_socket();
+	n_taken = 0;
+	(void)fcntl(socket.fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(pthread_create(&thread, NULL, connect_often, &end), 0);
+	for (unsigned i = 0; i < 20000; i++) {
+		if (service_socket_withdraw(&socket, take, NULL)) {
+			service_socket_close(&socket);
+			socket = open_socket();
+		}
+		take_all(&socket);
+	}
+	atomic_store(&end, true);
+	/* The last one may wait. */
+	while (pthread_tryjoin_np(thread, &dropped) != 0)
+		take_all(&socket);
+	assert_true(n_taken > 0);
+	assert_int_equal((uintptr_t)dropped, 0);
+	service_socket_close(&socket);
 }
 
 /* The path leads to somebody else now. */
@@ -165,7 +234,7 @@ static void test_socket_of_another(void **state _unused_) {
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(unlink(lock_path), 0);
 	second = open_socket();
-	assert_true(service_socket_withdraw(&first));
+	assert_true(service_socket_withdraw(&first, late, NULL));
 	service_socket_close(&first);
 	fd = try_connect();
 	assert_true(fd >= 0);
@@ -177,8 +246,8 @@ static void test_socket_of_another(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_beginning_and_end), TEST(test_what_is_there),     TEST(test_lock_that_is_let_go),
-		TEST(test_withdrawal),        TEST(test_socket_of_another),
+		TEST(test_beginning_and_end),     TEST(test_what_is_there), TEST(test_lock_that_is_let_go),
+		TEST(test_withdrawal_in_a_crowd), TEST(test_withdrawal),    TEST(test_socket_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
