@@ -483,7 +483,8 @@ static void test_helper_dies(void **state) {
 	task_wait_lines(before, 1);
 	assert_int_equal(kill(helper, SIGSTOP), 0);
 	/* It may be about to take an order, until it has stopped. */
-	assert_int_equal(waitid(P_PID, (id_t)helper, &info, WSTOPPED | WNOWAIT), 0);
+	while (waitid(P_PID, (id_t)helper, &info, WSTOPPED | WNOWAIT) < 0)
+		assert_int_equal(errno, EINTR);
 	during = task_start_shell(fixture, "exit 6");
 	assert_int_equal(kill(helper, SIGKILL), 0);
 	task_wait(during);
