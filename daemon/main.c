@@ -260,15 +260,15 @@ static char *path_of_socket(int fd) {
 	return realpath(address.sun_path, NULL);
 }
 
-/* Where ids are remembered: in the unit's state directory, else beside the socket; NULL: nowhere. */
-static char *path_of_ids(const char *socket_path) {
+/* Where something is remembered: in the unit's state directory, else beside the socket; NULL: nowhere. */
+static char *path_of(const char *socket_path, const char *what) {
 	const char *state = getenv("STATE_DIRECTORY");
 	char *path = NULL;
 
 	if (state && state[0] == '/') {
-		if (asprintf(&path, "%.*s/ids", (int)strcspn(state, ":"), state) < 0)
+		if (asprintf(&path, "%.*s/%s", (int)strcspn(state, ":"), state, what) < 0)
 			return NULL;
-	} else if (socket_path && asprintf(&path, "%s.ids", socket_path) < 0) {
+	} else if (socket_path && asprintf(&path, "%s.%s", socket_path, what) < 0) {
 		return NULL;
 	}
 	return path;
@@ -333,7 +333,7 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 }
 
 static int run(struct service_socket *socket, rlim_t descriptors) {
-	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL;
+	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL, *state_path = NULL;
 	const char *helper = getenv("EVLOOP_EXEC");
 	int fds[LISTENERS_MAX], r;
 	size_t n = 1;
@@ -349,7 +349,8 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	if (arg_private)
 		redirect_log(socket);
 	socket_path = path_of_socket(fds[0]);
-	ids_path = path_of_ids(socket_path);
+	ids_path = path_of(socket_path, "ids");
+	state_path = path_of(socket_path, "limiters");
 	return serve(socket, &(struct manager_options){
 				     .listen_fds = fds,
 				     .n_listen_fds = n,
@@ -359,6 +360,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				     .descriptors = descriptors,
 				     .socket_path = socket_path,
 				     .ids_path = ids_path,
+				     .state_path = state_path,
 				     .exit_idle_ns = arg_exit_idle_ns,
 			     });
 }

@@ -12,8 +12,10 @@
 
 #include "daemon/core/loop.h"
 #include "daemon/core/scheduler.h"
+#include "daemon/rpc/state.h"
 #include "daemon/svc/log.h"
 #include "daemon/svc/spawn.h"
+#include "daemon/svc/state-file.h"
 
 #define TRIM_TIMERS 65536 /* it takes so many to leave memory worth giving back */
 
@@ -104,6 +106,35 @@ static int add_signals(struct manager *manager) {
 	return 0;
 }
 
+/* What the daemon before has left, if it has. */
+static void load_state(struct manager *manager) {
+	FILE *file = manager->state_path ? state_file_take(manager->state_path) : NULL;
+	int r;
+
+	if (!file)
+		return;
+	r = state_load(manager->scheduler, file);
+	(void)fclose(file);
+	if (r < 0)
+		log_warning("cannot use %s: %s", manager->state_path, strerror(-r));
+	else if (r > 0)
+		log_info("%d limiters go on where they were", r);
+}
+
+/* Sessions are gone by now, and with them all who waited. */
+static void save_state(struct manager *manager) {
+	FILE *file;
+	int r;
+
+	if (!manager->state_path || !scheduler_has_limiters(manager->scheduler))
+		return;
+	(void)loop_refresh(manager->loop);
+	file = state_file_begin(manager->state_path);
+	r = file ? state_file_end(file, manager->state_path, state_save(manager->scheduler, file)) : -errno;
+	if (r < 0)
+		log_warning("cannot write %s: limiters will begin full: %s", manager->state_path, strerror(-r));
+}
+
 static int add_scheduler(struct manager *manager, const struct manager_options *options) {
 	int64_t first;
 	int r;
@@ -131,6 +162,8 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 		log_warning("cannot write %s: ids may repeat after a restart", options->ids_path);
 	scheduler_set_first_id(manager->scheduler, first < 0 ? 1 : (uint64_t)first);
 	loop_set_scheduler(manager->loop, manager->scheduler);
+	manager->state_path = options->state_path;
+	load_state(manager);
 	return 0;
 }
 
@@ -182,8 +215,10 @@ void manager_deinit(struct manager *manager) {
 	manager_stop_listening(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
-	if (manager->scheduler)
+	if (manager->scheduler) {
+		save_state(manager);
 		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));
+	}
 	if (manager->loop)
 		loop_set_scheduler(manager->loop, NULL);
 	manager->scheduler = scheduler_free(manager->scheduler);

@@ -22,6 +22,7 @@ struct manager_options {
 	rlim_t descriptors; /* what commands get as their soft limit of descriptors; 0: the daemon's */
 	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
 	const char *ids_path; /* NULL: ids are not remembered */
+	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
 	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
 };
 
@@ -36,6 +37,7 @@ struct manager {
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	struct ids ids;
+	const char *state_path;
 	int64_t exit_idle_ns;
 	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */

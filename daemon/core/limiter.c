@@ -271,6 +271,14 @@ static bool make_room(struct limiter *limiter) {
 	return limiter->cells.used < limiter->spec.max_keys;
 }
 
+/* The cell that has no key.  Return: 0, -ENOMEM. */
+static int get_common(struct limiter *limiter, struct cell **ret) {
+	if (!limiter->common)
+		limiter->common = cell_new(limiter, (struct limiter_key){ 0 });
+	*ret = limiter->common;
+	return *ret ? 0 : -ENOMEM;
+}
+
 /* Return: 0; LIMITER_E_DENIED: no room for the key; LIMITER_E_KEY, -ENOMEM. */
 static int find_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret) {
 	struct cell *cell;
@@ -278,31 +286,20 @@ static int find_cell(struct limiter *limiter, struct limiter_key key, struct cel
 
 	if (limiter->spec.keyed != (key.size > 0))
 		return LIMITER_E_KEY;
-	if (key.size > 0) {
-		*ret = keys_find(&limiter->cells, key.data, key.size);
-		if (*ret)
-			return 0;
-		if (!make_room(limiter)) {
-			if (limiter->spec.deny_when_full)
-				return LIMITER_E_DENIED;
-			key.size = 0;
-		}
-	}
-	if (key.size == 0 && limiter->common) {
-		*ret = limiter->common;
+	if (key.size == 0)
+		return get_common(limiter, ret);
+	*ret = keys_find(&limiter->cells, key.data, key.size);
+	if (*ret)
 		return 0;
-	}
+	if (!make_room(limiter))
+		return limiter->spec.deny_when_full ? LIMITER_E_DENIED : get_common(limiter, ret);
 	cell = cell_new(limiter, key);
 	if (!cell)
 		return -ENOMEM;
-	if (key.size == 0) {
-		limiter->common = cell;
-	} else {
-		r = keys_add(&limiter->cells, cell);
-		if (r < 0) {
-			cell_free(cell);
-			return r;
-		}
+	r = keys_add(&limiter->cells, cell);
+	if (r < 0) {
+		cell_free(cell);
+		return r;
 	}
 	*ret = cell;
 	return 0;
@@ -331,6 +328,43 @@ const struct shared_memory *limiter_share(struct limiter *limiter) {
 	struct cell *cell;
 
 	return find_cell(limiter, (struct limiter_key){ 0 }, &cell) == 0 ? cell_share(cell) : NULL;
+}
+
+/* ---- buckets that are kept ---- */
+
+bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limiter_bucket *ret) {
+	struct cell *cell;
+
+	while (limiter->spec.kind == LIMITER_KIND_RATE && (cell = next_cell(limiter, position))) {
+		if (is_idle(cell, NULL))
+			continue;
+		*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
+						.n = limiter->spec.rules.n,
+						.hold_until_ns = cell->bucket.hold_until_ns };
+		for (unsigned i = 0; i < ret->n; i++)
+			ret->words[i] = atomic_load(&cell->bucket.words[i]);
+		return true;
+	}
+	return false;
+}
+
+int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket *bucket) {
+	struct limiter_key key = bucket->key;
+	struct cell *cell;
+	int r;
+
+	if (limiter->spec.kind != LIMITER_KIND_RATE)
+		return LIMITER_E_KIND;
+	if (bucket->n != limiter->spec.rules.n)
+		return LIMITER_E_RANGE;
+	/* What was shared by the keys beyond max_keys has none. */
+	r = key.size == 0 ? get_common(limiter, &cell) : find_cell(limiter, key, &cell);
+	if (r != 0)
+		return r;
+	for (unsigned i = 0; i < bucket->n; i++)
+		atomic_store(&cell->bucket.words[i], MIN(bucket->words[i], GCRA_TICKS_MAX));
+	cell->bucket.hold_until_ns = bucket->hold_until_ns;
+	return 0;
 }
 
 /* ---- verbs ---- */

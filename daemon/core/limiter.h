@@ -155,5 +155,19 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
  */
 const struct shared_memory *limiter_share(struct limiter *limiter);
 
+/* A bucket as it is kept for another daemon. */
+struct limiter_bucket {
+	struct limiter_key key;
+	uint64_t words[BUCKET_RULES_MAX]; /* as core/bucket.h has them */
+	unsigned n;
+	int64_t hold_until_ns; /* boottime */
+};
+
+/* The next bucket that is not full; nobody may be in line.  *position is 0 at first; *ret borrows the key.  Return: false: no more. */
+bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limiter_bucket *ret);
+
+/* Make it so.  Return: 0; LIMITER_E_KEY, _KIND, _DENIED, _RANGE: it does not fit this limiter; -ENOMEM. */
+int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket *bucket);
+
 /* The limiter's first claim with an id above `after`, who waits and who holds; NULL: no more. */
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after);

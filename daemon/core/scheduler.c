@@ -82,6 +82,10 @@ int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret
 	return 0;
 }
 
+struct tenant *scheduler_next_tenant(const struct scheduler *scheduler, uint64_t uid) {
+	return map_find_from(&scheduler->tenants, uid);
+}
+
 /* When the first result is forgotten. */
 static int64_t scheduler_next_expiry(const struct scheduler *scheduler) {
 	const struct timer_extra *first = TAILQ_FIRST(&scheduler->finished);
@@ -188,6 +192,14 @@ int64_t scheduler_idle_at(const struct scheduler *scheduler) {
 		     limiter = limiter_next(tenant, limiter_id(limiter)))
 			idle_at = MAX(idle_at, limiter_idle_at(limiter));
 	return idle_at;
+}
+
+bool scheduler_has_limiters(const struct scheduler *scheduler) {
+	for (struct tenant *tenant = map_find_from(&scheduler->tenants, 0); tenant;
+	     tenant = map_find_from(&scheduler->tenants, (uint64_t)tenant->uid + 1))
+		if (tenant->limiters.count > 0)
+			return true;
+	return false;
 }
 
 void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret) {

@@ -27,6 +27,8 @@ void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit);
 /* Get a reference to the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a
  * reference is held.  Return: 0, -ENOMEM. */
 int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret);
+/* The tenant with the lowest uid that is at least `uid`; borrowed.  NULL: none. */
+struct tenant *scheduler_next_tenant(const struct scheduler *scheduler, uint64_t uid);
 struct tenant *tenant_ref(struct tenant *tenant);
 struct tenant *tenant_unref(struct tenant *tenant);
 
@@ -51,6 +53,9 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
  * who waits for a limiter or holds a permit, no bucket that is not full.  INT64_MAX: it cannot be known; may be in the past.
  */
 int64_t scheduler_idle_at(const struct scheduler *scheduler);
+
+/* Does anybody have a limiter? */
+bool scheduler_has_limiters(const struct scheduler *scheduler);
 
 struct scheduler_stats {
 	size_t timers, tenants, finished, jobs;

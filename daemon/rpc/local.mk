@@ -3,6 +3,7 @@
 
 libdaemon_la_SOURCES += \
 	daemon/rpc/check.c daemon/rpc/check.h \
+	daemon/rpc/convert-limiter.c daemon/rpc/convert-limiter.h \
 	daemon/rpc/convert.c daemon/rpc/convert.h \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
@@ -11,4 +12,5 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/rpc-manage.c \
 	daemon/rpc/rpc-session.c \
 	daemon/rpc/rpc-timer.c \
+	daemon/rpc/state.c daemon/rpc/state.h \
 	daemon/rpc/target.c daemon/rpc/target.h

@@ -15,6 +15,7 @@
 #include "daemon/core/shared-memory.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/check.h"
+#include "daemon/rpc/convert-limiter.h"
 #include "daemon/rpc/convert.h"
 #include "daemon/rpc/dispatch.h"
 #include "daemon/rpc/holder.h"
@@ -114,36 +115,12 @@ static bool check_room(struct call *call, const struct limiter_spec *spec) {
 }
 
 static Evloop__LimiterSpec *message_of_spec(struct call *call, const struct limiter_spec *spec) {
-	Evloop__LimiterSpec *message = arena_alloc(&call->rpc->arena, sizeof(*message));
-	Evloop__LimiterRule *rules;
+	struct limiter_message *message = arena_alloc(&call->rpc->arena, sizeof(*message));
 
 	if (!message)
 		return NULL;
-	evloop__limiter_spec__init(message);
-	message->name = (char *)spec->name;
-	message->kind = spec->kind == LIMITER_KIND_RATE ? EVLOOP__LIMITER_KIND__LIMITER_RATE
-							: EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
-	message->concurrency = spec->concurrency;
-	message->keyed = spec->keyed;
-	message->max_keys = limiter_keys(spec);
-	message->deny_when_full = spec->deny_when_full;
-	message->max_waiters = spec->max_waiters;
-	message->max_debt = spec->rules.max_debt;
-	rules = arena_alloc(&call->rpc->arena, (spec->n_rates + 1) * sizeof(*rules));
-	message->rules = arena_alloc(&call->rpc->arena, (spec->n_rates + 1) * sizeof(*message->rules));
-	if (!rules || !message->rules)
-		return NULL;
-	for (; message->n_rules < spec->n_rates; message->n_rules++) {
-		const struct limiter_rate *rate = &spec->rates[message->n_rules];
-		Evloop__LimiterRule *rule = &rules[message->n_rules];
-
-		evloop__limiter_rule__init(rule);
-		rule->tokens = rate->tokens;
-		rule->period_ns = rate->period_ns;
-		rule->burst = rate->burst;
-		message->rules[message->n_rules] = rule;
-	}
-	return message;
+	convert_limiter_spec(spec, message);
+	return &message->spec;
 }
 
 /* "10/s with a burst of 10, 100/min …" */

@@ -7,6 +7,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/journal.h \
 	daemon/svc/log.c daemon/svc/log.h \
 	daemon/svc/socket.c daemon/svc/socket.h \
+	daemon/svc/state-file.c daemon/svc/state-file.h \
 	daemon/svc/spawn.c daemon/svc/spawn.h \
 	daemon/svc/systemd.h
 

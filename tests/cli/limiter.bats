@@ -112,3 +112,26 @@ allowed      4*'
     refused 77 '*uses 1 of 1 claims and asks for 1 more' limit c true
     kill "$!"
 }
+
+@test "what was taken stays taken when the daemon is restarted" {
+    evl limit api --rate 10/h --burst 10 -n 7
+    evl limit keyed --rate 1/h --key a
+    stop_daemon
+    [[ -s $EVLOOP_SOCKET.limiters ]] || fail "nothing is kept"
+    rm -f "$BATS_TEST_TMPDIR/ready"
+    start_daemon
+    [[ ! -e $EVLOOP_SOCKET.limiters ]] || fail "it could be used twice"
+    evl limiter peek api
+    expect_match 'allowed remaining=3 *'
+    evl limit keyed --key a --try
+    expect_status 75
+    evl limit keyed --key b --try
+    expect_status 0
+    # One that dies leaves nothing.
+    kill -9 "$daemon"
+    wait "$daemon" || true
+    rm -f "$BATS_TEST_TMPDIR/ready"
+    start_daemon
+    evl limiter list
+    expect_output ''
+}

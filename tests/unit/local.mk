@@ -178,7 +178,8 @@ daemon_tests = \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-oom \
-	tests/unit/test-session
+	tests/unit/test-session \
+	tests/unit/test-state
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 daemon_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
@@ -198,6 +199,10 @@ tests_unit_test_rpc_oom_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_oom_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_oom_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=mmap
+
+tests_unit_test_state_SOURCES = tests/unit/test-state.c $(core_world)
+tests_unit_test_state_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_state_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_session_SOURCES = tests/unit/test-session.c $(peer_world)
 tests_unit_test_session_CFLAGS = $(daemon_test_CFLAGS)
