@@ -103,26 +103,32 @@ static bool is_closed(int fd) {
 	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP));
 }
 
+/* An empty packet looks like the end, but for what comes with it. */
+static bool has_something(const struct msghdr *msg) {
+	return CMSG_FIRSTHDR(msg) || (msg->msg_flags & MSG_CTRUNC);
+}
+
 int packet_receive(int fd, struct packet *packet) {
 	union control control;
 	struct iovec iov = { .iov_base = packet->data, .iov_len = packet->capacity };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
 	bool reset = false, ended = false;
+	struct msghdr msg;
 	ssize_t n;
 
 	packet_clear(packet);
 	for (;;) {
+		msg = (struct msghdr){
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control),
+		};
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n > 0)
 			break;
 		if (n == 0) {
 			/* A last packet and the end that arrive while Linux looks make it see the end first, once. */
-			if (ended || !is_closed(fd))
+			if (ended || has_something(&msg) || !is_closed(fd))
 				break;
 			ended = true;
 		} else if (errno == ECONNRESET && !reset) {

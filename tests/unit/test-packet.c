@@ -264,11 +264,14 @@ static void test_end(void **state) {
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_END);
 	assert_int_equal(f->in.n_fds, 1);
 	packet_close_fds(&f->in);
-	/* So does a peer that is gone, after what it had sent. */
+	/* So does a peer that is gone, after what it had sent; and no descriptor is lost between the two. */
 	send_claiming(f->peer, 0, NULL, 0);
+	send_raw(f->peer, "", 0, &f->ours, 1);
 	f->peer = close_fd(f->peer);
 	assert_int_equal(packet_receive(f->ours, &f->in), 0);
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_END);
+	assert_int_equal(f->in.n_fds, 1);
+	packet_close_fds(&f->in);
 	assert_int_equal(packet_receive(f->ours, &f->in), PACKET_E_END);
 }
 
