@@ -454,7 +454,22 @@ static void test_outlived(void **state) {
 
 /* ---- what may go wrong ----------------------------------------------------------------------------------- */
 
-/* The process evloop-exec: our only child that is alive, while no job runs. */
+/* What a process is called: is it evloop-exec, and not what has become of a copy of it? */
+static bool is_helper(pid_t pid) {
+	char path[64], name[32] = "";
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		name[0] = '\0';
+	(void)fclose(file);
+	return strstr(name, "evloop-exec");
+}
+
+/* The process evloop-exec: our only child of that name, while no job begins. */
 static pid_t find_helper(void) {
 	char path[64];
 	int pid = 0;
@@ -464,10 +479,13 @@ static pid_t find_helper(void) {
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
-	while (fscanf(file, "%d", &pid) == 1 && is_gone(pid))
-		;
+	while (fscanf(file, "%d", &pid) == 1)
+		if (!is_gone(pid) && is_helper(pid)) {
+			(void)fclose(file);
+			return pid;
+		}
 	(void)fclose(file);
-	return pid;
+	return 0;
 }
 
 /* evloop-exec is killed: runs go on and are heard, and another one takes its place. */
