@@ -128,6 +128,14 @@ static struct awaited *add(struct waiting *waiting) {
 	return awaited;
 }
 
+/* Nothing is there: the others are waited for all the same, and with --any it is none that has ended. */
+static int miss(struct awaited *awaited, int status) {
+	awaited->over = true;
+	awaited->status = status;
+	awaited->waiting->n_over++;
+	return 0;
+}
+
 /* Follow what `operand`, an id or a name, stands for.  Return: 0; else the exit status: waiting for the others makes no sense. */
 static int attach(struct waiting *waiting, const char *operand) {
 	Evloop__AttachRequest request = EVLOOP__ATTACH_REQUEST__INIT;
@@ -144,13 +152,8 @@ static int attach(struct waiting *waiting, const char *operand) {
 		r = evl_call_handle(waiting->evl, &request.handle, on_event, awaited);
 	if (r == 0)
 		r = evl_call(waiting->evl, EVLOOP__METHOD__METHOD_ATTACH, &request.base, &reply);
-	if (r == -ENOENT) {
-		/* The others are waited for all the same, and with --any it is none that has ended. */
-		awaited->over = true;
-		awaited->status = complain_no_timer(operand);
-		waiting->n_over++;
-		return 0;
-	}
+	if (r == -ENOENT)
+		return miss(awaited, complain_no_timer(operand));
 	if (r < 0)
 		return complain_call(waiting->evl, r, operand);
 	info = (const Evloop__TimerInfo *)reply;
@@ -212,6 +215,17 @@ static int attach_found(struct waiting *waiting, const struct found *found) {
 	return r;
 }
 
+/* A pattern that stands for nothing; that has been said. */
+static int miss_all(struct waiting *waiting) {
+	struct awaited *awaited = add(waiting);
+
+	if (!awaited || !(awaited->name = strdup(""))) {
+		complain("%s", strerror(ENOMEM));
+		return EX_OSERR;
+	}
+	return miss(awaited, EX_NOINPUT);
+}
+
 /* Those that have ended count, too: who waits may come later than what he has started. */
 static int attach_operand(struct waiting *waiting, const char *operand) {
 	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
@@ -224,6 +238,8 @@ static int attach_operand(struct waiting *waiting, const char *operand) {
 	r = daemon_list(waiting->evl, &request, operand, find, &found);
 	if (r == 0)
 		r = attach_found(waiting, &found);
+	else if (r == EX_NOINPUT)
+		r = miss_all(waiting);
 	for (size_t i = 0; i < found.n; i++)
 		free(found.match[i].name);
 	free(found.match);

@@ -169,6 +169,17 @@ static int refuse_verb(struct call *call, int r) {
 	}
 }
 
+/* `state` is what it was in: what does not change because the timer is over is gone. */
+static int apply(struct timer *timer, const Evloop__ManageRequest *request, timer_verb verb, enum timer_state state,
+		 Evloop__Outcome *ret) {
+	int r = verb(timer, request, ret);
+
+	if (r == 0 && *ret == EVLOOP__OUTCOME__OUTCOME_UNCHANGED && state != TIMER_STATE_ARMED &&
+	    state != TIMER_STATE_PAUSED)
+		*ret = EVLOOP__OUTCOME__OUTCOME_GONE;
+	return r;
+}
+
 static int manage_one(struct call *call, const Evloop__ManageRequest *request, timer_verb verb) {
 	Evloop__ManageReply reply = EVLOOP__MANAGE_REPLY__INIT;
 	Evloop__ManageReply__Result result = EVLOOP__MANAGE_REPLY__RESULT__INIT, *results = &result;
@@ -183,12 +194,9 @@ static int manage_one(struct call *call, const Evloop__ManageRequest *request, t
 	snprintf(name, sizeof(name), "%s", info.name ? info.name : ""); /* the verb may free the timer */
 	result.id = info.id;
 	result.name = name;
-	r = verb(timer, request, &result.outcome);
+	r = apply(timer, request, verb, info.state, &result.outcome);
 	if (r != 0)
 		return refuse_verb(call, r);
-	if (result.outcome == EVLOOP__OUTCOME__OUTCOME_UNCHANGED && info.state != TIMER_STATE_ARMED &&
-	    info.state != TIMER_STATE_PAUSED)
-		result.outcome = EVLOOP__OUTCOME__OUTCOME_GONE;
 	reply.results = &results;
 	reply.n_results = 1;
 	reply.next = result.id;
@@ -230,7 +238,7 @@ static int manage_many(struct call *call, const Evloop__ManageRequest *request, 
 			result = new_result(call, &info);
 			if (!result)
 				break;
-			if (verb(timer, request, &result->outcome) == 0)
+			if (apply(timer, request, verb, info.state, &result->outcome) == 0)
 				reply.results[reply.n_results++] = result;
 		}
 		reply.next = id;

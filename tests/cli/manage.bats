@@ -143,6 +143,15 @@ field() {
     evl cancel a
     expect_status 1
     expect_output "$id done"
+    # A pattern says the same as a name.
+    evl soon --name runs sleep 1000
+    running() { [[ $("$EVLOOP" show runs --json | jq .active) == 1 ]]; }
+    eventually running
+    evl pause runs
+    [[ $output == *' done' && $status -eq 1 ]] || fail
+    evl pause 'run*'
+    [[ $output == *' done' && $status -eq 1 ]] || fail
+    evl kill runs
     evl cancel --json a
     [[ $(jq -r .outcome <<<"$output") == done ]] || fail
     local verb

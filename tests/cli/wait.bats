@@ -128,6 +128,10 @@ arm() {
     evl wait job-b
     arm soon --name job-a true
     evl wait job-a
+    # One that finds nothing does not keep the others from being waited for.
+    evl wait 'none-*' job-b
+    expect_status 66
+    expect_match '* job-b done status=4 *'
     evl wait 'job-*'
     expect_status 4
     [[ ${#lines[@]} -eq 2 ]] || fail "two names"
