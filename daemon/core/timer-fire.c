@@ -229,7 +229,7 @@ void timer_fill_event(const struct timer *timer, struct event *ret) {
 		ret->end = extra ? extra->end : SOURCE_END_CANCELLED; /* only who is cancelled by others is told */
 		return;
 	}
-	ret->more = !timer_has(timer, TIMER_SPENT);
+	ret->more = !timer_has(timer, TIMER_SPENT) || source_is_pending(&timer->source, EVENT_TYPE_ENDED);
 	if (extra) {
 		fire_record_fill(&extra->unsent, ret);
 		return;
