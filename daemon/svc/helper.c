@@ -264,7 +264,13 @@ int helper_send(struct helper *helper, struct helper_packet *packet, size_t size
 	/* What is wrong, if not just the time, flush() will find out, and may call back. */
 	packet->size = size;
 	STAILQ_INSERT_TAIL(&helper->unsent, packet, link);
-	return loop_io_set(helper->socket_io, LOOP_READ | LOOP_WRITE);
+	r = loop_io_set(helper->socket_io, LOOP_READ | LOOP_WRITE);
+	if (r < 0) {
+		/* Whoever is told that it failed must hear no answer to it. */
+		STAILQ_REMOVE(&helper->unsent, packet, helper_packet, link);
+		free(packet);
+	}
+	return r;
 }
 
 /* ---- the helper ---- */
