@@ -340,8 +340,10 @@ int rpc_attach(struct call *call, const void *data) {
 	if (r < 0)
 		return r;
 	reply = convert_timer(&call->rpc->arena, scheduler_now(call->rpc->scheduler), timer, false);
-	if (!reply)
+	if (!reply) {
+		(void)owner_cancel(owner, request->handle);
 		return -ENOMEM;
+	}
 	call_reply(call, &reply->base);
 	return 0;
 }
