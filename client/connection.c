@@ -199,8 +199,12 @@ static int rearm_sources(struct evl *evl) {
 		struct evl_source *source = handle_in_slot(&evl->handles, i);
 
 		if (source && source->definition && !source->expired) {
-			int r = timer_rearm(source);
+			int r;
 
+			/* The new daemon, or the new session, gives it another. */
+			source->id = 0;
+			source->id_error = 0;
+			r = timer_rearm(source);
 			first = first < 0 ? first : r;
 		}
 	}

@@ -151,9 +151,8 @@ static bool is_last(struct evl_source *source, const Evloop__Event *e, bool old_
 		return !e->more;
 	if (source->follows || e->type != EVLOOP__EVENT_TYPE__EVENT_FIRED)
 		return false;
-	if (old_session)
-		return source->expired;
-	return timer_note_fire(source, e);
+	/* What has fired since then belongs to another timer. */
+	return old_session ? !e->more : timer_note_fire(source, e);
 }
 
 static int call_raw(struct evl *evl, struct evl_source *source, const Evloop__Event *e) {
@@ -170,7 +169,8 @@ static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop_
 
 	if (source->kind == SOURCE_RAW)
 		return call_raw(evl, source, e);
-	source->id = e->id ? e->id : source->id;
+	if (e->id && !old_session)
+		source->id = e->id;
 	/* Somebody else cancelled or replaced it, by its name. */
 	if (e->type == EVLOOP__EVENT_TYPE__EVENT_ENDED && !source->follows && e->end != EVLOOP__END__END_DONE)
 		return end_with_error(evl, source, -ECANCELED,
