@@ -45,6 +45,9 @@ static int connect_to(const struct place *place, int64_t timeout_ns, int *ret_fd
 	if (fd < 0)
 		return -errno;
 	memcpy(address.sun_path, place->path, sizeof(place->path));
+	/* 0 would be for ever. */
+	if (patience.tv_sec == 0 && patience.tv_usec == 0)
+		patience.tv_usec = 1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	do
 		r = connect(fd, (struct sockaddr *)&address, sizeof(address));
