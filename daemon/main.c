@@ -274,14 +274,20 @@ static char *path_of(const char *socket_path, const char *what) {
 	return path;
 }
 
+static void open_log(void) {
+	log_open(getenv("EVLOOP_DEBUG") ? LOG_DEBUG : arg_verbose ? LOG_INFO : LOG_NOTICE);
+}
+
 /* A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its predecessor's last words. */
 static void redirect_log(const struct service_socket *socket) {
 	_cleanup_close_ int fd = -1;
 
 	(void)renameat(socket->directory_fd, "log", socket->directory_fd, "log.old");
 	fd = openat(socket->directory_fd, "log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		(void)dup2(fd, STDERR_FILENO);
+	if (fd < 0)
+		return;
+	(void)dup2(fd, STDERR_FILENO);
+	open_log(); /* in the form that a file wants, not the journal */
 }
 
 /* ---- serving ---- */
@@ -371,7 +377,7 @@ int main(int argc, char **argv) {
 
 	if (r != 0)
 		return r > 0 ? 0 : -r;
-	log_open(getenv("EVLOOP_DEBUG") ? LOG_DEBUG : arg_verbose ? LOG_INFO : LOG_NOTICE);
+	open_log();
 	r = run(&socket, raise_descriptor_limit());
 	service_socket_close(&socket);
 	return r;
