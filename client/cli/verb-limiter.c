@@ -485,5 +485,6 @@ const struct verb verb_limiter = {
 		"  --key KEY            of a limiter with keys\n"
 		"  -n COST              so many (1)\n"
 		"  --keyed              set: every key has a rate, or places, of its own\n" DEFINITION_HELP,
+	.takes_duration = true,
 	.run = run,
 };

@@ -36,11 +36,15 @@ int limiter_spec_check(struct limiter_spec *spec, unsigned *ret_rule) {
 	return 0;
 }
 
+uint64_t limiter_keys(const struct limiter_spec *spec) {
+	return spec->keyed ? spec->max_keys : 0;
+}
+
 /* Do they decide alike, whatever they are written as? */
 static bool is_alike(const struct limiter_spec *a, const struct limiter_spec *b) {
 	if (a->kind != b->kind || a->concurrency != b->concurrency || a->keyed != b->keyed ||
-	    a->max_keys != b->max_keys || a->deny_when_full != b->deny_when_full || a->max_waiters != b->max_waiters ||
-	    a->rules.n != b->rules.n || a->rules.max_debt != b->rules.max_debt)
+	    limiter_keys(a) != limiter_keys(b) || a->deny_when_full != b->deny_when_full ||
+	    a->max_waiters != b->max_waiters || a->rules.n != b->rules.n || a->rules.max_debt != b->rules.max_debt)
 		return false;
 	for (unsigned i = 0; i < a->rules.n; i++)
 		if (a->rules.rule[i].interval != b->rules.rule[i].interval ||
@@ -70,10 +74,6 @@ static const void *cell_key(const void *thing, size_t *ret_size) {
 
 	*ret_size = cell->key_size;
 	return cell->key;
-}
-
-uint64_t limiter_keys(const struct limiter_spec *spec) {
-	return spec->keyed ? spec->max_keys : 0;
 }
 
 static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct limiter_spec *spec) {

@@ -123,6 +123,11 @@ allowed      4*'
     [[ ! -e $EVLOOP_SOCKET.limiters ]] || fail "it could be used twice"
     evl limiter peek api
     expect_match 'allowed remaining=3 *'
+    # It is the same definition as before.
+    evl limit api --rate 10/h --burst 10 --try
+    expect_status 0
+    evl limiter set keyed --rate 1/h --keyed
+    expect_output 'keyed unchanged'
     evl limit keyed --key a --try
     expect_status 75
     evl limit keyed --key b --try
