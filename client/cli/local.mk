@@ -17,6 +17,7 @@ libcli_la_SOURCES = \
 	client/cli/limiter.c client/cli/limiter.h \
 	client/cli/options.c \
 	client/cli/take.c client/cli/take.h \
+	client/cli/table.c client/cli/table.h \
 	client/cli/text.c client/cli/text.h \
 	client/cli/timers.c client/cli/timers.h \
 	client/cli/verb-arm.c \

@@ -2,7 +2,6 @@
 /* The verb limiter: look at limiters and change them. */
 
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "client/cli/error.h"
 #include "client/cli/json.h"
 #include "client/cli/limiter.h"
+#include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/cli/when.h"
 #include "proto/duration.h"
@@ -39,35 +39,19 @@ static ProtobufCBinaryData key_of(const struct order *order) {
 
 /* ---- list ---- */
 
-static int set_up(struct libscols_table *table) {
-	static const char *const columns[] = { "NAME", "LIMIT", "REMAINING", "WAITING", "ALLOWED" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		if (!scols_table_new_column(table, columns[i], 0, i > 1 ? SCOLS_FL_RIGHT : 0))
-			return -ENOMEM;
-	return scols_table_set_column_separator(table, "  ");
-}
-
-static struct libscols_table *new_table(void) {
-	struct libscols_table *table;
-
-	scols_init_debug(0);
-	table = scols_new_table();
-	if (table && set_up(table) < 0) {
-		scols_unref_table(table);
-		return NULL;
-	}
-	return table;
-}
+static const struct table_column columns[] = {
+	{ "NAME", 0 },
+	{ "LIMIT", 0 },
+	{ "REMAINING", SCOLS_FL_RIGHT },
+	{ "WAITING", SCOLS_FL_RIGHT },
+	{ "ALLOWED", SCOLS_FL_RIGHT },
+};
 
 static int add_line(struct libscols_table *table, const Evloop__LimiterInfo *info) {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
 	char definition[DEFINITION_TEXT_MAX], remaining[24], waiting[24], allowed[24];
 	const char *cells[] = { info->spec->name, definition_text(info->spec, definition), remaining, waiting,
 				allowed };
 
-	if (!line)
-		return -ENOMEM;
 	if (!info->grant)
 		(void)strcpy(remaining, "-"); /* each key has its own */
 	else if (info->grant->remaining == UINT64_MAX)
@@ -76,10 +60,7 @@ static int add_line(struct libscols_table *table, const Evloop__LimiterInfo *inf
 		(void)snprintf(remaining, sizeof(remaining), "%" PRIu64, info->grant->remaining);
 	(void)snprintf(waiting, sizeof(waiting), "%" PRIu64, info->waiting);
 	(void)snprintf(allowed, sizeof(allowed), "%" PRIu64, info->allowed);
-	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
-		if (scols_line_set_data(line, i, cells[i]) < 0)
-			return -ENOMEM;
-	return 0;
+	return table_add(table, cells, ARRAY_SIZE(cells));
 }
 
 static int add_page(const Evloop__LimiterListReply *page, struct libscols_table *table, json_t *array) {
@@ -124,7 +105,7 @@ static int list_pages(struct evl *evl, const char *glob, struct libscols_table *
 }
 
 static int run_list(const struct invocation *inv, struct order *order) {
-	struct libscols_table *table = inv->json ? NULL : new_table();
+	struct libscols_table *table = inv->json ? NULL : table_new(columns, ARRAY_SIZE(columns));
 	json_t *array = inv->json ? json_array() : NULL;
 	int status = table || array ? 0 : EX_OSERR;
 
@@ -135,8 +116,8 @@ static int run_list(const struct invocation *inv, struct order *order) {
 		status = list_pages(order->evl, inv->argv[i], table, array);
 	if (status == 0 && array)
 		status = json_print(json_incref(array)) ? 0 : 1;
-	else if (status == 0 && !scols_table_is_empty(table))
-		status = scols_print_table(table) < 0 || !text_flush();
+	else if (status == 0)
+		status = table_print(table);
 	json_decref(array);
 	scols_unref_table(table);
 	return status;

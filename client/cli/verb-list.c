@@ -2,7 +2,6 @@
 /* The verb list: a table of timers and jobs, a line each. */
 
 #include <inttypes.h>
-#include <libsmartcols/libsmartcols.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "client/cli/daemon.h"
 #include "client/cli/error.h"
 #include "client/cli/json.h"
+#include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "client/cli/timers.h"
 
@@ -33,32 +33,17 @@ enum column {
 	COLUMN_COMMAND,
 };
 
-static int set_up(struct libscols_table *table) {
-	static const char *const columns[] = { "ID", "NAME", "KIND", "NEXT", "LAST", "COMMAND" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		/* On a terminal the command gets what room is left. */
-		if (!scols_table_new_column(table, columns[i], 0, i == COLUMN_COMMAND ? SCOLS_FL_TRUNC : 0))
-			return -ENOMEM;
-	/* What is not printable is escaped by text.c. */
-	scols_table_enable_noencoding(table, 1);
-	return scols_table_set_column_separator(table, "  ");
-}
-
-static struct libscols_table *new_table(void) {
-	struct libscols_table *table;
-
-	scols_init_debug(0);
-	table = scols_new_table();
-	if (table && set_up(table) < 0) {
-		scols_unref_table(table);
-		return NULL;
-	}
-	return table;
-}
+static const struct table_column columns[] = {
+	[COLUMN_ID] = { "ID", 0 },
+	[COLUMN_NAME] = { "NAME", 0 },
+	[COLUMN_KIND] = { "KIND", 0 },
+	[COLUMN_NEXT] = { "NEXT", 0 },
+	[COLUMN_LAST] = { "LAST", 0 },
+	/* On a terminal the command gets what room is left. */
+	[COLUMN_COMMAND] = { "COMMAND", SCOLS_FL_TRUNC },
+};
 
 static int add_line(const Evloop__TimerInfo *info, const struct listing *listing) {
-	struct libscols_line *line = scols_table_new_line(listing->table, NULL);
 	char id[24], kind[WORD_MAX], next[TIMER_TEXT_MAX], last[TIMER_TEXT_MAX];
 	_cleanup_free_ char *command = timer_command(info);
 	const char *cells[] = {
@@ -70,13 +55,10 @@ static int add_line(const Evloop__TimerInfo *info, const struct listing *listing
 		[COLUMN_COMMAND] = command,
 	};
 
-	if (!line || !command)
+	if (!command)
 		return -ENOMEM;
 	snprintf(id, sizeof(id), "%" PRIu64, info->id);
-	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
-		if (scols_line_set_data(line, i, cells[i]) < 0)
-			return -ENOMEM;
-	return 0;
+	return table_add(listing->table, cells, ARRAY_SIZE(cells));
 }
 
 /* Without what was not asked for, see `show`. */
@@ -106,9 +88,7 @@ static int add(const Evloop__TimerInfo *info, void *userdata) {
 static int print(struct listing *listing) {
 	if (!listing->table)
 		return json_print(TAKE_PTR(listing->array)) ? 0 : 1;
-	if (scols_table_is_empty(listing->table))
-		return 0;
-	return scols_print_table(listing->table) < 0 || !text_flush();
+	return table_print(listing->table);
 }
 
 static int run_listing(const struct invocation *inv, struct evl *evl, Evloop__ListRequest *request) {
@@ -122,7 +102,7 @@ static int run_listing(const struct invocation *inv, struct evl *evl, Evloop__Li
 	if (inv->json)
 		listing.array = json_array();
 	else
-		listing.table = new_table();
+		listing.table = table_new(columns, ARRAY_SIZE(columns));
 	status = daemon_list_operands(inv, evl, request, add, &listing);
 	if (status == 0 || status == EX_NOINPUT) {
 		r = print(&listing);
