@@ -71,13 +71,6 @@ static int take_one(struct evl *evl, const struct take *take, struct taken *ret)
 
 /* ---- several ---- */
 
-static int64_t boottime(void) {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
 static void sleep_until(int64_t time_ns) {
 	struct timespec until = { .tv_sec = time_ns / NSEC_PER_SEC, .tv_nsec = time_ns % NSEC_PER_SEC };
 
@@ -102,7 +95,7 @@ static int try_all(struct evl *evl, Evloop__LimiterMultiRequest *request, struct
 }
 
 static int take_all(struct evl *evl, const struct take *take, struct taken *ret) {
-	int64_t begin_ns = boottime(), latest_ns = take->max_wait_ns < 0 ? INT64_MAX : begin_ns + take->max_wait_ns;
+	int64_t latest_ns = take->max_wait_ns < 0 ? INT64_MAX : evl_time(evl) + take->max_wait_ns;
 	Evloop__LimiterMultiRequest request = EVLOOP__LIMITER_MULTI_REQUEST__INIT;
 	Evloop__LimiterRequest first = EVLOOP__LIMITER_REQUEST__INIT;
 	Evloop__LimiterRequest *items[LIMITER_ITEMS_MAX] = { &first };
