@@ -62,18 +62,23 @@ void grant_translate(const Evloop__Grant *grant, Evloop__ClaimState claim, struc
 	};
 }
 
-/* As far as the caller's structure goes.  Return: 1: allowed, 0: denied. */
+/* As far as the caller's structure goes; `ret` may be NULL.  Return: 1: allowed, 0: denied. */
+static int give(const struct evl_grant *grant, struct evl_grant *ret) {
+	if (ret) {
+		uint32_t size = ret->size;
+
+		memcpy(ret, grant, MIN(size, sizeof(*grant)));
+		ret->size = size;
+	}
+	return grant->allowed;
+}
+
+/* The same of an answer. */
 static int tell(const Evloop__Grant *grant, Evloop__ClaimState claim, struct evl_grant *ret) {
 	struct evl_grant whole;
-	uint32_t size;
 
-	if (!ret)
-		return grant->allowed;
 	grant_translate(grant, claim, &whole);
-	size = ret->size;
-	memcpy(ret, &whole, MIN(size, sizeof(whole)));
-	ret->size = size;
-	return grant->allowed;
+	return give(&whole, ret);
 }
 
 /* Return: 0, -EINVAL. */
@@ -195,7 +200,6 @@ static int try_in_memory(const struct evl_limiter *limiter, uint64_t cost, struc
 	struct gcra_decision decision;
 	struct evl_grant whole;
 	uint64_t limit;
-	uint32_t size;
 
 	switch (shared_try(limiter->config, limiter->state, now_ns, cost, &decision, &limit)) {
 	case 0:
@@ -205,10 +209,8 @@ static int try_in_memory(const struct evl_limiter *limiter, uint64_t cost, struc
 	default:
 		return -EAGAIN;
 	}
-	if (!ret)
-		return decision.allowed;
 	whole = (struct evl_grant){
-		.size = ret->size,
+		.size = sizeof(whole),
 		.allowed = decision.allowed,
 		.remaining = decision.remaining,
 		.limit = limit,
@@ -216,9 +218,7 @@ static int try_in_memory(const struct evl_limiter *limiter, uint64_t cost, struc
 		.reset_after_ns = decision.reset_after_ns,
 		.now_ns = now_ns,
 	};
-	size = ret->size;
-	memcpy(ret, &whole, MIN(size, sizeof(whole)));
-	return decision.allowed;
+	return give(&whole, ret);
 }
 
 int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name, const struct evl_limit *limit) {
