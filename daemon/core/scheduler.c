@@ -45,7 +45,7 @@ struct scheduler *scheduler_free(struct scheduler *scheduler) {
 
 	if (!scheduler)
 		return NULL;
-	while ((tenant = map_find_from(&scheduler->tenants, 0)))
+	while ((tenant = scheduler_next_tenant(scheduler, 0)))
 		tenant_free(tenant);
 	for (unsigned clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		queue_deinit(&scheduler->clocks[clock]);
@@ -102,8 +102,8 @@ void scheduler_advance(struct scheduler *scheduler, const struct instant *now, b
 
 	scheduler->now = *now;
 	if (stepped)
-		for (struct tenant *tenant = map_find_from(&scheduler->tenants, 0); tenant;
-		     tenant = map_find_from(&scheduler->tenants, (uint64_t)tenant->uid + 1))
+		for (struct tenant *tenant = scheduler_next_tenant(scheduler, 0); tenant;
+		     tenant = scheduler_next_tenant(scheduler, (uint64_t)tenant->uid + 1))
 			tenant_retime(tenant);
 	while (scheduler_next_expiry(scheduler) <= boottime)
 		timer_free(TAILQ_FIRST(&scheduler->finished)->timer);
@@ -186,8 +186,8 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
 int64_t scheduler_idle_at(const struct scheduler *scheduler) {
 	int64_t idle_at = scheduler->n_timers == 0 && scheduler->n_finished == 0 ? 0 : INT64_MAX;
 
-	for (struct tenant *tenant = map_find_from(&scheduler->tenants, 0); tenant && idle_at < INT64_MAX;
-	     tenant = map_find_from(&scheduler->tenants, (uint64_t)tenant->uid + 1))
+	for (struct tenant *tenant = scheduler_next_tenant(scheduler, 0); tenant && idle_at < INT64_MAX;
+	     tenant = scheduler_next_tenant(scheduler, (uint64_t)tenant->uid + 1))
 		for (struct limiter *limiter = limiter_next(tenant, 0); limiter;
 		     limiter = limiter_next(tenant, limiter_id(limiter)))
 			idle_at = MAX(idle_at, limiter_idle_at(limiter));
@@ -195,8 +195,8 @@ int64_t scheduler_idle_at(const struct scheduler *scheduler) {
 }
 
 bool scheduler_has_limiters(const struct scheduler *scheduler) {
-	for (struct tenant *tenant = map_find_from(&scheduler->tenants, 0); tenant;
-	     tenant = map_find_from(&scheduler->tenants, (uint64_t)tenant->uid + 1))
+	for (struct tenant *tenant = scheduler_next_tenant(scheduler, 0); tenant;
+	     tenant = scheduler_next_tenant(scheduler, (uint64_t)tenant->uid + 1))
 		if (tenant->limiters.count > 0)
 			return true;
 	return false;
