@@ -10,15 +10,13 @@ tests=$(cd "$(dirname "$0")" && pwd)
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir "$scratch/bin" "$scratch/work"
+mkdir "$scratch/bin" "$scratch/files"
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$EVLOOP" >"$scratch/bin/evloop"
 # What the reader has and we have not.
-for stub in bin/make work/alarm work/report; do
-    printf '#!/bin/sh\n' >"$scratch/$stub"
-done
-chmod +x "$scratch"/bin/* "$scratch"/work/*
+printf '#!/bin/sh\n' >"$scratch/bin/make"
+chmod +x "$scratch"/bin/*
 PATH=$scratch/bin:$PATH
-cd "$scratch/work"
+cd "$scratch/files"
 
 # Durations, numbers and the width of columns differ from run to run.
 likeness() {
