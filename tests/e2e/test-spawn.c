@@ -469,23 +469,22 @@ static bool is_helper(pid_t pid) {
 	return strstr(name, "evloop-exec");
 }
 
-/* The process evloop-exec: our only child of that name, while no job begins. */
+/* The process evloop-exec: our last child of that name, while no job begins.  One of the test before may still be ending. */
 static pid_t find_helper(void) {
+	pid_t helper = 0;
 	char path[64];
-	int pid = 0;
 	FILE *file;
+	int pid;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
 	while (fscanf(file, "%d", &pid) == 1)
-		if (!is_gone(pid) && is_helper(pid)) {
-			(void)fclose(file);
-			return pid;
-		}
+		if (!is_gone(pid) && is_helper(pid))
+			helper = pid;
 	(void)fclose(file);
-	return 0;
+	return helper;
 }
 
 /* evloop-exec is killed: runs go on and are heard, and another one takes its place. */
