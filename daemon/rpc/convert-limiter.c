@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the correspondence of a limiter's definition and its message, in both directions.  Refuses nobody. */
+/* Owns the correspondence of a limiter's definition and its message, in both directions.  Checks nothing but that. */
 
 #include "daemon/rpc/convert-limiter.h"
-
-#include <string.h>
 
 #include "proto/limits.h"
 
@@ -33,31 +31,23 @@ void convert_limiter_spec(const struct limiter_spec *spec, struct limiter_messag
 	}
 }
 
-bool convert_to_limiter_spec(const Evloop__LimiterSpec *message, struct limiter_spec *ret) {
-	bool is_rate = message->kind == EVLOOP__LIMITER_KIND__LIMITER_RATE;
-	unsigned rule;
-
+bool convert_to_limiter_spec(const Evloop__LimiterSpec *message, struct limiter_spec *ret, unsigned *ret_rule) {
 	*ret = (struct limiter_spec){
 		.name = message->name,
-		.kind = is_rate ? LIMITER_KIND_RATE : LIMITER_KIND_CONCURRENCY,
+		.kind = message->kind == EVLOOP__LIMITER_KIND__LIMITER_RATE ? LIMITER_KIND_RATE
+									    : LIMITER_KIND_CONCURRENCY,
 		.n_rates = (unsigned)message->n_rules,
 		.rules = { .max_debt = message->max_debt },
 		.concurrency = message->concurrency,
 		.keyed = message->keyed,
-		.max_keys = MIN(message->max_keys, (uint64_t)LIMITER_KEYS_MAX),
+		.max_keys = message->max_keys > 0 ? message->max_keys : LIMITER_KEYS_DEFAULT,
 		.deny_when_full = message->deny_when_full,
-		.max_waiters = message->max_waiters,
+		.max_waiters = message->max_waiters > 0 ? message->max_waiters : LIMITER_WAITERS_DEFAULT,
 	};
-	if (message->name[0] == '\0' || strlen(message->name) > NAME_LENGTH_MAX || message->n_rules > BUCKET_RULES_MAX)
-		return false;
-	if (is_rate ? message->concurrency != 0 : message->concurrency == 0 || message->n_rules > 0)
-		return false;
 	for (unsigned i = 0; i < ret->n_rates; i++) {
 		const Evloop__LimiterRule *given = message->rules[i];
 
-		if (given->period_ns < 1 || given->period_ns > TIME_NS_MAX)
-			return false;
 		ret->rates[i] = (struct limiter_rate){ given->tokens, given->period_ns, given->burst };
 	}
-	return limiter_spec_check(ret, &rule) == 0;
+	return limiter_spec_check(ret, ret_rule) == 0;
 }

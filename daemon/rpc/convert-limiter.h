@@ -13,6 +13,6 @@ struct limiter_message {
 
 void convert_limiter_spec(const struct limiter_spec *spec, struct limiter_message *ret);
 
-/* Of a message that no client has sent: where it makes no sense, there is nobody to tell.  Borrows the name.
- * Return: false: it makes none. */
-bool convert_to_limiter_spec(const Evloop__LimiterSpec *message, struct limiter_spec *ret);
+/* The reverse, with defaults for what is 0; borrows the name.  It has at most BUCKET_RULES_MAX rules, and each field its range.
+ * Return: false: the burst of *ret_rule is too large for its rate. */
+bool convert_to_limiter_spec(const Evloop__LimiterSpec *message, struct limiter_spec *ret, unsigned *ret_rule);

@@ -8,6 +8,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
 	daemon/rpc/holder.c daemon/rpc/holder.h \
+	daemon/rpc/page.h \
 	daemon/rpc/rpc-limiter.c \
 	daemon/rpc/rpc-manage.c \
 	daemon/rpc/rpc-session.c \

@@ -19,14 +19,13 @@
 #include "daemon/rpc/convert.h"
 #include "daemon/rpc/dispatch.h"
 #include "daemon/rpc/holder.h"
+#include "daemon/rpc/page.h"
 #include "daemon/rpc/target.h"
 #include "proto/rate.h"
 
 /* ---- definitions ---- */
 
-static bool check_rules(struct call *call, const Evloop__LimiterSpec *request, struct limiter_spec *spec) {
-	unsigned rule;
-
+static bool check_rules(struct call *call, const Evloop__LimiterSpec *request) {
 	if (request->n_rules > LIMITER_RULES_MAX)
 		return REFUSE(call, OUT_OF_RANGE, "%zu rules are more than %d", request->n_rules, LIMITER_RULES_MAX);
 	for (size_t i = 0; i < request->n_rules; i++) {
@@ -38,31 +37,21 @@ static bool check_rules(struct call *call, const Evloop__LimiterSpec *request, s
 			return REFUSE(call, OUT_OF_RANGE,
 				      "rules[%zu].period_ns is %" PRId64 ", not between 1 and %" PRId64, i,
 				      given->period_ns, TIME_NS_MAX);
-		spec->rates[i] = (struct limiter_rate){ given->tokens, given->period_ns, given->burst };
 	}
-	spec->n_rates = (unsigned)request->n_rules;
-	spec->rules.max_debt = request->max_debt;
-	if (limiter_spec_check(spec, &rule) != 0)
-		return REFUSE(call, OUT_OF_RANGE,
-			      "rules[%u]: a burst of %" PRIu64 " at that rate takes more than 4.5 years to come", rule,
-			      spec->rates[rule].burst);
 	return true;
 }
 
-static bool check_kind(struct call *call, const Evloop__LimiterSpec *request, struct limiter_spec *spec) {
+static bool check_kind(struct call *call, const Evloop__LimiterSpec *request) {
 	switch (request->kind) {
 	case EVLOOP__LIMITER_KIND__LIMITER_RATE:
-		spec->kind = LIMITER_KIND_RATE;
 		if (request->concurrency != 0)
 			return REFUSE(call, INVALID, "a rate has no concurrency");
-		return check_rules(call, request, spec);
+		return check_rules(call, request);
 	case EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY:
-		spec->kind = LIMITER_KIND_CONCURRENCY;
 		if (request->n_rules > 0 || request->max_debt > 0)
 			return REFUSE(call, INVALID, "permits have neither rules nor debt");
 		if (request->concurrency == 0)
 			return REFUSE(call, OUT_OF_RANGE, "concurrency is 0");
-		spec->concurrency = request->concurrency;
 		return true;
 	default:
 		return REFUSE(call, INVALID, "kind has no value %d", (int)request->kind);
@@ -86,6 +75,8 @@ static bool check_mode(struct call *call, Evloop__LimiterMode mode, enum limiter
 }
 
 static bool check_spec(struct call *call, const Evloop__LimiterSpec *request, struct limiter_spec *spec) {
+	unsigned rule;
+
 	if (!request->name[0])
 		return REFUSE(call, INVALID, "the limiter has no name");
 	if (!request->keyed && (request->max_keys > 0 || request->deny_when_full))
@@ -93,14 +84,13 @@ static bool check_spec(struct call *call, const Evloop__LimiterSpec *request, st
 	if (request->max_keys > LIMITER_KEYS_MAX)
 		return REFUSE(call, OUT_OF_RANGE, "max_keys is %" PRIu64 ", above %d", request->max_keys,
 			      LIMITER_KEYS_MAX);
-	*spec = (struct limiter_spec){
-		.name = request->name,
-		.keyed = request->keyed,
-		.deny_when_full = request->deny_when_full,
-		.max_keys = request->max_keys > 0 ? request->max_keys : LIMITER_KEYS_DEFAULT,
-		.max_waiters = request->max_waiters > 0 ? request->max_waiters : LIMITER_WAITERS_DEFAULT,
-	};
-	return check_name(call, request->name) && check_kind(call, request, spec);
+	if (!check_name(call, request->name) || !check_kind(call, request))
+		return false;
+	if (!convert_to_limiter_spec(request, spec, &rule))
+		return REFUSE(call, OUT_OF_RANGE,
+			      "rules[%u]: a burst of %" PRIu64 " at that rate takes more than 4.5 years to come", rule,
+			      spec->rates[rule].burst);
+	return true;
 }
 
 /* Does the uid have room for it, in place of the one that has the name? */
@@ -463,12 +453,6 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 
 /* ---- looking ---- */
 
-/* A page is full when the next entry would not fit; it has at least one. */
-static bool fits_page(const ProtobufCMessage *entry, size_t n, size_t *bytes) {
-	*bytes += protobuf_c_message_get_packed_size(entry) + 8; /* and its tag and length */
-	return n == 0 || (n < LIST_PAGE_MAX && *bytes <= PACKET_SIZE_MAX - FRAME_HEADER_SIZE - 64);
-}
-
 static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limiter) {
 	Evloop__LimiterInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
 	Evloop__Grant *peeked = arena_alloc(&call->rpc->arena, sizeof(*peeked));
@@ -543,7 +527,7 @@ int rpc_limiter_list(struct call *call, const void *data) {
 			info = message_of(call, limiter);
 			if (!info && reply.n_limiters == 0)
 				return -ENOMEM;
-			if (!info || !fits_page(&info->base, reply.n_limiters, &bytes))
+			if (!info || !page_takes(&info->base, reply.n_limiters, &bytes))
 				break;
 			reply.limiters[reply.n_limiters++] = info;
 		}
@@ -591,7 +575,7 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 
 		if (!info && reply.n_claims == 0)
 			return -ENOMEM;
-		if (!info || !fits_page(&info->base, reply.n_claims, &bytes))
+		if (!info || !page_takes(&info->base, reply.n_claims, &bytes))
 			break;
 		reply.claims[reply.n_claims++] = info;
 		after = info->id;

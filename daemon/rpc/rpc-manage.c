@@ -14,6 +14,7 @@
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/convert.h"
+#include "daemon/rpc/page.h"
 #include "daemon/rpc/target.h"
 
 #define SCAN_UNLOOKED 64 /* timers looked at between two looks at the clock: matching some patterns takes long */
@@ -38,17 +39,6 @@ static bool is_listed(const Evloop__ListRequest *request, const struct timer_inf
 	if (finished && !request->finished)
 		return false;
 	return info->name || info->command || info->detached || request->anonymous;
-}
-
-/* One timer of the page.  Return: false: it does not fit any more. */
-static bool add_to_page(Evloop__ListReply *page, Evloop__TimerInfo *timer, size_t *bytes) {
-	size_t size = protobuf_c_message_get_packed_size(&timer->base) + 8; /* and its tag and length */
-
-	if (page->n_timers > 0 && *bytes + size > PACKET_SIZE_MAX - FRAME_HEADER_SIZE - 64)
-		return false;
-	page->timers[page->n_timers++] = timer;
-	*bytes += size;
-	return true;
 }
 
 static int list_one(struct call *call, const Evloop__ListRequest *request) {
@@ -96,8 +86,9 @@ int rpc_list(struct call *call, const void *data) {
 					     request->details);
 			if (!info && reply.n_timers == 0)
 				return -ENOMEM;
-			if (!info || !add_to_page(&reply, info, &bytes))
+			if (!info || !page_takes(&info->base, reply.n_timers, &bytes))
 				break;
+			reply.timers[reply.n_timers++] = info;
 		}
 		reply.next = timer_id(timer);
 	}

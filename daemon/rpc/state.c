@@ -151,14 +151,29 @@ static void load_clock(struct loading *loading, const Evloop__SavedClock *clock)
 	loading->shift_ns = now->ns[TIMER_CLOCK_BOOTTIME] - clock->boottime_ns - elapsed_ns;
 }
 
+/* Is it one that could have been saved?  Nobody is there to be told why not. */
+static bool makes_sense(const Evloop__LimiterSpec *spec) {
+	bool is_rate = spec->kind == EVLOOP__LIMITER_KIND__LIMITER_RATE;
+
+	if (spec->name[0] == '\0' || strlen(spec->name) > NAME_LENGTH_MAX || spec->n_rules > BUCKET_RULES_MAX ||
+	    spec->max_keys > LIMITER_KEYS_MAX)
+		return false;
+	for (size_t i = 0; i < spec->n_rules; i++)
+		if (spec->rules[i]->period_ns < 1 || spec->rules[i]->period_ns > TIME_NS_MAX)
+			return false;
+	return is_rate ? spec->concurrency == 0 : spec->concurrency > 0 && spec->n_rules == 0;
+}
+
 static int load_limiter(struct loading *loading, const Evloop__SavedLimiter *saved) {
 	enum limiter_change change;
 	struct limiter_spec spec;
 	struct tenant *tenant;
+	unsigned rule;
 	int r;
 
 	loading->limiter = NULL;
-	if (saved->uid > UINT32_MAX || !saved->spec || !convert_to_limiter_spec(saved->spec, &spec))
+	if (saved->uid > UINT32_MAX || !saved->spec || !makes_sense(saved->spec) ||
+	    !convert_to_limiter_spec(saved->spec, &spec, &rule))
 		return 0;
 	r = scheduler_tenant(loading->scheduler, (uid_t)saved->uid, &tenant);
 	if (r < 0)
