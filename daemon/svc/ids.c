@@ -5,9 +5,9 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "daemon/svc/state-file.h"
 #include "proto/limits.h"
 
 static int64_t read_ids(const char *path) {
@@ -20,23 +20,12 @@ static int64_t read_ids(const char *path) {
 	return next >= 1 && (uint64_t)next < ID_MAX ? next : 1;
 }
 
-/* The file is whole or the old one: written beside it, then renamed. */
 static int write_ids(const char *path, uint64_t next) {
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_close_ int fd = -1;
-	char text[32];
-	int n;
+	FILE *file = state_file_begin(path);
 
-	if (asprintf(&temporary, "%s.new", path) < 0)
-		return -ENOMEM;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	if (fd < 0)
+	if (!file)
 		return -errno;
-	n = snprintf(text, sizeof(text), "%" PRIu64 "\n", next);
-	errno = EIO; /* a short write says nothing else */
-	if (write(fd, text, (size_t)n) != n || fsync(fd) < 0 || rename(temporary, path) < 0)
-		return -errno;
-	return 0;
+	return state_file_end(file, path, fprintf(file, "%" PRIu64 "\n", next) < 0 ? -EIO : 0);
 }
 
 int64_t ids_begin(struct ids *ids, const char *path) {
