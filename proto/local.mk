@@ -10,6 +10,7 @@ libproto_la_SOURCES = \
 	proto/limits.h \
 	proto/message.c proto/message.h \
 	proto/method.c proto/method.h \
+	proto/name.c proto/name.h \
 	proto/packet.c proto/packet.h \
 	proto/rate.c proto/rate.h \
 	proto/shared.c proto/shared.h \
