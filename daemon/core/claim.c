@@ -79,17 +79,19 @@ static void stop_patience(struct claim *claim) {
 /* It is in no line any more, and what it held was given back. */
 void claim_free(struct claim *claim) {
 	struct scheduler *scheduler = scheduler_of(claim);
+	struct tenant *tenant = claim->source.owner->tenant;
 	struct claim_binding *binding = claim->binding;
 
 	stop_patience(claim);
 	queue_release(&scheduler->patience);
 	if (claim->cell)
 		detach(claim);
-	claim->source.owner->tenant->use.claims--;
+	tenant->use.claims--;
 	source_deinit(&claim->source);
 	free(claim);
 	if (binding)
 		binding->unbind(binding);
+	tenant_settle(tenant);
 }
 
 void claim_wait(struct claim *claim) {
@@ -226,6 +228,7 @@ void claim_describe(const struct claim *claim, struct claim_info *ret) {
 		.key = cell->key,
 		.key_size = cell->key_size,
 		.pid = claim->binding ? claim->binding->pid : claim->source.owner->pid,
+		.uid = claim->source.owner->tenant->uid,
 		.since_ns = claim->since_ns,
 		.expected_ns = INT64_MAX,
 	};

@@ -27,6 +27,7 @@ struct claim_info {
 	const void *key; /* borrowed */
 	size_t key_size; /* 0: no keys */
 	uint64_t pid; /* who holds or waits; 0: not known */
+	uid_t uid; /* on whose account */
 	int64_t since_ns; /* boottime: in line, or held */
 	int64_t expected_ns; /* WAITING for tokens: the time of the grant as things stand; else INT64_MAX */
 	size_t position; /* WAITING: 0 is the next */

@@ -113,7 +113,7 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 }
 
 void limiter_remove(struct limiter *limiter) {
-	struct tenant *tenant = limiter->tenant;
+	struct tenant *tenant = tenant_ref(limiter->tenant);
 	size_t position = 0;
 	struct cell *cell;
 
@@ -128,7 +128,7 @@ void limiter_remove(struct limiter *limiter) {
 	tenant->use.limiters--;
 	tenant->use.keys -= limiter_keys(&limiter->spec);
 	free(limiter);
-	tenant_settle(tenant);
+	tenant_unref(tenant);
 }
 
 /* ---- changes ---- */
@@ -217,6 +217,18 @@ uint64_t limiter_id(const struct limiter *limiter) {
 
 const struct limiter_spec *limiter_spec(const struct limiter *limiter) {
 	return &limiter->spec;
+}
+
+bool limiter_is_alike(const struct limiter *limiter, const struct limiter_spec *spec) {
+	return is_alike(&limiter->spec, spec);
+}
+
+void limiter_set_access(struct limiter *limiter, const struct limiter_access *access) {
+	limiter->access = *access;
+}
+
+const struct limiter_access *limiter_access(const struct limiter *limiter) {
+	return limiter->tenant->uid == TENANT_OF_ALL ? &limiter->access : NULL;
 }
 
 void limiter_describe(const struct limiter *limiter, struct limiter_info *ret) {

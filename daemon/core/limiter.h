@@ -53,6 +53,13 @@ enum {
 	LIMITER_E_HANDLE_EXISTS,
 };
 
+/* Who may use a limiter of all uids: as with a file's, `mode` has read (to look at it) and write (to take from it) for three. */
+struct limiter_access {
+	uid_t owner;
+	gid_t group;
+	mode_t mode;
+};
+
 /* The key of a request; size 0: none. */
 struct limiter_key {
 	const void *data;
@@ -88,7 +95,7 @@ enum limiter_change {
 int limiter_set(struct tenant *tenant, const struct limiter_spec *spec, enum limiter_mode mode, struct limiter **ret,
 		enum limiter_change *ret_change);
 
-/* NULL: none. */
+/* NULL: none.  Of this tenant; that all uids have another of that name is the caller's business. */
 struct limiter *limiter_find(struct tenant *tenant, const char *name);
 
 /* The tenant's first limiter with an id above `after`; NULL: no more. */
@@ -100,6 +107,14 @@ void limiter_remove(struct limiter *limiter);
 uint64_t limiter_id(const struct limiter *limiter);
 /* As it was given; borrowed. */
 const struct limiter_spec *limiter_spec(const struct limiter *limiter);
+
+/* For limiters of TENANT_OF_ALL; copied. */
+void limiter_set_access(struct limiter *limiter, const struct limiter_access *access);
+/* Borrowed.  NULL: it is its uid's own. */
+const struct limiter_access *limiter_access(const struct limiter *limiter);
+
+/* Would that definition decide like its own, whatever it is written as? */
+bool limiter_is_alike(const struct limiter *limiter, const struct limiter_spec *spec);
 
 /* What it has done, and what it has now. */
 struct limiter_info {

@@ -45,6 +45,10 @@ struct scheduler *scheduler_free(struct scheduler *scheduler) {
 
 	if (!scheduler)
 		return NULL;
+	/* First the limiters that others have claims of. */
+	tenant = scheduler_next_tenant(scheduler, TENANT_OF_ALL);
+	if (tenant)
+		tenant_free(tenant);
 	while ((tenant = scheduler_next_tenant(scheduler, 0)))
 		tenant_free(tenant);
 	for (unsigned clock = 0; clock < TIMER_CLOCK_MAX; clock++)

@@ -19,7 +19,7 @@ struct tenant_clock {
 struct tenant {
 	struct scheduler *scheduler;
 	uid_t uid;
-	size_t refs; /* held by others; the tenant also lives while `ids` or `limiters` is not empty */
+	size_t refs; /* held by others; the tenant also lives while it has timers, limiters or claims, those of another one's limiters included */
 	struct tenant_use use;
 	struct owner owner; /* of detached timers */
 	struct map ids; /* of all timers, finished ones included */

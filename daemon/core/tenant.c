@@ -85,7 +85,7 @@ struct tenant *tenant_ref(struct tenant *tenant) {
 }
 
 void tenant_settle(struct tenant *tenant) {
-	if (tenant->refs == 0 && tenant->ids.count == 0 && tenant->limiters.count == 0)
+	if (tenant->refs == 0 && tenant->ids.count == 0 && tenant->limiters.count == 0 && tenant->use.claims == 0)
 		tenant_free(tenant);
 }
 

@@ -8,6 +8,9 @@
 
 #include "daemon/core/source.h"
 
+/* The tenant that is no uid's: it has the limiters that configuration gives to all.  No process has this uid. */
+#define TENANT_OF_ALL ((uid_t)-1)
+
 struct scheduler;
 struct timer;
 

@@ -630,6 +630,41 @@ static void test_idle(void **state) {
 	assert_int_equal(scheduler_idle_at(f->world.scheduler), begin + 10 * SEC);
 }
 
+/* Of a limiter of all uids: what a process holds outlives its uid's last session, and everything else of that uid. */
+static void test_of_all(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_permits("db", 1);
+	struct limiter_access access = { .owner = 7, .group = 8, .mode = 0660 };
+	static struct claim_binding binding = { .pid = 77, .unbind = unbind }; /* lives until the teardown */
+	enum limiter_change change;
+	struct limiter *limiter;
+	struct claim_info info;
+	struct claim *claim;
+	struct tenant *all;
+	struct client c;
+	struct grant grant;
+
+	assert_int_equal(scheduler_tenant(f->world.scheduler, TENANT_OF_ALL, &all), 0);
+	assert_int_equal(limiter_set(all, &spec, LIMITER_MODE_PUT, &limiter, &change), 0);
+	limiter_set_access(limiter, &access);
+	assert_int_equal(limiter_access(limiter)->mode, 0660);
+	assert_null(limiter_find(f->a.owner.tenant, "db"));
+	for (unsigned round = 0; round < 2; round++) {
+		client_init(&c, &f->world, 2000);
+		assert_int_equal(limiter_wait(limiter, &c.owner, 1, none, 1, 0, false, &claim, &grant), 0);
+		unbound = 0;
+		claim_bind(claim, &binding);
+		client_deinit(&c);
+		claim_describe(limiter_next_claim(limiter, 0), &info);
+		assert_int_equal(info.uid, 2000);
+		assert_int_equal(unbound, 0);
+		if (round == 0)
+			assert_int_equal(claim_end(claim), CANCEL_CANCELLED);
+	}
+	/* The second one ends with the scheduler, whatever is freed first. */
+	(void)tenant_unref(all);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
@@ -644,6 +679,7 @@ int main(void) {
 		TEST(test_bound_permit), TEST(test_as_if_they_had_never_come),
 		TEST(test_share),        TEST(test_tamper),
 		TEST(test_crowd),        TEST(test_idle),
+		TEST(test_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
