@@ -4,5 +4,6 @@
 dist_man_MANS += \
 	contrib/man/evloop.1 \
 	contrib/man/evloopd.8 \
+	contrib/man/evloopd.limit.5 \
 	contrib/man/libevloop.3
 EXTRA_DIST += .ci/run contrib/check contrib/demo contrib/prepare.sh

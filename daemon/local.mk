@@ -3,8 +3,8 @@
 
 noinst_LTLIBRARIES += libdaemon.la
 libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h
-libdaemon_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(LIBSYSTEMD_CFLAGS)
-libdaemon_la_LIBADD = libcore.la libproto.la $(LIBSYSTEMD_LIBS)
+libdaemon_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(INIH_CFLAGS) $(LIBSYSTEMD_CFLAGS) -pthread
+libdaemon_la_LIBADD = libcore.la libproto.la $(INIH_LIBS) $(LIBSYSTEMD_LIBS)
 
 sbin_PROGRAMS += evloopd
 evloopd_SOURCES = daemon/main.c

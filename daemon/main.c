@@ -25,6 +25,8 @@ static int arg_ready_fd = -1;
 static struct quota arg_quota;
 static const char *arg_limits[64];
 static size_t arg_n_limits;
+static const char *arg_config_dir;
+static bool arg_check_config;
 
 static const char help_text[] =
 	"evloopd [OPTION…]\n"
@@ -38,6 +40,8 @@ static const char help_text[] =
 	"      --system            serve all users, and run no commands\n"
 	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m; 0: stay)\n"
 	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
+	"      --config-dir=DIR    read DIR/limits.d, in place of the directories of evloopd.limit(5)\n"
+	"      --check-config      read the configuration, say what is wrong, and leave\n"
 	"      --ready-fd=FD       write READY to descriptor FD when listening, and close it\n"
 	"      --verbose           also log who comes and goes\n"
 	"      --help              show this and leave\n"
@@ -50,6 +54,8 @@ enum {
 	OPTION_SYSTEM,
 	OPTION_EXIT_IDLE,
 	OPTION_LIMIT,
+	OPTION_CONFIG_DIR,
+	OPTION_CHECK_CONFIG,
 	OPTION_READY_FD,
 	OPTION_VERBOSE,
 	OPTION_HELP,
@@ -63,6 +69,8 @@ static const struct option options[] = {
 	{ "system", no_argument, NULL, OPTION_SYSTEM },
 	{ "exit-idle", optional_argument, NULL, OPTION_EXIT_IDLE },
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
+	{ "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
+	{ "check-config", no_argument, NULL, OPTION_CHECK_CONFIG },
 	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -135,6 +143,12 @@ static int parse_option(int option, const char *value) {
 		return parse_exit_idle(value);
 	case OPTION_LIMIT:
 		return parse_limit(value);
+	case OPTION_CONFIG_DIR:
+		arg_config_dir = value;
+		return *value ? 0 : usage("--config-dir", value, "a directory is expected");
+	case OPTION_CHECK_CONFIG:
+		arg_check_config = true;
+		return 0;
 	case OPTION_READY_FD:
 		return parse_ready_fd(value);
 	case OPTION_VERBOSE:
@@ -176,6 +190,68 @@ static int parse_arguments(int argc, char **argv) {
 		arg_exit_idle_ns = arg_private ? EXIT_IDLE_PRIVATE_NS : 0;
 	return 0;
 }
+
+/* ---- configuration ---- */
+
+#define DIRECTORIES_MAX 4
+
+/* Where configuration is, the strongest first.  Return: how many there are; *ret_own is allocated, and in use as long as these are. */
+static size_t find_directories(const char *ret[static DIRECTORIES_MAX], char **ret_own) {
+	static const char *const system[DIRECTORIES_MAX] = { "/etc/evloopd", "/run/evloopd", "/usr/local/lib/evloopd",
+							     "/usr/lib/evloopd" };
+	const char *base = secure_getenv("XDG_CONFIG_HOME"), *home = secure_getenv("HOME");
+	int n;
+
+	*ret_own = NULL;
+	if (arg_config_dir) {
+		ret[0] = arg_config_dir;
+		return 1;
+	}
+	if (arg_system) {
+		memcpy(ret, system, sizeof(system));
+		return DIRECTORIES_MAX;
+	}
+	if (base && base[0] == '/')
+		n = asprintf(ret_own, "%s/evloopd", base);
+	else
+		n = home && home[0] == '/' ? asprintf(ret_own, "%s/.config/evloopd", home) : -1;
+	if (n < 0) {
+		*ret_own = NULL;
+		return 0;
+	}
+	ret[0] = *ret_own;
+	return 1;
+}
+
+/* Return: 0, or an exit status. */
+static int read_limits(struct limit_set *ret, const char *const *directories, size_t n) {
+	char error[LIMIT_ERROR_MAX];
+	int r = limit_set_read(ret, directories, n, error);
+
+	if (r == 0)
+		return 0;
+	log_error("%s", r < 0 ? strerror(-r) : error);
+	return r < 0 ? EX_OSERR : EX_CONFIG;
+}
+
+static int check_config(void) {
+	_cleanup_free_ char *own = NULL;
+	const char *directories[DIRECTORIES_MAX];
+	struct limit_set limits = LIMIT_SET_INIT;
+	size_t n = find_directories(directories, &own);
+	int r = read_limits(&limits, directories, n);
+
+	for (size_t i = 0; i < limits.n && r == 0; i++)
+		r = printf("%s: %s\n", limits.definitions[i]->path, limits.definitions[i]->name) < 0 ? EX_IOERR : 0;
+	if (r == 0 && fflush(stdout) != 0)
+		r = EX_IOERR;
+	if (r == EX_IOERR)
+		fprintf(stderr, "evloopd: write error: %s\n", strerror(errno));
+	limit_set_free(&limits);
+	return r;
+}
+
+/* ---- descriptors ---- */
 
 /* A thousand sessions are a thousand descriptors.  Return: what it was; 0: it was not changed. */
 static rlim_t raise_descriptor_limit(void) {
@@ -339,10 +415,11 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 }
 
 static int run(struct service_socket *socket, rlim_t descriptors) {
-	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL, *state_path = NULL;
-	const char *helper = getenv("EVLOOP_EXEC");
+	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL, *state_path = NULL, *own = NULL;
+	const char *helper = getenv("EVLOOP_EXEC"), *directories[DIRECTORIES_MAX];
+	struct limit_set limits = LIMIT_SET_INIT;
+	size_t n_directories = find_directories(directories, &own), n = 1;
 	int fds[LISTENERS_MAX], r;
-	size_t n = 1;
 
 	if (arg_socket || arg_private) {
 		r = open_socket(socket);
@@ -354,6 +431,9 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 		return r;
 	if (arg_private)
 		redirect_log(socket);
+	r = read_limits(&limits, directories, n_directories);
+	if (r != 0)
+		return r;
 	socket_path = path_of_socket(fds[0]);
 	ids_path = path_of(socket_path, "ids");
 	state_path = path_of(socket_path, "limiters");
@@ -367,6 +447,9 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				     .socket_path = socket_path,
 				     .ids_path = ids_path,
 				     .state_path = state_path,
+				     .limits = &limits,
+				     .directories = directories,
+				     .n_directories = n_directories,
 				     .exit_idle_ns = arg_exit_idle_ns,
 			     });
 }
@@ -378,6 +461,8 @@ int main(int argc, char **argv) {
 	if (r != 0)
 		return r > 0 ? 0 : -r;
 	open_log();
+	if (arg_check_config)
+		return check_config();
 	r = run(&socket, raise_descriptor_limit());
 	service_socket_close(&socket);
 	return r;

@@ -82,10 +82,59 @@ static const struct loop_ops manager_loop_ops = {
 	.tick = manager_tick,
 };
 
+/* ---- configuration ---- */
+
+static void read_limits(void *userdata) {
+	struct reload *reload = &((struct manager *)userdata)->reload;
+
+	reload->result = limit_set_read(&reload->limits, reload->directories, reload->n_directories, reload->error);
+}
+
+/* All of it, or, where there is a mistake, nothing. */
+static void apply_limits(struct manager *manager, struct limit_set *limits) {
+	int r;
+
+	(void)loop_refresh(manager->loop);
+	r = limit_set_apply(limits, manager->scheduler);
+	if (r < 0)
+		log_error("not all configured limiters are there: %s", strerror(-r));
+	limit_set_free(limits);
+}
+
+static void reload(struct manager *manager);
+
+static void limits_were_read(void *userdata) {
+	struct manager *manager = userdata;
+	struct reload *reloaded = &manager->reload;
+
+	if (reloaded->result == 0) {
+		log_notice("configuration was read: %zu limiters", reloaded->limits.n);
+		apply_limits(manager, &reloaded->limits);
+	} else {
+		log_error("configuration stays as it was: %s",
+			  reloaded->result < 0 ? strerror(-reloaded->result) : reloaded->error);
+	}
+	if (reloaded->again)
+		reload(manager);
+}
+
+/* Files and the user database may block, so a thread reads them. */
+static void reload(struct manager *manager) {
+	int r = background_run(&manager->reload.background, manager->loop, read_limits, limits_were_read, manager);
+
+	manager->reload.again = r == -EBUSY;
+	if (r < 0 && r != -EBUSY)
+		log_error("configuration stays as it was: %s", strerror(-r));
+}
+
+/* ---- signals ---- */
+
 static void manager_signal(void *userdata, int signal_number) {
 	struct manager *manager = userdata;
 
-	if (signal_number != SIGHUP) {
+	if (signal_number == SIGHUP) {
+		reload(manager);
+	} else {
 		log_notice("received %s: leaving", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 		loop_stop(manager->loop);
 	}
@@ -164,6 +213,7 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	loop_set_scheduler(manager->loop, manager->scheduler);
 	manager->state_path = options->state_path;
 	load_state(manager);
+	apply_limits(manager, options->limits);
 	return 0;
 }
 
@@ -205,6 +255,9 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 	int r;
 
 	*manager = (struct manager){ .quota = *options->quota, .exit_idle_ns = options->exit_idle_ns };
+	manager->reload.background = (struct background)BACKGROUND_INIT;
+	manager->reload.directories = options->directories;
+	manager->reload.n_directories = options->n_directories;
 	r = manager_build(manager, options);
 	if (r < 0)
 		manager_deinit(manager);
@@ -215,6 +268,8 @@ void manager_deinit(struct manager *manager) {
 	manager_stop_listening(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
+	if (background_end(&manager->reload.background) && manager->reload.result == 0)
+		limit_set_free(&manager->reload.limits);
 	if (manager->scheduler) {
 		save_state(manager);
 		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));

@@ -8,8 +8,10 @@
 #include "daemon/peer/quota.h"
 #include "daemon/peer/session.h"
 #include "daemon/rpc/dispatch.h"
+#include "daemon/svc/background.h"
 #include "daemon/svc/ids.h"
 #include "daemon/svc/journal.h"
+#include "daemon/svc/limit-set.h"
 
 #define LISTENERS_MAX 16
 
@@ -23,6 +25,9 @@ struct manager_options {
 	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
 	const char *ids_path; /* NULL: ids are not remembered */
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
+	struct limit_set *limits; /* that configuration defines; taken over */
+	const char *const *directories; /* where SIGHUP reads them again; borrowed as long as the manager lives */
+	size_t n_directories;
 	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
 };
 
@@ -38,6 +43,15 @@ struct manager {
 	size_t n_listeners;
 	struct ids ids;
 	const char *state_path;
+	struct reload {
+		struct background background;
+		const char *const *directories;
+		size_t n_directories;
+		struct limit_set limits; /* what was read, where `result` is 0 */
+		int result; /* of limit_set_read() */
+		char error[LIMIT_ERROR_MAX];
+		bool again; /* SIGHUP came while files were being read */
+	} reload;
 	int64_t exit_idle_ns;
 	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */

@@ -4,6 +4,7 @@
 # Do the manual pages say what the programs, the library and the limits are, and no more than that?
 #
 #     evloopd(8)     every option of --help, every limit of proto/limits.h with its value
+#     evloopd.limit(5)  every key
 #     evloop(1)      every verb, and every option of each verb's --help
 #     libevloop(3)   every function, constant and structure member of evloop.h
 #     *.md           every file that is named exists
@@ -73,6 +74,16 @@ sed -nE 's/^\.It Dv ([A-Z_]+) Ta .*/\1/p' $man/evloopd.8 >"$scratch/2"
 sed -n '/^LIMIT_/!s/ .*//p' "$scratch/values" >"$scratch/1"
 same "proto/limits.h" "evloopd(8)"
 
+# ---- evloopd.limit(5) ------------------------------------------------------------------------------------------------
+
+{
+    echo Rate
+    echo Burst
+    sed -nE '/limiter_keys_table\[\] = \{/,/^\};/s/\{ "/\n"/gp' daemon/svc/limit-file.c | sed -nE 's/^"([A-Za-z]+)", .*/\1/p'
+} >"$scratch/1"
+sed -nE 's/^\.It Cm ([A-Za-z]+) .*/\1/p' $man/evloopd.limit.5 >"$scratch/2"
+same "daemon/svc/limit-file.c" "evloopd.limit(5)"
+
 # ---- evloop(1) -------------------------------------------------------------------------------------------------------
 
 "$EVLOOP" --help | sed -nE '/^Verbs:/,/^$/s/^  ([a-z]+) .*/\1/p' >"$scratch/verbs"
@@ -135,7 +146,7 @@ done <"$scratch/lacking"
 
 if command -v mandoc >/dev/null; then
     # Pages of other packages, and our own before they are installed, cannot be found.
-    mandoc -T lint $man/evloopd.8 $man/evloop.1 $man/libevloop.3 2>&1 |
+    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloop.1 $man/libevloop.3 2>&1 |
         grep -vE 'referenced manual not found|outdated mandoc.db|unknown manual section|missing date' >"$scratch/lint" || true
     while read -r line; do
         complain "$line"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The verb limiter: look at limiters and change them. */
 
+#include <grp.h>
 #include <inttypes.h>
 #include <locale.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -159,6 +161,28 @@ static void show_grant(const Evloop__Grant *grant) {
 	line_seconds("full in", grant->reset_after_ns);
 }
 
+static const char *user_name(uid_t uid, char *buffer, size_t size) {
+	const struct passwd *user = getpwuid(uid);
+
+	(void)snprintf(buffer, size, "%u", (unsigned)uid);
+	return user ? user->pw_name : buffer;
+}
+
+static const char *group_name(gid_t gid, char *buffer, size_t size) {
+	const struct group *group = getgrgid(gid);
+
+	(void)snprintf(buffer, size, "%u", (unsigned)gid);
+	return group ? group->gr_name : buffer;
+}
+
+/* Whose it is, where it is not the caller's alone. */
+static void show_access(const Evloop__LimiterInfo *info) {
+	char user[16], group[16];
+
+	printf("%-12s owner %s, group %s, mode %04o\n", "configured", user_name(info->owner, user, sizeof(user)),
+	       group_name(info->group, group, sizeof(group)), (unsigned)info->mode);
+}
+
 static int run_show(const struct invocation *inv, struct order *order) {
 	_cleanup_message_ ProtobufCMessage *reply = NULL;
 	char text[DEFINITION_TEXT_MAX], time[WHEN_TEXT_MAX];
@@ -177,6 +201,8 @@ static int run_show(const struct invocation *inv, struct order *order) {
 	line("name", info->spec->name);
 	line_number("id", info->id);
 	line("limit", definition_text(info->spec, text));
+	if (info->configured)
+		show_access(info);
 	if (info->spec->keyed)
 		printf("%-12s %" PRIu64 " of %" PRIu64 ", then %s\n", "keys", info->keys, info->spec->max_keys,
 		       info->spec->deny_when_full ? "deny" : "shared");
@@ -300,7 +326,7 @@ static int print_claim(const struct invocation *inv, const Evloop__ClaimInfo *cl
 	if (inv->json)
 		return json_print_message(&claim->base) ? 0 : 1;
 	printf("%" PRIu64 " %s pid=%" PRIu64 " uid=%u n=%" PRIu64 " age=%s", claim->id,
-	       text_enum(&evloop__claim_state__descriptor, (int)claim->state, word), claim->pid, (unsigned)getuid(),
+	       text_enum(&evloop__claim_state__descriptor, (int)claim->state, word), claim->pid, (unsigned)claim->uid,
 	       claim->cost, duration_brief(MAX(now_ns - claim->since_ns, 0), age));
 	if (claim->key.len > 0)
 		printf(" key=%s", key ? key : "?");

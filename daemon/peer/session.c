@@ -435,6 +435,7 @@ static int session_new(struct sessions *sessions, int fd, const struct ucred *pe
 		.id = ++sessions->last_id,
 		.uid = peer->uid,
 		.gid = peer->gid,
+		.group_asked = peer->gid,
 		.connected_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME],
 	};
 	owner_init(&session->owner, tenant, session_has_event);
@@ -498,6 +499,25 @@ void sessions_accept(struct sessions *sessions, int fd) {
 	}
 	close_socket(sessions, account, TAKE_FD(owned));
 	account_unref(account);
+}
+
+bool session_in_group(struct session *session, gid_t group) {
+	_cleanup_free_ gid_t *groups = NULL;
+	socklen_t size = 0;
+
+	if (group == session->gid || group == session->group_asked)
+		return group == session->gid || session->in_group;
+	/* The first call says how large the answer is. */
+	if (getsockopt(session->fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 && errno == ERANGE) {
+		groups = malloc(size);
+		if (!groups || getsockopt(session->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+			return false;
+	}
+	session->group_asked = group;
+	session->in_group = false;
+	for (size_t i = 0; groups && i < size / sizeof(*groups); i++)
+		session->in_group = session->in_group || groups[i] == group;
+	return session->in_group;
 }
 
 /* Nothing that would do something to a terminal, or make a second line in the log: C0, DEL and C1. */

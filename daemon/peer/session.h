@@ -51,6 +51,8 @@ struct session {
 	uint64_t sequence; /* of the last event put into a packet */
 	uid_t uid;
 	gid_t gid;
+	gid_t group_asked; /* what session_in_group() was last asked, and its answer */
+	bool in_group;
 	int64_t connected_ns; /* boottime */
 	char client_name[CLIENT_NAME_LENGTH_MAX + 1];
 };
@@ -96,6 +98,9 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 
 /* Is the log to hear of what its uid does?  Once while that is connected, and not many times a second of all. */
 bool session_may_warn(struct session *session);
+
+/* Had the peer's process that group, when it connected? */
+bool session_in_group(struct session *session, gid_t group);
 
 /*
  * May the next frame be handled now, too?  To be asked behind each; `dear`: that one may have taken long.

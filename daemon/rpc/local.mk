@@ -14,4 +14,5 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/rpc-session.c \
 	daemon/rpc/rpc-timer.c \
 	daemon/rpc/state.c daemon/rpc/state.h \
+	daemon/rpc/target-limiter.c daemon/rpc/target-limiter.h \
 	daemon/rpc/target.c daemon/rpc/target.h

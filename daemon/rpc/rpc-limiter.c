@@ -20,6 +20,7 @@
 #include "daemon/rpc/dispatch.h"
 #include "daemon/rpc/holder.h"
 #include "daemon/rpc/page.h"
+#include "daemon/rpc/target-limiter.h"
 #include "daemon/rpc/target.h"
 #include "proto/rate.h"
 
@@ -138,8 +139,8 @@ static int refuse_exists(struct call *call, const struct limiter *holder) {
 	char definition[256], message[512];
 
 	describe(limiter_spec(holder), definition, sizeof(definition));
-	(void)snprintf(message, sizeof(message), "the limiter '%s' is defined otherwise: %s",
-		       limiter_spec(holder)->name, definition);
+	(void)snprintf(message, sizeof(message), "the limiter '%s' is %s otherwise: %s", limiter_spec(holder)->name,
+		       limiter_access(holder) ? "configured" : "defined", definition);
 	error.status = EVLOOP__STATUS__STATUS_EXISTS;
 	error.message = message;
 	error.existing_limiter = message_of_spec(call, limiter_spec(holder));
@@ -164,13 +165,11 @@ static Evloop__LimiterSetReply__Change change_of(enum limiter_change change) {
 /* ---- what is asked for ---- */
 
 /* Return: the limiter of that name, with fresh clocks; NULL: the call has been refused. */
-static struct limiter *find(struct call *call, const char *name) {
-	struct limiter *limiter = limiter_find(call->session->owner.tenant, name);
+static struct limiter *find(struct call *call, const char *name, enum limiter_need need) {
+	struct limiter *limiter = target_limiter(call, name, need);
 
-	if (!limiter)
-		call_refuse(call, EVLOOP__STATUS__STATUS_NOT_FOUND, "there is no limiter named '%.*s'", NAME_LENGTH_MAX,
-			    name);
-	(void)loop_refresh(call->rpc->loop);
+	if (limiter)
+		(void)loop_refresh(call->rpc->loop);
 	return limiter;
 }
 
@@ -226,6 +225,25 @@ static int answer(struct call *call, int r, const struct limiter *limiter, uint6
 	return 0;
 }
 
+/* Nobody but configuration changes it.  To wish for what is there already is no mistake: scripts do so each time they run. */
+static int set_configured(struct call *call, const struct limiter_spec *spec, enum limiter_mode mode,
+			  struct limiter *limiter) {
+	Evloop__LimiterSetReply reply = EVLOOP__LIMITER_SET_REPLY__INIT;
+
+	if (mode != LIMITER_MODE_CREATE) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_PERM, "the limiter '%s' comes from configuration", spec->name);
+		return 0;
+	}
+	if (!limiter_is_alike(limiter, spec))
+		return refuse_exists(call, limiter);
+	if (!target_may(call, limiter, LIMITER_TAKE))
+		return 0;
+	reply.id = limiter_id(limiter);
+	reply.change = EVLOOP__LIMITER_SET_REPLY__CHANGE__UNCHANGED;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
 int rpc_limiter_set(struct call *call, const void *data) {
 	const Evloop__LimiterSpec *request = data;
 	Evloop__LimiterSetReply reply = EVLOOP__LIMITER_SET_REPLY__INIT;
@@ -235,7 +253,12 @@ int rpc_limiter_set(struct call *call, const void *data) {
 	enum limiter_mode mode;
 	int r;
 
-	if (!check_mode(call, request->mode, &mode) || !check_spec(call, request, &spec) || !check_room(call, &spec))
+	if (!check_mode(call, request->mode, &mode) || !check_spec(call, request, &spec))
+		return 0;
+	limiter = target_limiter_of_all(call, spec.name);
+	if (limiter)
+		return set_configured(call, &spec, mode, limiter);
+	if (!check_room(call, &spec))
 		return 0;
 	(void)loop_refresh(call->rpc->loop);
 	r = limiter_set(call->session->owner.tenant, &spec, mode, &limiter, &change);
@@ -267,8 +290,8 @@ int rpc_limiter_set(struct call *call, const void *data) {
 
 typedef int (*limiter_verb)(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
 
-static int serve(struct call *call, const Evloop__LimiterRequest *request, limiter_verb verb) {
-	struct limiter *limiter = find(call, request->name);
+static int serve(struct call *call, const Evloop__LimiterRequest *request, limiter_verb verb, enum limiter_need need) {
+	struct limiter *limiter = find(call, request->name, need);
 	struct limiter_key key;
 	struct grant grant;
 
@@ -282,28 +305,28 @@ static int reset(struct limiter *limiter, struct limiter_key key, uint64_t cost 
 }
 
 int rpc_limiter_try(struct call *call, const void *request) {
-	return serve(call, request, limiter_try);
+	return serve(call, request, limiter_try, LIMITER_TAKE);
 }
 
 int rpc_limiter_peek(struct call *call, const void *request) {
-	return serve(call, request, limiter_peek);
+	return serve(call, request, limiter_peek, LIMITER_LOOK);
 }
 
 int rpc_limiter_refund(struct call *call, const void *request) {
-	return serve(call, request, limiter_refund);
+	return serve(call, request, limiter_refund, LIMITER_TAKE);
 }
 
 int rpc_limiter_charge(struct call *call, const void *request) {
-	return serve(call, request, limiter_charge);
+	return serve(call, request, limiter_charge, LIMITER_TAKE);
 }
 
 int rpc_limiter_reset(struct call *call, const void *request) {
-	return serve(call, request, reset);
+	return serve(call, request, reset, LIMITER_RULE);
 }
 
 int rpc_limiter_take_up_to(struct call *call, const void *data) {
 	const Evloop__LimiterRequest *request = data;
-	struct limiter *limiter = find(call, request->name);
+	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
 	struct limiter_key key;
 	Evloop__Grant reply;
 	struct grant grant;
@@ -323,7 +346,7 @@ int rpc_limiter_take_up_to(struct call *call, const void *data) {
 
 int rpc_limiter_hold(struct call *call, const void *data) {
 	const Evloop__LimiterHoldRequest *request = data;
-	struct limiter *limiter = find(call, request->name);
+	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
 	struct limiter_key key;
 	struct grant grant;
 
@@ -339,7 +362,7 @@ static bool check_items(struct call *call, const Evloop__LimiterMultiRequest *re
 		return REFUSE(call, OUT_OF_RANGE, "%zu items are not between 1 and %d", request->n_items,
 			      LIMITER_ITEMS_MAX);
 	for (size_t i = 0; i < request->n_items; i++) {
-		items[i] = (struct limiter_item){ .limiter = find(call, request->items[i]->name),
+		items[i] = (struct limiter_item){ .limiter = find(call, request->items[i]->name, LIMITER_TAKE),
 						  .cost = request->items[i]->cost };
 		if (!items[i].limiter || !check_key(call, &request->items[i]->key, &items[i].key))
 			return false;
@@ -417,7 +440,7 @@ static bool take_holder(struct call *call, const struct limiter *limiter, struct
 
 int rpc_limiter_wait(struct call *call, const void *data) {
 	const Evloop__LimiterWaitRequest *request = data;
-	struct limiter *limiter = find(call, request->name);
+	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
 	struct claim *claim = NULL;
 	struct limiter_key key;
 	struct holder *holder;
@@ -456,6 +479,7 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limiter) {
 	Evloop__LimiterInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
 	Evloop__Grant *peeked = arena_alloc(&call->rpc->arena, sizeof(*peeked));
+	const struct limiter_access *access;
 	struct limiter_info info;
 	struct grant grant;
 
@@ -479,12 +503,19 @@ static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limite
 	message->created_realtime_ns = info.created_realtime_ns;
 	message->shared = info.shared;
 	message->repaired = info.repaired;
+	access = limiter_access(limiter);
+	if (access) {
+		message->configured = true;
+		message->owner = (uint32_t)access->owner;
+		message->group = (uint32_t)access->group;
+		message->mode = (uint32_t)access->mode;
+	}
 	return message;
 }
 
 static int list_one(struct call *call, const char *name) {
 	Evloop__LimiterListReply reply = EVLOOP__LIMITER_LIST_REPLY__INIT;
-	struct limiter *limiter = find(call, name);
+	struct limiter *limiter = find(call, name, LIMITER_LOOK);
 	Evloop__LimiterInfo *info;
 
 	if (!limiter)
@@ -501,7 +532,6 @@ static int list_one(struct call *call, const char *name) {
 
 int rpc_limiter_list(struct call *call, const void *data) {
 	const Evloop__LimiterListRequest *request = data;
-	struct tenant *tenant = call->session->owner.tenant;
 	Evloop__LimiterListReply reply = EVLOOP__LIMITER_LIST_REPLY__INIT;
 	const char *glob = request->target ? request->target->glob : "";
 	struct limiter *limiter;
@@ -520,7 +550,8 @@ int rpc_limiter_list(struct call *call, const void *data) {
 	if (!reply.limiters)
 		return -ENOMEM;
 	reply.next = request->after;
-	for (limiter = limiter_next(tenant, request->after); limiter; limiter = limiter_next(tenant, reply.next)) {
+	for (limiter = target_next_limiter(call, request->after); limiter;
+	     limiter = target_next_limiter(call, reply.next)) {
 		Evloop__LimiterInfo *info = NULL;
 
 		if (!glob[0] || fnmatch(glob, limiter_spec(limiter)->name, 0) == 0) {
@@ -551,6 +582,7 @@ static Evloop__ClaimInfo *message_of_claim(struct call *call, const struct claim
 	message->key = (ProtobufCBinaryData){ .data = (uint8_t *)info.key, .len = info.key_size };
 	message->cost = info.cost;
 	message->pid = info.pid;
+	message->uid = (uint32_t)info.uid;
 	message->since_ns = info.since_ns;
 	message->expected_ns = info.expected_ns < INT64_MAX ? info.expected_ns : 0;
 	message->position = info.position;
@@ -560,7 +592,7 @@ static Evloop__ClaimInfo *message_of_claim(struct call *call, const struct claim
 int rpc_limiter_claims(struct call *call, const void *data) {
 	const Evloop__LimiterClaimsRequest *request = data;
 	Evloop__LimiterClaimsReply reply = EVLOOP__LIMITER_CLAIMS_REPLY__INIT;
-	struct limiter *limiter = find(call, request->name);
+	struct limiter *limiter = find(call, request->name, LIMITER_LOOK);
 	uint64_t after = request->after;
 	struct claim *claim;
 	size_t bytes = 0;
@@ -593,10 +625,15 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 int rpc_limiter_remove(struct call *call, const void *data) {
 	const Evloop__LimiterRemoveRequest *request = data;
 	Evloop__LimiterRemoveReply reply = EVLOOP__LIMITER_REMOVE_REPLY__INIT;
-	struct limiter *limiter = find(call, request->name);
+	struct limiter *limiter = limiter_find(call->session->owner.tenant, request->name);
 
-	if (!limiter)
+	if (!limiter && target_limiter_of_all(call, request->name)) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_PERM, "the limiter '%s' comes from configuration",
+			    request->name);
 		return 0;
+	}
+	if (!limiter) /* there is none: say so */
+		return find(call, request->name, LIMITER_LOOK), 0;
 	limiter_remove(limiter);
 	call_reply(call, &reply.base);
 	return 0;
@@ -605,12 +642,15 @@ int rpc_limiter_remove(struct call *call, const void *data) {
 int rpc_limiter_share(struct call *call, const void *data) {
 	const Evloop__LimiterShareRequest *request = data;
 	Evloop__LimiterShareReply reply = EVLOOP__LIMITER_SHARE_REPLY__INIT;
-	struct limiter *limiter = find(call, request->name);
+	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
+	const struct limiter_access *access;
 	const struct shared_memory *memory;
 
 	if (!limiter)
 		return 0;
-	memory = limiter_share(limiter);
+	/* Who writes to it could take what is not granted: that must be nobody's but the owner's loss. */
+	access = limiter_access(limiter);
+	memory = !access || access->owner == call->session->uid ? limiter_share(limiter) : NULL;
 	if (memory) {
 		const int fds[] = { memory->config_fd, memory->state_fd };
 

@@ -2,9 +2,12 @@
 # The process around the loop.
 
 libdaemon_la_SOURCES += \
+	daemon/svc/background.c daemon/svc/background.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
 	daemon/svc/journal.h \
+	daemon/svc/limit-file.c daemon/svc/limit-file.h \
+	daemon/svc/limit-set.c daemon/svc/limit-set.h \
 	daemon/svc/log.c daemon/svc/log.h \
 	daemon/svc/socket.c daemon/svc/socket.h \
 	daemon/svc/state-file.c daemon/svc/state-file.h \

@@ -7,6 +7,7 @@ BATS_LOG_COMPILER = $(srcdir)/tests/cli/run-bats
 BATS_TESTS = \
 	tests/cli/arm.bats \
 	tests/cli/completion.bats \
+	tests/cli/config.bats \
 	tests/cli/daemon.bats \
 	tests/cli/jobs.bats \
 	tests/cli/limit.bats \

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns who may use which limiter, and under which name.  Changes nothing. */
+
+#include "daemon/rpc/target-limiter.h"
+
+#include "daemon/core/scheduler.h"
+#include "daemon/core/tenant.h"
+#include "proto/limits.h"
+
+static struct tenant *tenant_of_all(struct call *call) {
+	return scheduler_next_tenant(call->rpc->scheduler, TENANT_OF_ALL);
+}
+
+struct limiter *target_limiter_of_all(struct call *call, const char *name) {
+	struct tenant *all = tenant_of_all(call);
+
+	return all ? limiter_find(all, name) : NULL;
+}
+
+static bool may(struct session *session, const struct limiter *limiter, enum limiter_need need) {
+	const struct limiter_access *access = limiter_access(limiter);
+
+	if (!access || session->uid == 0)
+		return true;
+	if (need == LIMITER_RULE)
+		return session->uid == access->owner;
+	if (session->uid == access->owner)
+		return access->mode >> 6 & need;
+	return (session_in_group(session, access->group) ? access->mode >> 3 : access->mode) & need;
+}
+
+bool target_may(struct call *call, const struct limiter *limiter, enum limiter_need need) {
+	const struct limiter_access *access = limiter_access(limiter);
+
+	if (may(call->session, limiter, need))
+		return true;
+	call_refuse(call, EVLOOP__STATUS__STATUS_PERM,
+		    "uid %u may not %s the limiter '%s', which is of uid %u and gid %u with mode %04o",
+		    (unsigned)call->session->uid,
+		    need == LIMITER_LOOK   ? "look at"
+		    : need == LIMITER_TAKE ? "take from"
+					   : "reset",
+		    limiter_spec(limiter)->name, (unsigned)access->owner, (unsigned)access->group,
+		    (unsigned)access->mode);
+	return false;
+}
+
+struct limiter *target_limiter(struct call *call, const char *name, enum limiter_need need) {
+	struct limiter *limiter = target_limiter_of_all(call, name);
+
+	if (!limiter)
+		limiter = limiter_find(call->session->owner.tenant, name);
+	if (!limiter) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_NOT_FOUND, "there is no limiter named '%.*s'", NAME_LENGTH_MAX,
+			    name);
+		return NULL;
+	}
+	return target_may(call, limiter, need) ? limiter : NULL;
+}
+
+/* An own one that has been there before the one of all came is hidden by that. */
+static bool is_found(struct call *call, const struct limiter *limiter) {
+	return limiter_access(limiter) ? may(call->session, limiter, LIMITER_LOOK)
+				       : !target_limiter_of_all(call, limiter_spec(limiter)->name);
+}
+
+struct limiter *target_next_limiter(struct call *call, uint64_t after) {
+	struct tenant *all = tenant_of_all(call);
+	struct limiter *limiter, *common;
+
+	do {
+		limiter = limiter_next(call->session->owner.tenant, after);
+		common = all ? limiter_next(all, after) : NULL;
+		if (!limiter || (common && limiter_id(common) < limiter_id(limiter)))
+			limiter = common;
+		if (limiter)
+			after = limiter_id(limiter);
+	} while (limiter && !is_found(call, limiter));
+	return limiter;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Which limiter a name means to a session: one of all uids, that configuration gives, before one of its uid's own. */
+
+#include "daemon/core/limiter.h"
+#include "daemon/rpc/dispatch.h"
+
+/* What is wanted of it; the first two as in limiter_access::mode. */
+enum limiter_need {
+	LIMITER_LOOK = 4,
+	LIMITER_TAKE = 2,
+	LIMITER_RULE = 8, /* what is its owner's alone */
+};
+
+/* Return: the limiter; NULL: the call has been refused. */
+struct limiter *target_limiter(struct call *call, const char *name, enum limiter_need need);
+
+/* The one of all uids, whoever may use it; NULL: none. */
+struct limiter *target_limiter_of_all(struct call *call, const char *name);
+
+/* The first with an id above `after` that the session would find by its name, and may look at; NULL: no more. */
+struct limiter *target_next_limiter(struct call *call, uint64_t after);
+
+/* Refuses the call unless the session may do that with it. */
+bool target_may(struct call *call, const struct limiter *limiter, enum limiter_need need);

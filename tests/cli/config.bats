@@ -1,0 +1,257 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Limiters that configuration defines: what a file may say, what is said of a mistake, reloading, and who may use them.
+
+# shellcheck disable=SC2154 # variables of the helper
+load helper
+
+setup() {
+    config=$BATS_TEST_TMPDIR/config
+    mkdir -p "$config/limits.d"
+}
+
+teardown() {
+    stop_daemon
+}
+
+# file NAME LINE...: a file in limits.d
+file() {
+    local path=$config/limits.d/$1
+    shift
+    mkdir -p "$(dirname "$path")"
+    printf '%s\n' "$@" >"$path"
+}
+
+check_config() {
+    status=0
+    "$EVLOOPD" --config-dir "$config" --check-config >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
+    output=$(<"$BATS_TEST_TMPDIR/out")
+    stderr=$(<"$BATS_TEST_TMPDIR/err")
+}
+
+# wrong COMPLAINT LINE...: bad.limit with [Limiter] and these lines is refused, in one line that says where
+wrong() {
+    local complaint="evloopd: $config/limits.d/bad.limit:$1"
+    shift
+    file bad.limit '[Limiter]' "$@"
+    check_config
+    [[ $status -eq 78 && -z $output && $stderr == "$complaint" ]] || fail "expected: $complaint"
+}
+
+# Wait until a list is as it should be.
+until_list() {
+    for _ in {1..200}; do
+        evl limiter list --json
+        [[ $(jq -r '.[].spec.name' <<<"$output" | sort | paste -sd' ') == "$1" ]] && return
+        sleep 0.02
+    done
+    fail "expected the limiters: $1"
+}
+
+@test "good configuration: files, drop-ins, rules, comments, masks" {
+    file api.limit '# a comment' '' '  [Limiter]' '  Rate = 10/s' 'Burst=20 ; another' '[Rule daily]' 'Rate=5000/d' 'Burst=100'
+    file api.limit.d/10-more.conf '[Limiter]' 'Burst=30' '[Rule daily]' 'Burst=200'
+    file db.limit '[Limiter]' 'Name=data/base' 'Concurrency=4' 'MaxWaiters=7'
+    file users.limit '[Limiter]' 'Rate=3/s' 'Keyed=yes' 'MaxKeys=5' 'OnFull=deny' 'MaxDebt=2'
+    file all.limit '[Limiter]' 'Rate=unlimited'
+    file README 'this is no limit'
+    : >"$config/limits.d/empty.limit"
+    ln -s /dev/null "$config/limits.d/null.limit"
+    check_config
+    expect_status 0
+    [[ -z $stderr ]]
+    expect_output "$config/limits.d/all.limit: all
+$config/limits.d/api.limit: api
+$config/limits.d/db.limit: data/base
+$config/limits.d/users.limit: users"
+    start_daemon --config-dir "$config"
+    evl limiter show api
+    expect_match '*limit        10/s burst 30, 5000/d burst 200*configured   owner '*', mode 0666*'
+    evl limiter show data/base --json
+    [[ $(jq -r '.spec | "\(.concurrency) \(.max_waiters)"' <<<"$output") == '4 7' ]]
+    evl limiter show users --json
+    [[ $(jq -r '.spec | "\(.keyed) \(.max_keys) \(.deny_when_full) \(.max_debt)"' <<<"$output") == 'true 5 true 2' ]]
+    evl limit api -- echo through
+    expect_output through
+}
+
+@test "no directory is no configuration" {
+    config=$BATS_TEST_TMPDIR/nowhere
+    check_config
+    expect_status 0
+    [[ -z $output && -z $stderr ]]
+}
+
+@test "the first mistake is named by file, line, key and value" {
+    wrong '2: Rate=5/: the period has no unit, as in 10/s' 'Rate=5/'
+    wrong '2: Rate=1.5/s: only whole numbers are allowed: write 3/2s for 1.5/s' 'Rate=1.5/s'
+    wrong '3: Burst=x: a whole number is expected' 'Rate=1/s' 'Burst=x'
+    wrong '3: Burst=0: it is to be between 1 and 18446744073709551615' 'Rate=1/s' 'Burst=0' 'Rate=nonsense'
+    wrong '2: Burst= is for a rate, and there is no Rate= with it' 'Burst=3'
+    wrong '3: Rate=unlimited has no burst, and no other rules beside it' 'Rate=unlimited' 'Burst=3'
+    wrong '3: a burst of 99999999999 at that rate takes more than 4.5 years to come' 'Rate=1/d' 'Burst=99999999999'
+    wrong '2: Concurrency=-1: a whole number is expected' 'Concurrency=-1'
+    wrong '2: Keyed=maybe: yes or no is expected' 'Keyed=maybe'
+    wrong '2: OnFull=x: shared or deny is expected' 'OnFull=x'
+    wrong '2: MaxKeys=1000001: it is to be between 1 and 1000000' 'MaxKeys=1000001'
+    wrong '2: Name=1x: the name is not made of letters, digits and ._:@/- with a letter or _ first' 'Name=1x'
+    wrong '2: Owner=no-such-user: there is no such user' 'Owner=no-such-user'
+    wrong '2: Group=no-such-group: there is no such group' 'Group=no-such-group'
+    wrong '2: Mode=0755: an octal mode made of read (4) and take (2) is expected, as 0660' 'Mode=0755'
+    wrong '2: [Limiter] has no key Rte' 'Rte=1/s'
+    wrong '2: the line is neither a [Section] nor Key=Value' 'Rate 1/s' 'Rate=x'
+    wrong '3: Rate= is in no section [Limiter] or [Rule NAME]' '[Limit]' 'Rate=1/s'
+    wrong '3: [Rule x] has no key Mode, but Rate and Burst' '[Rule x]' 'Mode=0600'
+    wrong "2: the line has more than 198 bytes, or a NUL" "Name=$(printf '%0300d' 0)"
+}
+
+@test "mistakes that no line has made" {
+    file bad.limit '[Limiter]' 'MaxWaiters=3'
+    check_config
+    expect_status 78
+    [[ $stderr == "evloopd: $config/limits.d/bad.limit: neither Rate= nor Concurrency= is given" ]] || fail
+    file bad.limit '[Limiter]' 'Concurrency=3' 'Rate=1/s'
+    check_config
+    [[ $stderr == "evloopd: $config/limits.d/bad.limit: Concurrency= has neither Rate=, Burst= nor MaxDebt= beside it" ]] || fail
+    file bad.limit '[Limiter]' 'Rate=1/s' 'MaxKeys=4'
+    check_config
+    [[ $stderr == "evloopd: $config/limits.d/bad.limit: MaxKeys= and OnFull= are for limiters with Keyed=yes" ]] || fail
+    file bad.limit '[Limiter]' 'Rate=1/s' 'Name=other'
+    file other.limit '[Limiter]' 'Rate=1/s'
+    check_config
+    [[ $stderr == "evloopd: $config/limits.d/other.limit: the name 'other' is that of $config/limits.d/bad.limit already" ]] || fail
+    rm "$config"/limits.d/*
+    mkfifo "$config/limits.d/pipe.limit"
+    check_config
+    [[ $stderr == "evloopd: $config/limits.d/pipe.limit: it is no regular file" ]] || fail
+}
+
+@test "a daemon does not begin with mistakes" {
+    file bad.limit '[Limiter]' 'Rate=5/'
+    status=0
+    timeout 10 "$EVLOOPD" --socket "$BATS_TEST_TMPDIR/s" --config-dir "$config" 2>"$BATS_TEST_TMPDIR/err" 3>&- || status=$?
+    stderr=$(<"$BATS_TEST_TMPDIR/err")
+    expect_status 78
+    [[ $stderr == "evloopd: $config/limits.d/bad.limit:2: "* ]] || fail
+}
+
+@test "a reload keeps what was taken, and with a mistake keeps everything" {
+    file api.limit '[Limiter]' 'Rate=1/h' 'Burst=5'
+    file db.limit '[Limiter]' 'Concurrency=1'
+    start_daemon --config-dir "$config" 2>"$BATS_TEST_TMPDIR/log"
+    evl limit api -n 4 --try
+    expect_status 0
+    file api.limit '[Limiter]' 'Rate=2/h' 'Burst=5'
+    file db.limit '[Limiter]' 'Concurrency=nonsense'
+    kill -HUP "$daemon"
+    for _ in {1..200}; do
+        grep -q 'stays as it was' "$BATS_TEST_TMPDIR/log" && break
+        sleep 0.02
+    done
+    grep -q "evloopd: configuration stays as it was: $config/limits.d/db.limit:2: Concurrency=nonsense: a whole number is expected" \
+        "$BATS_TEST_TMPDIR/log"
+    evl limiter show api
+    expect_match '*1/h burst 5*remaining    1*'
+    # Another kind of thing under the name, and one more; the rest goes on.
+    file db.limit '[Limiter]' 'Rate=3/s'
+    file more.limit '[Limiter]' 'Rate=1/s'
+    kill -HUP "$daemon"
+    until_list 'api db more'
+    evl limiter show api
+    expect_match '*2/h burst 5*remaining    1*'
+    evl limiter show db
+    expect_match '*3/s burst 3*'
+    rm "$config/limits.d/db.limit"
+    kill -HUP "$daemon"
+    until_list 'api more'
+}
+
+@test "what configuration has made nobody else changes, and its name is taken" {
+    start_daemon --config-dir "$config"
+    evl limiter set mine --rate 1/h
+    expect_status 0
+    file api.limit '[Limiter]' 'Rate=10/s'
+    file mine.limit '[Limiter]' 'Rate=5/s'
+    kill -HUP "$daemon"
+    until_list 'api mine'
+    refused 77 "evloop: the limiter 'api' comes from configuration" limiter set api --rate 1/s
+    refused 77 "evloop: the limiter 'api' comes from configuration" limiter remove api
+    refused 73 "evloop: the limiter 'api' is configured otherwise: 10/s with a burst of 10" limit api --rate 5/s -- echo no
+    # To wish for what is there is no mistake.
+    evl limit api --rate 600/min --burst 10 -- echo yes
+    expect_output yes
+    # Before one of the same name that was there before; which can still be removed.
+    evl limiter show mine
+    expect_match '*5/s burst 5*'
+    evl limiter remove mine
+    expect_status 0
+    refused 77 "evloop: the limiter 'mine' comes from configuration" limiter remove mine
+}
+
+@test "what was taken of it outlives a clean restart" {
+    file api.limit '[Limiter]' 'Rate=1/h' 'Burst=5'
+    start_daemon --config-dir "$config"
+    evl limit api -n 3 --try
+    stop_daemon
+    rm "$BATS_TEST_TMPDIR/ready"
+    start_daemon --config-dir "$config"
+    evl limiter show api
+    expect_match '*remaining    2*'
+}
+
+@test "who may look and who may take" {
+    [[ $(id -u) -eq 0 ]] && setpriv --reuid=1 --clear-groups true 2>/dev/null || skip "only root can be others"
+    file api.limit '[Limiter]' 'Rate=1/h' 'Burst=100' 'Owner=2001' 'Group=2002' 'Mode=0640'
+    file team.limit '[Limiter]' 'Concurrency=2' 'Owner=2001' 'Group=2002' 'Mode=0660'
+    file everyone.limit '[Limiter]' 'Rate=1/h' 'Burst=100'
+    # Others must be able to get there.
+    dir=$(mktemp -d /tmp/evloop-test-XXXXXX)
+    chmod 755 "$dir"
+    "$EVLOOPD" --system --socket "$dir/socket" --config-dir "$config" 3>&- &
+    daemon=$!
+    for _ in {1..200}; do
+        [[ -S $dir/socket ]] && chmod 666 "$dir/socket" && break
+        sleep 0.02
+    done
+    other() {
+        local who=$1
+        shift
+        status=0
+        output=$(EVLOOP_SOCKET=$dir/socket setpriv --reuid="${who%%:*}" --regid=3000 --groups="${who#*:}" \
+            "$EVLOOP" "$@" 2>"$BATS_TEST_TMPDIR/err" 3>&-) || status=$?
+        stderr=$(<"$BATS_TEST_TMPDIR/err")
+    }
+    other 2005:3001 ping
+    [[ $status -eq 0 ]] || { rm -r "$dir" && skip "others cannot run the program where it was built"; }
+    other 2001:3001 limit api --try
+    expect_status 0
+    other 2005:3001,2002 limiter show api
+    expect_match '*remaining    99*'
+    other 2005:3001,2002 limit api --try
+    expect_status 77
+    [[ $stderr == "evloop: uid 2005 may not take from the limiter 'api', which is of uid 2001 and gid 2002 with mode 0640" ]] || fail
+    other 2005:3001 limiter show api
+    expect_status 77
+    other 2005:3001 limiter list --json
+    [[ $(jq -r '.[].spec.name' <<<"$output") == everyone ]] || fail
+    other 2005:3001 limit api --rate 1/h --burst 100 --try
+    expect_status 77
+    # Shared in truth: what one takes the other misses.
+    other 2005:3001 limit everyone -n 60 --try
+    expect_status 0
+    other 2006:3001 limit everyone -n 60 --try
+    expect_status 75
+    # Only the owner fills it again.
+    other 2006:3001 limiter reset everyone
+    expect_status 77
+    other 2001:3001 limiter reset api
+    expect_status 0
+    # A place is held on the account of whom it was given to, who need have no session any more.
+    other 2005:2002 limit team -- sh -c "sleep 0.3; echo held"
+    expect_output held
+    other 2006:2002 limit team -- "$EVLOOP" limiter holders team
+    expect_match '*held pid=* uid=2006 n=1 *'
+    other 2005:2002 ping
+    expect_status 0
+    rm -r "$dir"
+}
