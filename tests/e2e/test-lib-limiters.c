@@ -130,17 +130,23 @@ static void test_keys(void **state _unused_) {
 
 /* ---- many threads, many processes -------------------------------------------------------------------------- */
 
-static void *six_wait(void *userdata) {
-	struct evl_grant *grant = userdata;
-	struct evl_limiter *limiter;
-	struct evl *own;
+static int wait_for_one(struct evl_grant *ret) {
+	struct evl_limiter *limiter = NULL;
+	struct evl *own = NULL;
+	int r = evl_connect(&own, daemon_socket(server));
 
-	assert_int_equal(evl_connect(&own, daemon_socket(server)), 0);
-	assert_int_equal(evl_limiter_open(own, &limiter, "six", NULL), 0);
-	*grant = (struct evl_grant)EVL_GRANT_INIT;
-	assert_int_equal(evl_limiter_wait(limiter, NULL, 1, -1, grant), 1);
+	if (r >= 0)
+		r = evl_limiter_open(own, &limiter, "six", NULL);
+	*ret = (struct evl_grant)EVL_GRANT_INIT;
+	if (r >= 0)
+		r = evl_limiter_wait(limiter, NULL, 1, -1, ret);
 	evl_close(own); /* and then the limiter: either order is fine */
 	evl_limiter_close(limiter);
+	return r;
+}
+
+static void *wait_thread(void *userdata) {
+	assert_int_equal(wait_for_one(userdata), 1);
 	return NULL;
 }
 
@@ -150,39 +156,75 @@ static int compare(const void *a, const void *b) {
 	return x < y ? -1 : x > y;
 }
 
-/* Grants at these times are what a bucket could have granted: in no window are there more than burst + rate * window. */
-static void check_times(int64_t *times, size_t n, uint64_t tokens, int64_t period_ns, uint64_t burst) {
-	struct gcra_rule rule;
+/* Grants at these times are what a bucket could have granted: in no window are there more than burst + rate * window.
+ * Return: the bucket after them. */
+static uint64_t check_times(int64_t *times, size_t n, const struct gcra_rule *rule) {
 	uint64_t tat = 0, now;
 
 	qsort(times, n, sizeof(*times), compare);
-	assert_int_equal(gcra_rule_init(&rule, tokens, period_ns, burst), 0);
 	for (size_t i = 0; i < n; i++) {
 		struct gcra_decision decision;
 
 		assert_int_equal(gcra_ticks(times[i], &now), 0);
-		assert_int_equal(gcra_decide(&rule, tat, now, 0, 1, &decision), 0);
+		assert_int_equal(gcra_decide(rule, tat, now, 0, 1, &decision), 0);
 		assert_true(decision.allowed);
 		tat = decision.tat;
 	}
+	return tat;
 }
 
 /* 2/s with a burst of 2, and six at once: 0, 0, 0.5, 1.0, 1.5 and 2.0 s. */
+static void check_six(const struct evl_grant grants[6]) {
+	struct gcra_rule rule;
+	int64_t times[6];
+
+	for (unsigned i = 0; i < 6; i++)
+		times[i] = grants[i].now_ns;
+	assert_int_equal(gcra_rule_init(&rule, 2, EVL_SEC(1), 2), 0);
+	(void)check_times(times, 6, &rule);
+	for (unsigned i = 2; i < 6; i++)
+		assert_true(times[i] - times[0] >= (int64_t)(i - 1) * EVL_MSEC(500));
+}
+
 static void test_six_threads(void **state _unused_) {
 	struct evl_limiter *limiter = open_rate("six", 2, EVL_SEC(1), 2);
 	struct evl_grant grants[6];
 	pthread_t threads[6];
-	int64_t times[6];
 
 	for (unsigned i = 0; i < 6; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, six_wait, &grants[i]), 0);
-	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, wait_thread, &grants[i]), 0);
+	for (unsigned i = 0; i < 6; i++)
 		pthread_join(threads[i], NULL);
-		times[i] = grants[i].now_ns;
+	check_six(grants);
+	assert_int_equal(evl_limiter_reset(limiter, NULL, NULL), 1);
+	evl_limiter_close(limiter);
+}
+
+static void *share_memory(size_t size) {
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(memory != MAP_FAILED);
+	return memory;
+}
+
+static void test_six_processes(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("six", 2, EVL_SEC(1), 2);
+	struct evl_grant *grants = share_memory(6 * sizeof(*grants));
+	int status;
+
+	for (unsigned i = 0; i < 6; i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(wait_for_one(&grants[i]) != 1);
 	}
-	check_times(times, 6, 2, EVL_SEC(1), 2);
-	for (unsigned i = 2; i < 6; i++)
-		assert_true(times[i] - times[0] >= (int64_t)(i - 1) * EVL_MSEC(500));
+	for (unsigned i = 0; i < 6; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	check_six(grants);
+	munmap(grants, 6 * sizeof(*grants));
 	evl_limiter_close(limiter);
 }
 
@@ -219,11 +261,13 @@ static void test_try_from_threads(void **state _unused_) {
 }
 
 #define PROCESSES 16
-#define TIMES_MAX 4000
+#define SECONDS 5
+#define TIMES_MAX 8000
 
 struct board {
 	_Atomic size_t n;
-	int64_t times[TIMES_MAX];
+	int64_t times[TIMES_MAX]; /* of the decisions */
+	int64_t seen[TIMES_MAX]; /* when who had taken it looked at the clock */
 };
 
 /* Tries until that time; every grant goes onto the board at once, so that nothing is lost with who is killed. */
@@ -247,38 +291,76 @@ static _Noreturn void take_until(struct board *board, int64_t end_ns, bool asks)
 			continue;
 		}
 		i = atomic_fetch_add(&board->n, 1);
-		if (i < TIMES_MAX)
+		if (i < TIMES_MAX) {
 			board->times[i] = grant.now_ns;
+			board->seen[i] = boottime();
+		}
 	}
 	_exit(0);
 }
 
-/* Sixteen processes at one limiter, half of them by memory and half by request, half of each killed on the way: never more than the rate, and nothing hangs. */
-static void test_processes(void **state _unused_) {
-	struct evl_limiter *limiter = open_rate("shared", 1000, EVL_SEC(1), 100);
-	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int64_t begin_ns = boottime(), end_ns = begin_ns + EVL_SEC(2);
-	pid_t pids[PROCESSES];
+static void kill_every_other(const pid_t pids[PROCESSES]) {
 	int status;
 
-	assert_true(board != MAP_FAILED);
-	for (unsigned i = 0; i < PROCESSES; i++) {
-		pids[i] = fork();
-		assert_true(pids[i] >= 0);
-		if (pids[i] == 0)
-			take_until(board, end_ns, i % 4 < 2);
-	}
-	(void)usleep(1000000);
+	(void)usleep(SECONDS * 1000000 / 2);
 	for (unsigned i = 0; i < PROCESSES; i += 2)
 		assert_int_equal(kill(pids[i], SIGKILL), 0);
 	for (unsigned i = 0; i < PROCESSES; i++) {
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(i % 2 ? WEXITSTATUS(status) : WTERMSIG(status), i % 2 ? 0 : SIGKILL);
 	}
-	assert_in_range(board->n, 100, TIMES_MAX);
-	check_times(board->times, board->n, 1000, EVL_SEC(1), 100);
+}
+
+/* By the decisions never above burst + rate * t in any window; by the observer's clock not more than one for each process
+ * above; and in the bucket is what the grants left, but for one that each of the killed had taken and not yet noted. */
+static void check_board(struct board *board, struct evl_limiter *limiter, int64_t begin_ns) {
+	struct evl_grant grant = EVL_GRANT_INIT;
+	struct gcra_decision decision;
+	size_t in_time = 0, n = board->n;
+	struct gcra_rule rule;
+	uint64_t tat, now;
+
+	assert_in_range(n, 100, TIMES_MAX);
+	for (size_t i = 0; i < n; i++)
+		in_time += board->seen[i] && board->seen[i] <= begin_ns + EVL_SEC(SECONDS);
+	print_message("%zu grants in %d s of 1000/s with a burst of 100\n", in_time, SECONDS);
+	assert_in_range(in_time, 100, 100 + 1000 * SECONDS + PROCESSES);
+
+	assert_int_equal(gcra_rule_init(&rule, 1000, EVL_SEC(1), 100), 0);
+	tat = check_times(board->times, n, &rule);
+	(void)evl_limiter_peek(limiter, NULL, 1, &grant);
+	assert_int_equal(gcra_ticks(grant.now_ns, &now), 0);
+	assert_int_equal(gcra_decide(&rule, tat, now, 0, 0, &decision), 0);
+	assert_in_range(grant.remaining + PROCESSES / 2, decision.remaining, decision.remaining + PROCESSES / 2);
+}
+
+/* Sixteen processes at one limiter, half of each kind killed on the way; those that do not ask take from memory. */
+static void take_together(bool all_ask) {
+	struct evl_limiter *limiter = open_rate("shared", 1000, EVL_SEC(1), 100);
+	struct board *board = share_memory(sizeof(*board));
+	pid_t pids[PROCESSES];
+	int64_t begin_ns;
+
+	assert_int_equal(evl_limiter_reset(limiter, NULL, NULL), 1);
+	begin_ns = boottime();
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0)
+			take_until(board, begin_ns + EVL_SEC(SECONDS), all_ask || i % 4 < 2);
+	}
+	kill_every_other(pids);
+	check_board(board, limiter, begin_ns);
 	munmap(board, sizeof(*board));
 	evl_limiter_close(limiter);
+}
+
+static void test_processes(void **state _unused_) {
+	take_together(false);
+}
+
+static void test_processes_that_ask(void **state _unused_) {
+	take_together(true);
 }
 
 static void test_fork(void **state _unused_) {
@@ -414,16 +496,12 @@ static void test_permits(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_open),
-		TEST(test_verbs),
-		TEST(test_keys),
-		TEST(test_six_threads),
-		TEST(test_try_from_threads),
-		TEST(test_processes),
-		TEST(test_fork),
-		TEST(test_after_close),
-		TEST(test_acquire_tokens),
-		TEST(test_acquire_refused),
+		TEST(test_open),           TEST(test_verbs),
+		TEST(test_keys),           TEST(test_six_threads),
+		TEST(test_six_processes),  TEST(test_try_from_threads),
+		TEST(test_processes),      TEST(test_processes_that_ask),
+		TEST(test_fork),           TEST(test_after_close),
+		TEST(test_acquire_tokens), TEST(test_acquire_refused),
 		TEST(test_permits),
 	};
 
