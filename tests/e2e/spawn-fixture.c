@@ -141,8 +141,43 @@ static int count_descriptors(void) {
 	return n;
 }
 
+#define CHILDREN_MAX 64
+
+/* Return: how many there are. */
+static size_t list_children(pid_t children[CHILDREN_MAX]) {
+	char path[64];
+	FILE *file;
+	size_t n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (n < CHILDREN_MAX && fscanf(file, "%d", &children[n]) == 1)
+		n++;
+	(void)fclose(file);
+	return n;
+}
+
+/* The child that was not there before: that of the spawner before may still be ending. */
+static pid_t find_new_child(const pid_t *before, size_t n_before) {
+	pid_t children[CHILDREN_MAX];
+
+	for (size_t n = list_children(children); n > 0; n--) {
+		size_t i = 0;
+
+		while (i < n_before && before[i] != children[n - 1])
+			i++;
+		if (i == n_before)
+			return children[n - 1];
+	}
+	return 0;
+}
+
 void fixture_begin_spawner(struct fixture *fixture) {
 	const char *exec_path = getenv("EVLOOP_EXEC");
+	pid_t before[CHILDREN_MAX];
+	size_t n_before = list_children(before);
 
 	assert_int_equal(spawner_new(&fixture->starter, fixture->loop,
 				     &(struct spawner_options){
@@ -152,6 +187,7 @@ void fixture_begin_spawner(struct fixture *fixture) {
 					     .journal = fixture->journal,
 				     }),
 			 0);
+	fixture->helper = find_new_child(before, n_before);
 	assert_int_equal(job_board_new(&fixture->board, fixture->starter), 0);
 }
 

@@ -14,6 +14,7 @@ struct task;
 struct fixture {
 	struct loop *loop;
 	struct starter *starter;
+	pid_t helper; /* the starter's process; 0: the kernel does not tell */
 	struct journal *journal; /* for the next spawner; NULL: none */
 	struct job_board *board;
 	char directory[32]; /* of the test's own */

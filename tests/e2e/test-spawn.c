@@ -454,44 +454,11 @@ static void test_outlived(void **state) {
 
 /* ---- what may go wrong ----------------------------------------------------------------------------------- */
 
-/* What a process is called: is it evloop-exec, and not what has become of a copy of it? */
-static bool is_helper(pid_t pid) {
-	char path[64], name[32] = "";
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (!fgets(name, sizeof(name), file))
-		name[0] = '\0';
-	(void)fclose(file);
-	return strstr(name, "evloop-exec");
-}
-
-/* The process evloop-exec: our last child of that name, while no job begins.  One of the test before may still be ending. */
-static pid_t find_helper(void) {
-	pid_t helper = 0;
-	char path[64];
-	FILE *file;
-	int pid;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	while (fscanf(file, "%d", &pid) == 1)
-		if (!is_gone(pid) && is_helper(pid))
-			helper = pid;
-	(void)fclose(file);
-	return helper;
-}
-
 /* evloop-exec is killed: runs go on and are heard, and another one takes its place. */
 static void test_helper_dies(void **state) {
 	struct fixture *fixture = *state;
 	struct task *before, *during, *after;
-	pid_t helper = find_helper();
+	pid_t helper = fixture->helper;
 	siginfo_t info;
 
 	if (helper == 0)
@@ -513,7 +480,7 @@ static void test_helper_dies(void **state) {
 	task_wait(before);
 	assert_int_equal(before->last.status, 5);
 	assert_string_equal(task_output(before), "up\non\n");
-	assert_int_not_equal(find_helper(), helper);
+	assert_true(is_gone(helper));
 }
 
 /* No descriptor is left: what cannot be watched does not run, and the next one does. */
