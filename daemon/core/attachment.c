@@ -74,17 +74,6 @@ void attachment_free(struct attachment *attachment) {
 	free(attachment);
 }
 
-enum cancel_outcome attachment_cancel(struct attachment *attachment) {
-	struct timer *timer = attachment->controls ? attachment->timer : NULL;
-	bool pending = source_is_pending(&attachment->source, EVENT_TYPE_FIRED), live = attachment->timer;
-	enum cancel_outcome outcome = live ? CANCEL_CANCELLED : CANCEL_GONE;
-
-	attachment_free(attachment);
-	if (timer)
-		outcome = timer_cancel(timer, SOURCE_END_CANCELLED);
-	return pending ? CANCEL_WITHDRAWN : outcome;
-}
-
 void attachment_fired(struct attachment *attachment, const struct fire_record *fire) {
 	fire_record_merge(&attachment->fire, source_is_pending(&attachment->source, EVENT_TYPE_FIRED), fire);
 	source_raise(&attachment->source, EVENT_TYPE_FIRED);
@@ -110,7 +99,27 @@ void attachment_ended(struct attachment *attachment, enum source_end end, const 
 	source_raise(&attachment->source, EVENT_TYPE_ENDED);
 }
 
-void attachment_fill_event(const struct attachment *attachment, struct event *ret) {
+/* ---- as a source ---- */
+
+static void disown(struct source *source) {
+	attachment_free(attachment_of(source));
+}
+
+static enum cancel_outcome cancel(struct source *source) {
+	struct attachment *attachment = attachment_of(source);
+	struct timer *timer = attachment->controls ? attachment->timer : NULL;
+	bool pending = source_is_pending(source, EVENT_TYPE_FIRED), live = attachment->timer;
+	enum cancel_outcome outcome = live ? CANCEL_CANCELLED : CANCEL_GONE;
+
+	attachment_free(attachment);
+	if (timer)
+		outcome = timer_cancel(timer, SOURCE_END_CANCELLED);
+	return pending ? CANCEL_WITHDRAWN : outcome;
+}
+
+static void fill_event(struct source *source, struct event *ret) {
+	const struct attachment *attachment = attachment_of(source);
+
 	ret->name = attachment->name[0] ? attachment->name : NULL;
 	switch (ret->type) {
 	case EVENT_TYPE_FIRED:
@@ -127,13 +136,19 @@ void attachment_fill_event(const struct attachment *attachment, struct event *re
 	case EVENT_TYPE_EXITED:
 		ret->run = attachment->run.run > 0 ? &attachment->run : NULL;
 		break;
-	case EVENT_TYPE_GRANTED:
-	case EVENT_TYPE_MAX:
+	default: /* an attachment has no others */
 		break;
 	}
 }
 
-void attachment_took_event(struct attachment *attachment, enum event_type type) {
+static void took_event(struct source *source, enum event_type type) {
 	if (type == EVENT_TYPE_ENDED)
-		attachment_free(attachment);
+		attachment_free(attachment_of(source));
 }
+
+const struct source_ops attachment_source_ops = {
+	.disown = disown,
+	.cancel = cancel,
+	.fill_event = fill_event,
+	.took_event = took_event,
+};

@@ -27,7 +27,7 @@ struct attachment {
 	uint64_t output_end; /* OUTPUT */
 	enum source_end end; /* ENDED */
 	bool output; /* OUTPUT events are wanted */
-	bool controls; /* it was made by arming: cancelling it cancels the timer */
+	bool controls; /* it was made by arming: cancelling it cancels the timer as well */
 	char name[]; /* of the timer, which may be gone first; "": none */
 };
 
@@ -41,14 +41,8 @@ int attachment_new(struct attachment **ret, struct timer *timer, struct owner *o
 /* Stop following, without a word. */
 void attachment_free(struct attachment *attachment);
 
-/* By its owner: stop following; `controls`: cancel the timer as well. */
-enum cancel_outcome attachment_cancel(struct attachment *attachment);
-
 /* The timer fired; wrote; a run of it ended; it is over: then the attachment follows nothing any more. */
 void attachment_fired(struct attachment *attachment, const struct fire_record *fire);
 void attachment_wrote(struct attachment *attachment, uint64_t output_end);
 void attachment_exited(struct attachment *attachment, const struct run_info *run);
 void attachment_ended(struct attachment *attachment, enum source_end end, const struct run_info *last_run);
-
-void attachment_fill_event(const struct attachment *attachment, struct event *ret);
-void attachment_took_event(struct attachment *attachment, enum event_type type);

@@ -198,18 +198,6 @@ void claim_bind(struct claim *claim, struct claim_binding *binding) {
 	claim->binding = binding;
 }
 
-void claim_disown(struct claim *claim) {
-	struct tenant *tenant = claim->source.owner->tenant;
-
-	if (!claim->binding || claim->state != CLAIM_HELD || !claim->cell) {
-		(void)claim_end(claim);
-		return;
-	}
-	source_deinit(&claim->source);
-	claim->source.owner = tenant_owner(tenant);
-	claim->source.handle = 0;
-}
-
 size_t claim_line_length(const struct claim *claim) {
 	if (!claim->cell)
 		return 0;
@@ -241,14 +229,44 @@ void claim_describe(const struct claim *claim, struct claim_info *ret) {
 						   &claim->waiter, &ret->position);
 }
 
-void claim_fill_event(const struct claim *claim, struct event *ret) {
+/* ---- as a source ---- */
+
+static void disown(struct source *source) {
+	struct claim *claim = claim_of(source);
+	struct tenant *tenant = source->owner->tenant;
+
+	if (!claim->binding || claim->state != CLAIM_HELD || !claim->cell) {
+		(void)claim_end(claim);
+		return;
+	}
+	source_deinit(source);
+	source->owner = tenant_owner(tenant);
+	source->handle = 0;
+}
+
+static enum cancel_outcome cancel(struct source *source) {
+	return claim_end(claim_of(source));
+}
+
+static void fill_event(struct source *source, struct event *ret) {
+	const struct claim *claim = claim_of(source);
+
 	ret->grant = &claim->grant;
 	ret->claim_state = claim->state;
 	ret->more = claim->state == CLAIM_HELD;
 }
 
 /* Permits are held until they are given back; of tokens nothing is left to be said. */
-void claim_took_event(struct claim *claim) {
+static void took_event(struct source *source, enum event_type type _unused_) {
+	struct claim *claim = claim_of(source);
+
 	if (claim->state != CLAIM_HELD)
 		claim_free(claim);
 }
+
+const struct source_ops claim_source_ops = {
+	.disown = disown,
+	.cancel = cancel,
+	.fill_event = fill_event,
+	.took_event = took_event,
+};

@@ -122,9 +122,3 @@ void claim_granted(struct claim *claim, const struct grant *grant);
 void claim_failed(struct claim *claim, enum claim_state state);
 /* It has waited long enough. */
 void claim_expire(struct claim *claim);
-
-/* Its owner goes away. */
-void claim_disown(struct claim *claim);
-
-void claim_fill_event(const struct claim *claim, struct event *ret);
-void claim_took_event(struct claim *claim);

@@ -8,6 +8,22 @@ enum {
 	SOURCE_E_HANDLE_EXISTS = 1,
 };
 
+/* What each kind does with its sources; every kind has all of them. */
+struct source_ops {
+	/* Its owner goes away, and the source with it, or becomes somebody else's. */
+	void (*disown)(struct source *source);
+	/* Its owner cancels it.  It is gone afterwards. */
+	enum cancel_outcome (*cancel)(struct source *source);
+	/* Say what its pending event of ret->type says. */
+	void (*fill_event)(struct source *source, struct event *ret);
+	/* The owner has taken that event, which is not pending any more.  May free the source. */
+	void (*took_event)(struct source *source, enum event_type type);
+};
+
+extern const struct source_ops timer_source_ops; /* timer-fire.c */
+extern const struct source_ops attachment_source_ops; /* attachment.c */
+extern const struct source_ops claim_source_ops; /* claim.c */
+
 /*
  * Make `source` known to its owner by its handle, unless that is 0.  Nothing is pending.
  * Return: 0, SOURCE_E_HANDLE_EXISTS, -ENOMEM.

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns the tie between owners and their sources: handles, and the order in which pending events are taken.
- * What an event says is kept by the source's kind (timer.c, attachment.c) until it is taken.
+ * What an event says is kept by the source's kind until it is taken.
  *
- * Knows nothing of time, nor of how an owner sends what it takes.
+ * Knows nothing of time, of what the kinds are for, nor of how an owner sends what it takes.
  */
 
 #include "daemon/core/source-private.h"
 
 #include <assert.h>
 
-#include "daemon/core/attachment.h"
-#include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
-#include "daemon/core/timer-private.h"
+
+static const struct source_ops *const kinds[] = {
+	[SOURCE_TIMER] = &timer_source_ops,
+	[SOURCE_ATTACHMENT] = &attachment_source_ops,
+	[SOURCE_CLAIM] = &claim_source_ops,
+};
 
 int source_init(struct source *source, enum source_kind kind, struct owner *owner, uint64_t handle, uint64_t id) {
 	int r;
@@ -76,17 +79,7 @@ bool owner_reduce(struct owner *owner, size_t n) {
 	struct source *source;
 
 	while (n-- > 0 && (source = map_find_from(&owner->handles, 0)))
-		switch ((enum source_kind)source->kind) {
-		case SOURCE_TIMER:
-			(void)timer_drop(timer_of(source));
-			break;
-		case SOURCE_ATTACHMENT:
-			attachment_free(attachment_of(source));
-			break;
-		case SOURCE_CLAIM:
-			claim_disown(claim_of(source));
-			break;
-		}
+		kinds[source->kind]->disown(source);
 	return owner->handles.count > 0;
 }
 
@@ -111,17 +104,7 @@ bool owner_peek_event(struct owner *owner, struct event *ret) {
 	if (!source)
 		return false;
 	*ret = (struct event){ .type = source_next_type(source), .handle = source->handle, .id = source->id };
-	switch ((enum source_kind)source->kind) {
-	case SOURCE_TIMER:
-		timer_fill_event(timer_of(source), ret);
-		break;
-	case SOURCE_ATTACHMENT:
-		attachment_fill_event(attachment_of(source), ret);
-		break;
-	case SOURCE_CLAIM:
-		claim_fill_event(claim_of(source), ret);
-		break;
-	}
+	kinds[source->kind]->fill_event(source, ret);
 	return true;
 }
 
@@ -132,31 +115,11 @@ void owner_took_event(struct owner *owner) {
 	assert(source);
 	type = source_next_type(source);
 	(void)source_withdraw(source, type);
-	switch ((enum source_kind)source->kind) {
-	case SOURCE_TIMER:
-		timer_took_event(timer_of(source));
-		break;
-	case SOURCE_ATTACHMENT:
-		attachment_took_event(attachment_of(source), type);
-		break;
-	case SOURCE_CLAIM:
-		claim_took_event(claim_of(source));
-		break;
-	}
+	kinds[source->kind]->took_event(source, type);
 }
 
 enum cancel_outcome owner_cancel(struct owner *owner, uint64_t handle) {
 	struct source *source = map_find(&owner->handles, handle);
 
-	if (!source)
-		return CANCEL_GONE;
-	switch ((enum source_kind)source->kind) {
-	case SOURCE_TIMER:
-		return timer_drop(timer_of(source));
-	case SOURCE_ATTACHMENT:
-		return attachment_cancel(attachment_of(source));
-	case SOURCE_CLAIM:
-		return claim_end(claim_of(source));
-	}
-	return CANCEL_GONE;
+	return source ? kinds[source->kind]->cancel(source) : CANCEL_GONE;
 }

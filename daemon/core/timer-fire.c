@@ -221,7 +221,18 @@ const struct job_ops timer_job_ops = {
 
 /* ---- events ---------------------------------------------------------------------------------------------- */
 
-void timer_fill_event(const struct timer *timer, struct event *ret) {
+/* ---- as a source ---- */
+
+static void disown(struct source *source) {
+	(void)timer_drop(timer_of(source));
+}
+
+static enum cancel_outcome cancel(struct source *source) {
+	return timer_drop(timer_of(source));
+}
+
+static void fill_event(struct source *source, struct event *ret) {
+	const struct timer *timer = timer_of(source);
 	const struct timer_extra *extra = timer_extra(timer);
 
 	ret->name = timer_name(timer);
@@ -229,7 +240,7 @@ void timer_fill_event(const struct timer *timer, struct event *ret) {
 		ret->end = extra ? extra->end : SOURCE_END_CANCELLED; /* only who is cancelled by others is told */
 		return;
 	}
-	ret->more = !timer_has(timer, TIMER_SPENT) || source_is_pending(&timer->source, EVENT_TYPE_ENDED);
+	ret->more = !timer_has(timer, TIMER_SPENT) || source_is_pending(source, EVENT_TYPE_ENDED);
 	if (extra) {
 		fire_record_fill(&extra->unsent, ret);
 		return;
@@ -239,7 +250,16 @@ void timer_fill_event(const struct timer *timer, struct event *ret) {
 	ret->fired_ns = timer->fired_ns;
 }
 
-void timer_took_event(struct timer *timer) {
-	if (timer_has(timer, TIMER_SPENT) && !timer->source.pending)
+static void took_event(struct source *source, enum event_type type _unused_) {
+	struct timer *timer = timer_of(source);
+
+	if (timer_has(timer, TIMER_SPENT) && !source->pending)
 		timer_free(timer);
 }
+
+const struct source_ops timer_source_ops = {
+	.disown = disown,
+	.cancel = cancel,
+	.fill_event = fill_event,
+	.took_event = took_event,
+};

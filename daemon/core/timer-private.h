@@ -146,9 +146,6 @@ void timer_end_attachments(struct timer *timer, enum source_end end);
 
 extern const struct job_ops timer_job_ops;
 
-void timer_fill_event(const struct timer *timer, struct event *ret);
-void timer_took_event(struct timer *timer);
-
 /* ---- timer-manage.c ---- */
 
 /* Cancelled by its owner, a session, which wants to hear no more of it: it is freed. */
