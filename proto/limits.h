@@ -32,6 +32,12 @@
 #define LIMITER_KEYS_MAX 1000000 /* of one limiter */
 #define LIMITER_KEYS_DEFAULT 10000
 #define LIMITER_WAITERS_DEFAULT 10000
+#define TOPIC_DATA_MAX 4096 /* bytes of one message of a topic */
+#define SUBSCRIPTION_QUEUE_MAX 1024 /* messages kept for one subscription */
+#define PATH_EXCLUDES_MAX 64 /* patterns of one path watch */
+#define PATH_EXCLUDE_LENGTH_MAX 255 /* bytes of one of them */
+#define PATH_CHANGES_MAX 256 /* paths in one event; more of them are a rescan */
+#define PATH_CHANGES_SIZE_MAX 16384 /* bytes of them */
 #define ID_MAX (UINT64_C(1) << 53) /* ids stay exact in a double, for JSON */
 
 /* Times: far enough from INT64_MAX that a clock plus a delay cannot wrap. */
@@ -64,3 +70,11 @@
 #define LIMIT_KEYS_USER 4000000
 #define LIMIT_CLAIMS 10000
 #define LIMIT_CLAIMS_USER 100000
+#define LIMIT_DESCRIPTORS 1000 /* that are watched, pidfds included, or wait to be closed */
+#define LIMIT_DESCRIPTORS_USER 20000
+#define LIMIT_PATHS 100 /* watched paths; the system's instance watches none of other uids */
+#define LIMIT_PATHS_USER 1000
+#define LIMIT_SUBSCRIPTIONS 1000
+#define LIMIT_SUBSCRIPTIONS_USER 10000
+#define LIMIT_MESSAGE_BYTES (4 * 1024 * 1024) /* of messages not yet taken */
+#define LIMIT_MESSAGE_BYTES_USER (64 * 1024 * 1024)

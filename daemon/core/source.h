@@ -14,6 +14,7 @@
 #include "daemon/core/map.h"
 
 struct grant; /* core/bucket.h */
+struct path_change; /* core/path-watch.h */
 struct tenant; /* a uid's share of the core: core/tenant.h */
 struct source;
 
@@ -30,6 +31,9 @@ enum event_type {
 	EVENT_TYPE_EXITED,
 	EVENT_TYPE_ENDED,
 	EVENT_TYPE_GRANTED,
+	EVENT_TYPE_READY, /* of a watched descriptor or process */
+	EVENT_TYPE_CHANGED, /* of a watched path */
+	EVENT_TYPE_MESSAGE, /* of a topic */
 	EVENT_TYPE_MAX,
 };
 
@@ -67,6 +71,13 @@ struct run_info {
 	int64_t lateness_ns;
 };
 
+/* How a process ended that is nobody's job. */
+struct process_end {
+	pid_t pid; /* 0: not known here */
+	bool status_known;
+	int status; /* as the shell has it */
+};
+
 /* An event as it is taken: borrowed from its source, valid until source_took_event(). */
 struct event {
 	enum event_type type;
@@ -78,9 +89,19 @@ struct event {
 	const struct run_info *run; /* EXITED, ENDED of a job; else NULL */
 	enum source_end end; /* ENDED */
 	uint64_t output_end; /* OUTPUT */
-	bool more; /* FIRED, GRANTED: the source is not over */
+	bool more; /* all but OUTPUT, EXITED and ENDED: the source is not over */
 	const struct grant *grant; /* GRANTED */
 	int claim_state; /* GRANTED: enum claim_state */
+	bool timed_out; /* READY, CHANGED: nothing happened within the watch's timeout; then nothing else is told */
+	unsigned readiness; /* READY: enum readiness of core/watch.h */
+	const struct process_end *process; /* READY of a process; else NULL */
+	const struct path_change *changes; /* CHANGED: `n_changes` of them */
+	size_t n_changes;
+	bool rescan; /* CHANGED: there were more than could be kept */
+	int error; /* CHANGED: an errno: it cannot be watched, or not any more */
+	const void *data; /* MESSAGE */
+	size_t data_size;
+	uint64_t gap_first, gap_last; /* MESSAGE: lost before it, by their fire_seq; 0: none */
 };
 
 TAILQ_HEAD(pending_list, source);

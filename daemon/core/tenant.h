@@ -22,6 +22,10 @@ struct tenant_use {
 	size_t limiters;
 	size_t keys; /* that its keyed limiters may have */
 	size_t claims; /* who waits for a limiter, and held permits */
+	size_t descriptors; /* that are watched */
+	size_t paths; /* that are watched */
+	size_t subscriptions; /* to topics */
+	size_t message_bytes; /* of topics, that its subscriptions have not taken */
 };
 
 const struct tenant_use *tenant_use(const struct tenant *tenant);

@@ -18,6 +18,10 @@ static const struct {
 	[QUOTA_LIMITERS] = { "limiters", LIMIT_LIMITERS, LIMIT_LIMITERS_USER },
 	[QUOTA_KEYS] = { "keys", LIMIT_KEYS, LIMIT_KEYS_USER },
 	[QUOTA_CLAIMS] = { "claims", LIMIT_CLAIMS, LIMIT_CLAIMS_USER },
+	[QUOTA_DESCRIPTORS] = { "descriptors", LIMIT_DESCRIPTORS, LIMIT_DESCRIPTORS_USER },
+	[QUOTA_PATHS] = { "paths", LIMIT_PATHS, LIMIT_PATHS_USER },
+	[QUOTA_SUBSCRIPTIONS] = { "subscriptions", LIMIT_SUBSCRIPTIONS, LIMIT_SUBSCRIPTIONS_USER },
+	[QUOTA_MESSAGE_BYTES] = { "message-bytes", LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_BYTES_USER },
 };
 
 void quota_init(struct quota *quota, bool system) {
@@ -45,7 +49,8 @@ const char *quota_set(struct quota *quota, const char *assignment) {
 		quota->limits[i] = value;
 		return NULL;
 	}
-	return "there is no such limit: sessions, timers, command-bytes, jobs, limiters, keys and claims are";
+	return "there is no such limit: sessions, timers, command-bytes, jobs, limiters, keys, claims, descriptors, "
+	       "paths, subscriptions and message-bytes are";
 }
 
 const char *quota_name(enum quota_limit limit) {

@@ -19,6 +19,10 @@ enum quota_limit {
 	QUOTA_LIMITERS,
 	QUOTA_KEYS, /* that keyed limiters may have */
 	QUOTA_CLAIMS, /* who waits for limiters, and held permits */
+	QUOTA_DESCRIPTORS, /* that are watched, or wait to be closed */
+	QUOTA_PATHS, /* that are watched */
+	QUOTA_SUBSCRIPTIONS, /* to topics */
+	QUOTA_MESSAGE_BYTES, /* of topics, not taken yet */
 	QUOTA_MAX,
 };
 
