@@ -3,6 +3,7 @@
 
 noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
+	daemon/core/acked.c daemon/core/acked.h \
 	daemon/core/attachment.c daemon/core/attachment.h \
 	daemon/core/bucket.c daemon/core/bucket.h \
 	daemon/core/cell.c \
@@ -18,6 +19,7 @@ libcore_la_SOURCES = \
 	daemon/core/pool.c daemon/core/pool.h \
 	daemon/core/permits.c daemon/core/permits.h \
 	daemon/core/queue.c daemon/core/queue.h \
+	daemon/core/reminder.c daemon/core/reminder.h \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
 	daemon/core/shared-memory.c daemon/core/shared-memory.h \
 	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \

@@ -20,6 +20,7 @@ struct scheduler {
 	struct finished_list finished; /* of all tenants; the one that ended first comes first */
 	struct queue cells; /* of limiters with somebody in line, by cell::place */
 	struct queue patience; /* claims that wait for permits and not for ever, by claim::place */
+	struct queue reminders; /* by reminder::place */
 	struct job_board *board; /* NULL: no commands */
 	uint64_t next_id;
 	uint64_t next_seq; /* of the order of arming */

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "daemon/core/limiter-private.h"
+#include "daemon/core/reminder.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
 #include "proto/limits.h"
@@ -55,6 +56,7 @@ struct scheduler *scheduler_free(struct scheduler *scheduler) {
 		queue_deinit(&scheduler->clocks[clock]);
 	queue_deinit(&scheduler->cells);
 	queue_deinit(&scheduler->patience);
+	queue_deinit(&scheduler->reminders);
 	pool_deinit(&scheduler->timers);
 	map_memory_deinit(&scheduler->maps);
 	if (scheduler->board)
@@ -146,6 +148,7 @@ bool scheduler_dispatch(struct scheduler *scheduler) {
 	struct tenant *tenant;
 
 	scheduler_grant(scheduler);
+	reminders_dispatch(scheduler, now.ns[TIMER_CLOCK_BOOTTIME]);
 
 	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		while ((tenant = scheduler_due(scheduler, clock))) {
@@ -184,6 +187,7 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
 	next = MIN(next, scheduler_next_expiry(scheduler));
 	next = MIN(next, next_of(&scheduler->cells));
 	next = MIN(next, next_of(&scheduler->patience));
+	next = MIN(next, next_of(&scheduler->reminders));
 	return scheduler->board ? MIN(next, job_board_next(scheduler->board)) : next;
 }
 

@@ -8,7 +8,7 @@ enum {
 	SOURCE_E_HANDLE_EXISTS = 1,
 };
 
-/* What each kind does with its sources; every kind has all of them. */
+/* What each kind does with its sources; every kind has all of them but the last. */
 struct source_ops {
 	/* Its owner goes away, and the source with it, or becomes somebody else's. */
 	void (*disown)(struct source *source);
@@ -18,6 +18,8 @@ struct source_ops {
 	void (*fill_event)(struct source *source, struct event *ret);
 	/* The owner has taken that event, which is not pending any more.  May free the source. */
 	void (*took_event)(struct source *source, enum event_type type);
+	/* The owner has dealt with it.  NULL: nothing is acknowledged.  May free the source. */
+	void (*ack)(struct source *source);
 };
 
 extern const struct source_ops timer_source_ops; /* timer-fire.c */

@@ -118,6 +118,13 @@ void owner_took_event(struct owner *owner) {
 	kinds[source->kind]->took_event(source, type);
 }
 
+void owner_ack(struct owner *owner, uint64_t handle) {
+	struct source *source = map_find(&owner->handles, handle);
+
+	if (source && kinds[source->kind]->ack)
+		kinds[source->kind]->ack(source);
+}
+
 enum cancel_outcome owner_cancel(struct owner *owner, uint64_t handle) {
 	struct source *source = map_find(&owner->handles, handle);
 

@@ -147,5 +147,8 @@ bool owner_peek_event(struct owner *owner, struct event *ret);
 /* The event just peeked has been taken.  May free its source, if that is over. */
 void owner_took_event(struct owner *owner);
 
+/* The event of that source has been dealt with; no effect where there is none to acknowledge, or no such source. */
+void owner_ack(struct owner *owner, uint64_t handle);
+
 /* Cancel the source of that handle, of whatever kind.  Return: the outcome. */
 enum cancel_outcome owner_cancel(struct owner *owner, uint64_t handle);

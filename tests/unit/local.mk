@@ -95,6 +95,7 @@ core_tests = \
 	tests/unit/test-map \
 	tests/unit/test-output \
 	tests/unit/test-pool \
+	tests/unit/test-reminder \
 	tests/unit/test-queue \
 	tests/unit/test-scheduler \
 	tests/unit/test-simulation \
@@ -148,6 +149,10 @@ tests_unit_test_pool_LDADD = $(core_test_LDADD)
 tests_unit_test_queue_SOURCES = tests/unit/test-queue.c tests/unit/test.h
 tests_unit_test_queue_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_queue_LDADD = $(core_test_LDADD)
+
+tests_unit_test_reminder_SOURCES = tests/unit/test-reminder.c $(core_world)
+tests_unit_test_reminder_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_reminder_LDADD = $(core_test_LDADD)
 
 tests_unit_test_scheduler_SOURCES = tests/unit/test-scheduler.c $(core_world)
 tests_unit_test_scheduler_CFLAGS = $(core_test_CFLAGS)
