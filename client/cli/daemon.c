@@ -3,7 +3,9 @@
 
 #include "client/cli/daemon.h"
 
+#include <grp.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/cli/error.h"
 #include "proto/limits.h"
@@ -25,6 +27,17 @@ static void complain_unreachable(const char *path, bool private) {
 			 path, program);
 }
 
+/* The socket is there, and not for us: for whom is it? */
+static void complain_forbidden(const char *path) {
+	const struct group *group;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_mode & S_IWGRP && (group = getgrgid(st.st_gid)))
+		complain("%s: this user may not connect there; members of the group '%s' may", path, group->gr_name);
+	else
+		complain("%s: this user may not connect there", path);
+}
+
 static int complain_connect(const struct invocation *inv, int error) {
 	_cleanup_free_ char *path = NULL;
 	bool private = false;
@@ -43,9 +56,10 @@ static int complain_connect(const struct invocation *inv, int error) {
 		complain("%s: the daemon does not answer", path);
 		return EX_UNAVAILABLE;
 	case -EACCES:
-		complain(private ? "%s: the directory is not this user's alone (owned by it, mode 0700)"
-				 : "%s: this user may not connect there",
-			 path);
+		if (private)
+			complain("%s: the directory is not this user's alone (owned by it, mode 0700)", path);
+		else
+			complain_forbidden(path);
 		break;
 	case -EPROTO:
 		complain("%s: what listens there does not speak this version of the protocol", path);
