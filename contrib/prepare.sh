@@ -39,6 +39,10 @@ check  cmd:clang-format        clang-format          clang-tools-extra
 check  cmd:xz                  xz-utils              xz
 check  cmd:jq                  jq                    jq
 check  cmd:ps                  procps                procps-ng
+check  cmd:systemd-nspawn      systemd-container     systemd-container
+check  cmd:dbus-daemon         dbus                  dbus-daemon
+check  run:user_session        libpam-systemd        systemd-pam
+check  run:user_bus            dbus-user-session     dbus-daemon
 END
 }
 
@@ -60,6 +64,15 @@ have_clang_runtime() {
 # The system's interpreter: another one may come first in PATH and know nothing of the system's modules.
 have_python_protobuf() {
     /usr/bin/python3 -c 'import google.protobuf' 2>/dev/null
+}
+
+# What gives a user a service manager of his own when he logs in, or lingers.
+have_user_session() {
+    find /lib /usr/lib /lib64 /usr/lib64 -name pam_systemd.so 2>/dev/null | grep -q .
+}
+
+have_user_bus() {
+    [ -e /usr/lib/systemd/user/dbus.socket ]
 }
 
 have() {
@@ -119,6 +132,8 @@ install_missing() {
         file:*) echo "    file ${probe#file:}" ;;
         run:autoconf_archive) echo "    the macros of the GNU Autoconf Archive" ;;
         run:clang_runtime) echo "    clang's runtimes for -fsanitize=address,undefined,fuzzer" ;;
+        run:user_session) echo "    pam_systemd.so" ;;
+        run:user_bus) echo "    units for each user's own D-Bus" ;;
         run:python_protobuf) echo "    /usr/bin/python3 with Google's protobuf" ;;
         esac
     done

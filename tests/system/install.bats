@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The system's instance as an administrator has it: installed, enabled, used by members of its group, stopped and started.
+
+bats_require_minimum_version 1.5.0
+load container
+
+setup_file() {
+    boot
+    inside systemd-sysusers
+    inside systemd-tmpfiles --create evloopd.conf
+    inside useradd --create-home --groups evloop member
+    inside useradd --create-home stranger
+    inside systemctl daemon-reload
+    inside systemctl --quiet enable --now evloopd.socket
+}
+
+teardown_file() {
+    shut_down
+}
+
+setup() {
+    inside systemctl reset-failed
+    inside systemctl start evloopd.socket
+}
+
+state() {
+    inside systemctl show --property "$2" --value "$1"
+}
+
+is_state() {
+    [[ $(state "$1" "$2") == "$3" ]]
+}
+
+@test "it is started by the first one who connects" {
+    inside systemctl stop evloopd.service
+    is_state evloopd.service ActiveState inactive
+    is_state evloopd.socket ActiveState active
+    [[ $(inside stat -c '%a %U %G' /run/evloopd/socket) == '660 evloopd evloop' ]]
+    run -0 as member evloop --system ping
+    [[ $output == *'/run/evloopd/socket'* ]]
+    is_state evloopd.service ActiveState active
+    is_state evloopd.service NRestarts 0
+    pid=$(state evloopd.service MainPID)
+    [[ $(inside ps -o user= -p "$pid") == evloopd ]]
+}
+
+@test "members of the group share a limiter; a stranger is told why he may not" {
+    inside mkdir -p /etc/evloopd/limits.d
+    printf '%s\n' '[Limiter]' 'Rate=10/h' 'Burst=3' 'Group=evloop' 'Mode=0660' |
+        inside tee /etc/evloopd/limits.d/provider.limit >/dev/null
+    inside systemctl restart evloopd.service
+    run -0 as member evloop --system limit provider --try
+    [[ $output == 'allowed remaining=2 '* ]]
+    run -0 inside evloop --system limit provider --try
+    [[ $output == 'allowed remaining=1 '* ]]
+    run -77 --separate-stderr as stranger evloop --system limit provider --try
+    [[ -z $output ]]
+    # shellcheck disable=SC2154 # run sets it
+    [[ $stderr == 'evloop: '*'/run/evloopd/socket'*"'evloop'"* ]]
+}
+
+@test "the system's instance runs no commands, and says what to use" {
+    run --separate-stderr as member evloop --system after 1s true
+    [[ $status -eq 76 ]]
+    [[ $stderr == 'evloop: '*'use your own'* ]]
+}
+
+@test "it stops at once, with nothing wrong, and comes back when somebody connects" {
+    as member evloop --system ping
+    inside systemctl stop evloopd.service
+    is_state evloopd.service Result success
+    is_state evloopd.service ExecMainStatus 0
+    is_state evloopd.socket ActiveState active
+    run -0 as member evloop --system ping
+}
+
+@test "its state outlives a restart, and is cleaned as that of any service" {
+    as member evloop --system limit kept --rate 1/h --burst 5 -n 4
+    inside systemctl restart evloopd.service
+    run -0 as member evloop --system limiter peek kept
+    [[ $output == *'remaining=1 '* ]]
+    inside systemctl stop evloopd.service evloopd.socket
+    inside test -e /var/lib/evloopd/ids
+    inside systemctl clean --what=state evloopd.service
+    run -1 inside test -e /var/lib/evloopd/ids
+    inside systemctl start evloopd.socket
+    run -66 as member evloop --system limiter peek kept
+}
+
+@test "a mistake in its configuration keeps it from starting, once, and is named" {
+    inside systemctl stop evloopd.service
+    printf '%s\n' '[Limiter]' 'Rate=10/fortnight' | inside tee /etc/evloopd/limits.d/bad.limit >/dev/null
+    run inside systemctl start evloopd.service
+    [[ $status -ne 0 ]]
+    wait_until is_state evloopd.service ActiveState failed
+    is_state evloopd.service ExecMainStatus 78
+    is_state evloopd.service NRestarts 0
+    run -0 inside journalctl --unit evloopd.service --output cat --lines 20
+    [[ $output == *'/etc/evloopd/limits.d/bad.limit:2: '* ]]
+    inside rm /etc/evloopd/limits.d/bad.limit
+    inside systemctl reset-failed
+    inside systemctl restart evloopd.socket
+    run -0 as member evloop --system ping
+}
+
+@test "a daemon that is killed again and again does not close its socket for good" {
+    local restarts
+    as member evloop --system ping
+    for restarts in {1..12}; do
+        inside systemctl kill --signal KILL evloopd.service
+        wait_until is_state evloopd.service NRestarts "$restarts"
+        wait_until is_state evloopd.service ActiveState active
+    done
+    is_state evloopd.socket ActiveState active
+    run -0 as member evloop --system ping
+}
+
+@test "its exposure is at most 0.5 of 10" {
+    run -0 inside systemd-analyze security --json=short --no-pager evloopd.service
+    [[ $(inside systemd-analyze security --no-pager evloopd.service | grep -o 'level for evloopd.service: [0-9.]*' |
+        grep -o '[0-9.]*$') =~ ^0\.[0-5]$ ]]
+}
+
+@test "two uids are two uids, and each has its own limits" {
+    as member evloop --system limit mine --rate 1/h
+    run -66 inside evloop --system limiter peek mine
+    run -0 as member evloop --system limiter peek mine
+}
