@@ -16,6 +16,7 @@
 #include "daemon/svc/log.h"
 #include "daemon/svc/spawn.h"
 #include "daemon/svc/state-file.h"
+#include "daemon/svc/systemd.h"
 
 #define TRIM_TIMERS 65536 /* it takes so many to leave memory worth giving back */
 
@@ -55,10 +56,27 @@ static int64_t next_idle(struct manager *manager) {
 	return MAX(manager->idle_since_ns, idle_at) + manager->exit_idle_ns;
 }
 
+/* When the service manager is to be told how much there is to do, if it listens. */
+static int64_t next_status(struct manager *manager) {
+	struct scheduler_stats stats;
+
+	if (!manager->supervised)
+		return INT64_MAX;
+	scheduler_stats(manager->scheduler, &stats);
+	service_status_count(&manager->status, &(struct status_counts){
+						       .sessions = manager->sessions.n,
+						       .timers = stats.timers,
+						       .jobs = stats.jobs,
+						       .limiters = stats.limiters,
+					       });
+	return service_status_next(&manager->status);
+}
+
 static int64_t manager_next(void *userdata) {
 	struct manager *manager = userdata;
 	int64_t next = MIN(sessions_next(&manager->sessions), next_idle(manager));
 
+	next = MIN(next, next_status(manager));
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		next = MIN(next, listener_next(&manager->listeners[i]));
 	return next;
@@ -70,6 +88,8 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 	sessions_tick(&manager->sessions, boottime_ns);
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		listener_tick(&manager->listeners[i], boottime_ns);
+	if (manager->supervised)
+		service_status_tick(&manager->status, boottime_ns);
 	if (next_idle(manager) <= boottime_ns) {
 		manager->idled = true;
 		loop_stop(manager->loop);
@@ -172,10 +192,12 @@ static void load_state(struct manager *manager) {
 
 /* Sessions are gone by now, and with them all who waited. */
 static void save_state(struct manager *manager) {
+	struct scheduler_stats stats;
 	FILE *file;
 	int r;
 
-	if (!manager->state_path || !scheduler_has_limiters(manager->scheduler))
+	scheduler_stats(manager->scheduler, &stats);
+	if (!manager->state_path || stats.limiters == 0)
 		return;
 	(void)loop_refresh(manager->loop);
 	file = state_file_begin(manager->state_path);
@@ -247,6 +269,9 @@ static int manager_build(struct manager *manager, const struct manager_options *
 			  &manager->rpc);
 	if (r < 0)
 		return r;
+	manager->supervised = systemd_listens();
+	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),
+			    loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
 	loop_set_ops(manager->loop, &manager_loop_ops, manager);
 	return add_listeners(manager, options);
 }

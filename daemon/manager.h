@@ -12,6 +12,7 @@
 #include "daemon/svc/ids.h"
 #include "daemon/svc/journal.h"
 #include "daemon/svc/limit-set.h"
+#include "daemon/svc/service-status.h"
 
 #define LISTENERS_MAX 16
 
@@ -43,6 +44,8 @@ struct manager {
 	size_t n_listeners;
 	struct ids ids;
 	const char *state_path;
+	struct service_status status;
+	bool supervised; /* a service manager hears `status` */
 	struct reload {
 		struct background background;
 		const char *const *directories;

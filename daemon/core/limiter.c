@@ -107,6 +107,7 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	}
 	scheduler->next_id++;
 	tenant->use.limiters++;
+	scheduler->n_limiters++;
 	tenant->use.keys += limiter_keys(spec);
 	*ret = limiter;
 	return 0;
@@ -126,6 +127,7 @@ void limiter_remove(struct limiter *limiter) {
 		cell_free(limiter->common);
 	assert(limiter->claims.count == 0);
 	tenant->use.limiters--;
+	tenant->scheduler->n_limiters--;
 	tenant->use.keys -= limiter_keys(&limiter->spec);
 	free(limiter);
 	tenant_unref(tenant);

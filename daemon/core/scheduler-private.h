@@ -27,4 +27,5 @@ struct scheduler {
 	uint64_t fires;
 	size_t n_timers; /* live ones, attachments not among them */
 	size_t n_finished;
+	size_t n_limiters; /* of all tenants */
 };

@@ -202,20 +202,13 @@ int64_t scheduler_idle_at(const struct scheduler *scheduler) {
 	return idle_at;
 }
 
-bool scheduler_has_limiters(const struct scheduler *scheduler) {
-	for (struct tenant *tenant = scheduler_next_tenant(scheduler, 0); tenant;
-	     tenant = scheduler_next_tenant(scheduler, (uint64_t)tenant->uid + 1))
-		if (tenant->limiters.count > 0)
-			return true;
-	return false;
-}
-
 void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret) {
 	*ret = (struct scheduler_stats){
 		.timers = scheduler->n_timers,
 		.tenants = scheduler->tenants.count,
 		.finished = scheduler->n_finished,
 		.jobs = scheduler->board ? job_board_active(scheduler->board) : 0,
+		.limiters = scheduler->n_limiters,
 		.fires = scheduler->fires,
 	};
 }

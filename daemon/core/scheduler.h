@@ -54,11 +54,8 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
  */
 int64_t scheduler_idle_at(const struct scheduler *scheduler);
 
-/* Does anybody have a limiter? */
-bool scheduler_has_limiters(const struct scheduler *scheduler);
-
 struct scheduler_stats {
-	size_t timers, tenants, finished, jobs;
+	size_t timers, tenants, finished, jobs, limiters;
 	uint64_t fires; /* nominal ones */
 };
 void scheduler_stats(const struct scheduler *scheduler, struct scheduler_stats *ret);

@@ -11,6 +11,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/log.c daemon/svc/log.h \
 	daemon/svc/socket.c daemon/svc/socket.h \
 	daemon/svc/state-file.c daemon/svc/state-file.h \
+	daemon/svc/service-status.c daemon/svc/service-status.h \
 	daemon/svc/spawn.c daemon/svc/spawn.h \
 	daemon/svc/systemd.h
 

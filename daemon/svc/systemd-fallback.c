@@ -12,5 +12,13 @@ bool systemd_is_listening(int fd _unused_) {
 	return false;
 }
 
+bool systemd_listens(void) {
+	return false;
+}
+
+int64_t systemd_watchdog_ns(void) {
+	return 0;
+}
+
 void systemd_notify(const char *state _unused_) {
 }

@@ -13,5 +13,11 @@ int systemd_listen_fds(int *ret_first);
 /* Is it a listening AF_UNIX socket of type SOCK_SEQPACKET? */
 bool systemd_is_listening(int fd);
 
+/* Is there a service manager that wants to hear of us? */
+bool systemd_listens(void);
+
+/* How long it waits for WATCHDOG=1 before it kills us, in ns; 0: it does not wait for one. */
+int64_t systemd_watchdog_ns(void);
+
 /* Tell the service manager, as sd_notify(3): "READY=1", "STOPPING=1".  Nobody there is fine. */
 void systemd_notify(const char *state);

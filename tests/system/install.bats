@@ -117,6 +117,40 @@ is_state() {
     run -0 as member evloop --system ping
 }
 
+@test "it says how much it has to do" {
+    as member evloop --system limiter set counted --rate 1/h >/dev/null
+    wait_until status_is '*limiter*'
+    as member evloop --system every 1h </dev/null >/dev/null 3>&- &
+    wait_until status_is '1 client, 1 timer, 0 jobs running, *'
+    inside pkill -x evloop
+    wait_until status_is '0 clients, 0 timers, *'
+}
+
+status_is() {
+    # shellcheck disable=SC2053 # it is a pattern
+    [[ $(state evloopd.service StatusText) == $1 ]]
+}
+
+@test "a loop that does not turn is ended, and another one begins" {
+    local pid
+    inside mkdir -p /run/systemd/system/evloopd.service.d
+    printf '%s\n' '[Service]' 'WatchdogSec=1s' | inside tee /run/systemd/system/evloopd.service.d/watchdog.conf >/dev/null
+    inside systemctl daemon-reload
+    inside systemctl restart evloopd.service
+    # One that turns is left alone.
+    sleep 2.5
+    is_state evloopd.service NRestarts 0
+    pid=$(state evloopd.service MainPID)
+    inside kill -STOP "$pid"
+    wait_until is_state evloopd.service NRestarts 1
+    run -0 as member evloop --system ping
+    run -0 inside journalctl --unit evloopd.service --output cat --lines 20
+    [[ $output == *'Watchdog timeout'* ]]
+    inside rm -r /run/systemd/system/evloopd.service.d
+    inside systemctl daemon-reload
+    inside systemctl restart evloopd.service
+}
+
 @test "its exposure is at most 0.5 of 10" {
     run -0 inside systemd-analyze security --json=short --no-pager evloopd.service
     [[ $(inside systemd-analyze security --no-pager evloopd.service | grep -o 'level for evloopd.service: [0-9.]*' |

@@ -217,7 +217,8 @@ tests_unit_test_session_LDADD = $(daemon_test_LDADD)
 service_tests = \
 	tests/unit/test-ids \
 	tests/unit/test-journal \
-	tests/unit/test-service-socket
+	tests/unit/test-service-socket \
+	tests/unit/test-service-status
 check_PROGRAMS += $(service_tests)
 TESTS += $(service_tests)
 tests_unit_test_ids_SOURCES = tests/unit/test-ids.c tests/unit/test.h
@@ -228,6 +229,9 @@ tests_unit_test_service_socket_SOURCES = tests/unit/test-service-socket.c tests/
 tests_unit_test_service_socket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_service_socket_LDADD = libdaemon.la $(CMOCKA_LIBS)
 
+tests_unit_test_service_status_SOURCES = tests/unit/test-service-status.c
+tests_unit_test_service_status_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_service_status_LDADD = libdaemon.la $(CMOCKA_LIBS)
 tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/test.h
 tests_unit_test_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_journal_LDADD = libdaemon.la $(CMOCKA_LIBS)
