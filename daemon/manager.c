@@ -228,6 +228,7 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	if (r < 0)
 		return r;
 	scheduler_set_job_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_JOBS], SIZE_MAX));
+	scheduler_set_message_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_MESSAGE_BYTES], SIZE_MAX));
 	first = ids_begin(&manager->ids, options->ids_path);
 	if (first < 0)
 		log_warning("cannot write %s: ids may repeat after a restart", options->ids_path);

@@ -23,10 +23,12 @@ libcore_la_SOURCES = \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
 	daemon/core/shared-memory.c daemon/core/shared-memory.h \
 	daemon/core/source.c daemon/core/source.h daemon/core/source-private.h \
+	daemon/core/subscription.c \
 	daemon/core/tenant.c daemon/core/tenant.h daemon/core/tenant-private.h \
 	daemon/core/timer.c daemon/core/timer.h daemon/core/timer-private.h \
 	daemon/core/timer-describe.c \
 	daemon/core/timer-fire.c \
-	daemon/core/timer-manage.c
+	daemon/core/timer-manage.c \
+	daemon/core/topic.c daemon/core/topic.h daemon/core/topic-private.h
 libcore_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
 libcore_la_LIBADD = libproto.la $(LIBEVENT_LIBS)

@@ -28,4 +28,5 @@ struct scheduler {
 	size_t n_timers; /* live ones, attachments not among them */
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
+	size_t message_limit; /* bytes of messages that a tenant may keep */
 };

@@ -34,6 +34,7 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 	map_init(&scheduler->tenants, &scheduler->maps);
 	scheduler->now = *now;
 	scheduler->next_id = 1;
+	scheduler->message_limit = SIZE_MAX;
 	TAILQ_INIT(&scheduler->due);
 	TAILQ_INIT(&scheduler->round);
 	TAILQ_INIT(&scheduler->finished);
@@ -77,6 +78,10 @@ uint64_t scheduler_next_id(const struct scheduler *scheduler) {
 void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit) {
 	if (scheduler->board)
 		job_board_set_limit(scheduler->board, limit);
+}
+
+void scheduler_set_message_limit(struct scheduler *scheduler, size_t limit) {
+	scheduler->message_limit = limit;
 }
 
 int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret) {

@@ -24,6 +24,9 @@ uint64_t scheduler_next_id(const struct scheduler *scheduler);
 /* How many runs of jobs a uid may have at the same time; others wait. */
 void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit);
 
+/* How many bytes of messages a uid's subscriptions keep; the last one of each is kept in any case. */
+void scheduler_set_message_limit(struct scheduler *scheduler, size_t limit);
+
 /* Get a reference to the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a
  * reference is held.  Return: 0, -ENOMEM. */
 int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret);

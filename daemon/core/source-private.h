@@ -25,6 +25,7 @@ struct source_ops {
 extern const struct source_ops timer_source_ops; /* timer-fire.c */
 extern const struct source_ops attachment_source_ops; /* attachment.c */
 extern const struct source_ops claim_source_ops; /* claim.c */
+extern const struct source_ops subscription_source_ops; /* subscription.c */
 
 /*
  * Make `source` known to its owner by its handle, unless that is 0.  Nothing is pending.

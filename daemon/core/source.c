@@ -16,6 +16,7 @@ static const struct source_ops *const kinds[] = {
 	[SOURCE_TIMER] = &timer_source_ops,
 	[SOURCE_ATTACHMENT] = &attachment_source_ops,
 	[SOURCE_CLAIM] = &claim_source_ops,
+	[SOURCE_SUBSCRIPTION] = &subscription_source_ops,
 };
 
 int source_init(struct source *source, enum source_kind kind, struct owner *owner, uint64_t handle, uint64_t id) {
@@ -73,6 +74,7 @@ void owner_init(struct owner *owner, struct tenant *tenant, void (*ready)(struct
 	*owner = (struct owner){ .tenant = tenant_ref(tenant), .ready = ready };
 	map_init(&owner->handles, &tenant->scheduler->maps);
 	TAILQ_INIT(&owner->pending);
+	TAILQ_INIT(&owner->mail);
 }
 
 bool owner_reduce(struct owner *owner, size_t n) {

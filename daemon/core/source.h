@@ -5,7 +5,8 @@
  * handle and receives its events: a session, or the uid itself for what is detached.
  *
  * A source has at most one pending event of each type, and keeps it itself; what happens again before
- * the owner took it is merged into it.  So an owner that takes nothing costs what it armed, nothing more.
+ * the owner took it is merged into it.  So an owner that takes nothing costs what it armed, nothing more; only the
+ * messages of a topic are kept one by one, as many as its subscription asked for.
  */
 
 #include <sys/queue.h>
@@ -22,6 +23,7 @@ enum source_kind {
 	SOURCE_TIMER, /* struct timer */
 	SOURCE_ATTACHMENT, /* struct attachment: follows a timer of the tenant */
 	SOURCE_CLAIM, /* struct claim: waits for a limiter, or holds permits of it */
+	SOURCE_SUBSCRIPTION, /* struct subscription: to a topic */
 };
 
 /* Types of events, in the order in which one source's pending ones are taken. */
@@ -105,12 +107,14 @@ struct event {
 };
 
 TAILQ_HEAD(pending_list, source);
+TAILQ_HEAD(mail_list, delivery); /* core/topic-private.h */
 
 /* Whoever owns sources: embedded in a session, and in the tenant. */
 struct owner {
 	struct tenant *tenant;
 	struct map handles; /* of live sources */
 	struct pending_list pending;
+	struct mail_list mail; /* messages of its subscriptions, as they came */
 	/* `pending` was empty and no longer is.  Called from within the dispatch: must only take note. */
 	void (*ready)(struct owner *owner);
 	uint64_t pid; /* of the session, 0: the tenant's own; for people */

@@ -26,6 +26,8 @@ struct tenant {
 	void *names; /* tsearch(3) tree of timer_name::text */
 	struct map limiters; /* by id */
 	void *limiter_names; /* tsearch(3) tree of limiter::name */
+	void *topics; /* tsearch(3) tree of topic::name */
+	struct mail_list old_mail; /* what may be lost, as something newer came: delivery::old_link */
 	struct tenant_clock clocks[TIMER_CLOCK_MAX];
 	enum timer_clock first_clock; /* whose timers are dispatched first in the next turn */
 	struct pending_list soon; /* timers of kind SOON that have not run */

@@ -30,6 +30,8 @@ int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid) {
 	map_init(&tenant->ids, &scheduler->maps);
 	map_init(&tenant->limiters, &scheduler->maps);
 	TAILQ_INIT(&tenant->owner.pending);
+	TAILQ_INIT(&tenant->owner.mail);
+	TAILQ_INIT(&tenant->old_mail);
 	TAILQ_INIT(&tenant->soon);
 	TAILQ_INIT(&tenant->finished);
 

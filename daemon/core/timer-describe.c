@@ -80,6 +80,7 @@ struct timer *timer_of_source(struct source *source) {
 	case SOURCE_ATTACHMENT:
 		return attachment_of(source)->timer;
 	case SOURCE_CLAIM:
+	case SOURCE_SUBSCRIPTION:
 		break;
 	}
 	return NULL;

@@ -25,6 +25,8 @@ static const rpc_handler handlers[] = {
 	[EVLOOP__METHOD__METHOD_RESTART_HANDLE] = rpc_restart_handle,
 	[EVLOOP__METHOD__METHOD_IDENTIFY] = rpc_identify,
 	[EVLOOP__METHOD__METHOD_ATTACH] = rpc_attach,
+	[EVLOOP__METHOD__METHOD_SUBSCRIBE] = rpc_subscribe,
+	[EVLOOP__METHOD__METHOD_EMIT] = rpc_emit,
 	[EVLOOP__METHOD__METHOD_LIST] = rpc_list,
 	[EVLOOP__METHOD__METHOD_CANCEL] = rpc_cancel,
 	[EVLOOP__METHOD__METHOD_PAUSE] = rpc_pause,
@@ -230,7 +232,7 @@ static int dispatch(void *userdata, struct session *session, struct packet *pack
 		arena_reset(&rpc->arena);
 		if (call.result < 0)
 			return call.result;
-		if (!session_goes_on(session, is_dear(frame.method)))
+		if (!session_goes_on(session, call.dear || is_dear(frame.method)))
 			break;
 	}
 	return 0;

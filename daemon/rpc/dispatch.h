@@ -31,6 +31,7 @@ struct call {
 	int *fds; /* frame->n_fds of them; who takes one leaves -1 */
 	int result; /* −errno: the session cannot go on */
 	bool answered;
+	bool dear; /* set by a handler that has taken long */
 };
 
 /* Return: 0, -ENOMEM. */
@@ -67,6 +68,10 @@ int rpc_cancel_handle(struct call *call, const void *request);
 int rpc_restart_handle(struct call *call, const void *request);
 int rpc_identify(struct call *call, const void *request);
 int rpc_attach(struct call *call, const void *request);
+
+/* rpc-topic.c: of this uid, by name */
+int rpc_subscribe(struct call *call, const void *request);
+int rpc_emit(struct call *call, const void *request);
 
 /* rpc-manage.c: the timers of this uid, by id, name or pattern */
 int rpc_list(struct call *call, const void *request);

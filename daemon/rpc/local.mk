@@ -13,6 +13,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/rpc-manage.c \
 	daemon/rpc/rpc-session.c \
 	daemon/rpc/rpc-timer.c \
+	daemon/rpc/rpc-topic.c \
 	daemon/rpc/state.c daemon/rpc/state.h \
 	daemon/rpc/target-limiter.c daemon/rpc/target-limiter.h \
 	daemon/rpc/target.c daemon/rpc/target.h

@@ -5,10 +5,38 @@
 
 #include "daemon/rpc/convert.h"
 
+static void fill_fired(const struct event *event, Evloop__Event *ret) {
+	ret->generation = event->generation > 1 ? event->generation : 0;
+	ret->fire_seq = event->fire_seq;
+	ret->fires = event->fires;
+	ret->missed = event->missed;
+	ret->first_scheduled_ns = event->first_scheduled_ns != event->scheduled_ns ? event->first_scheduled_ns : 0;
+	ret->scheduled_ns = event->scheduled_ns;
+	ret->fired_ns = event->fired_ns;
+	ret->lateness_ns = event->fired_ns - event->scheduled_ns;
+	ret->more = event->more;
+}
+
+static void fill_message(const struct event *event, Evloop__Event *ret, Evloop__Gap *gap) {
+	ret->fire_seq = event->fire_seq;
+	ret->fires = event->fires;
+	ret->fired_ns = event->fired_ns;
+	ret->data = (ProtobufCBinaryData){ .data = (uint8_t *)event->data, .len = event->data_size };
+	ret->more = event->more;
+	if (event->gap_first == 0)
+		return;
+	evloop__gap__init(gap);
+	gap->first = event->gap_first;
+	gap->last = event->gap_last;
+	gap->count = event->gap_last - event->gap_first + 1;
+	ret->gap = gap;
+}
+
 int notify_event(struct session *session, const struct event *event) {
 	Evloop__Event message = EVLOOP__EVENT__INIT;
 	Evloop__RunInfo run;
 	Evloop__Grant grant;
+	Evloop__Gap gap;
 	int r;
 
 	message.type = convert_event_type(event->type);
@@ -16,18 +44,10 @@ int notify_event(struct session *session, const struct event *event) {
 	message.id = event->id;
 	if (event->name)
 		message.name = (char *)event->name;
-	if (event->type == EVENT_TYPE_FIRED) {
-		message.generation = event->generation > 1 ? event->generation : 0;
-		message.fire_seq = event->fire_seq;
-		message.fires = event->fires;
-		message.missed = event->missed;
-		message.first_scheduled_ns =
-			event->first_scheduled_ns != event->scheduled_ns ? event->first_scheduled_ns : 0;
-		message.scheduled_ns = event->scheduled_ns;
-		message.fired_ns = event->fired_ns;
-		message.lateness_ns = event->fired_ns - event->scheduled_ns;
-		message.more = event->more;
-	}
+	if (event->type == EVENT_TYPE_FIRED)
+		fill_fired(event, &message);
+	if (event->type == EVENT_TYPE_MESSAGE)
+		fill_message(event, &message, &gap);
 	if (event->run) {
 		convert_run(event->run, &run);
 		message.run = &run;

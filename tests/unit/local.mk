@@ -102,6 +102,7 @@ core_tests = \
 	tests/unit/test-source \
 	tests/unit/test-timer \
 	tests/unit/test-timer-name \
+	tests/unit/test-topic \
 	tests/unit/test-limiter
 check_PROGRAMS += $(core_tests)
 TESTS += $(core_tests)
@@ -174,6 +175,10 @@ tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/tim
 tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
 
+tests_unit_test_topic_SOURCES = tests/unit/test-topic.c $(core_world)
+tests_unit_test_topic_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_topic_LDADD = $(core_test_LDADD)
+
 tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c $(core_world)
 tests_unit_test_limiter_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_limiter_LDADD = $(core_test_LDADD)
@@ -183,6 +188,7 @@ daemon_tests = \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-oom \
+	tests/unit/test-rpc-topic \
 	tests/unit/test-session \
 	tests/unit/test-state
 check_PROGRAMS += $(daemon_tests)
@@ -198,6 +204,10 @@ tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
+tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_oom_SOURCES = tests/unit/test-rpc-oom.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_oom_CFLAGS = $(daemon_test_CFLAGS)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "daemon/core/topic.h"
 #include "tests/unit/core-world.h"
 #include "tests/unit/fake-starter.h"
 
@@ -172,6 +173,34 @@ static int trigger(struct fixture *f) {
 	return timer_trigger(f->anonymous);
 }
 
+static int subscribe(struct fixture *f) {
+	uint64_t id;
+
+	return topic_subscribe(f->client.owner.tenant, "t", &f->client.owner, 3, 2, &id);
+}
+
+/* Twice, for each of them: what is heard before does not count, and who hears nothing is told of it later. */
+static int emit(struct fixture *f) {
+	size_t receivers = 0;
+	int r = 0;
+
+	if (!owner_find(&f->client.owner, 3))
+		r = subscribe(f);
+	for (int i = 0; r == 0 && i < 3; i++) {
+		struct event event;
+
+		r = topic_emit(f->client.owner.tenant, "t", "x", 1, &receivers);
+		assert_true(r == 0 || receivers == 0);
+		if (i != 1)
+			continue;
+		while (client_take(&f->client, &event))
+			assert_true(event.fire_seq > event.gap_last);
+	}
+	while (receivers > 0 && client_take(&f->client, &(struct event){ 0 }))
+		;
+	return r;
+}
+
 static int new_tenant(struct fixture *f) {
 	struct tenant *tenant;
 	int r = scheduler_tenant(f->world.scheduler, 4711, &tenant);
@@ -257,6 +286,16 @@ static void test_trigger(void **state) {
 	torture(trigger);
 }
 
+static void test_subscribe(void **state) {
+	(void)state;
+	torture(subscribe);
+}
+
+static void test_emit(void **state) {
+	(void)state;
+	torture(emit);
+}
+
 static void test_tenant(void **state) {
 	(void)state;
 	torture(new_tenant);
@@ -273,7 +312,8 @@ int main(void) {
 		cmocka_unit_test(test_arm_command),   cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_ensure),        cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_trigger),       cmocka_unit_test(test_tenant),
-		cmocka_unit_test(test_scheduler),
+		cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_subscribe),
+		cmocka_unit_test(test_emit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,6 +149,22 @@ static enum fate list(struct peer *peer) {
 	return ask(peer, METHOD(LIST), &request);
 }
 
+static enum fate subscribe(struct peer *peer, uint64_t handle) {
+	Evloop__SubscribeRequest request = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+
+	request.handle = handle;
+	request.topic = (char *)"t";
+	request.queue = 2;
+	return ask(peer, METHOD(SUBSCRIBE), &request);
+}
+
+static enum fate emit(struct peer *peer) {
+	Evloop__EmitRequest request = EVLOOP__EMIT_REQUEST__INIT;
+
+	request.topic = (char *)"t";
+	return ask(peer, METHOD(EMIT), &request);
+}
+
 /* So many answers that some must be kept, and the rest of a packet, too.  Return: false: the session is over. */
 static bool flood(struct peer *peer) {
 	struct frame frame;
@@ -174,7 +190,8 @@ static void converse(struct peer *peer) {
 	if (hello(peer) == ENDED || arm(peer, 1, "", false) == ENDED || arm(peer, 2, "named", false) == ENDED ||
 	    arm(peer, 3, "named", false) == ENDED || arm(peer, 4, "job", true) == ENDED ||
 	    attach(peer, 5, "named") == ENDED || list(peer) == ENDED || manage(peer, METHOD(PAUSE), "n*") == ENDED ||
-	    manage(peer, METHOD(RESUME), "*") == ENDED)
+	    manage(peer, METHOD(RESUME), "*") == ENDED || subscribe(peer, 6) == ENDED || emit(peer) == ENDED ||
+	    subscribe(peer, 7) == ENDED || emit(peer) == ENDED)
 		return;
 	for (uint64_t handle = 100; handle < 200; handle++)
 		if (arm(peer, handle << 32, "", false) == ENDED)
@@ -206,6 +223,8 @@ static void test_each_allocation(void **state _unused_) {
 		assert_int_equal(hello(&second), REPLIED);
 		assert_int_equal(arm(&second, 1, "later", false), REPLIED);
 		assert_int_equal(list(&second), REPLIED);
+		assert_int_equal(subscribe(&second, 2), REPLIED);
+		assert_int_equal(emit(&second), REPLIED);
 		peer_deinit(&second);
 		peer_deinit(&first);
 		peer_world_settle(&world);

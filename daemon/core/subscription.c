@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns what those who have subscribed have not taken yet, and what they lose by being slow.
+ *
+ * What one emits on several topics is heard in that order by an owner who has subscribed to all of them.  So an owner has one line of
+ * its mail, owner::mail, and takes from that, whichever of its subscriptions comes up in the order of its sources.
+ * What is merged keeps the place of the first.
+ *
+ * A subscription never loses the last message: whatever was lost is told with one that follows.
+ */
+
+#include "daemon/core/topic-private.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "daemon/core/scheduler-private.h"
+
+static struct tenant *tenant_of(const struct subscription *subscription) {
+	return subscription->source.owner->tenant;
+}
+
+/* ---- messages ---- */
+
+struct message *message_new(struct tenant *tenant, const void *data, size_t size) {
+	struct message *message = malloc(sizeof(*message) + size);
+
+	if (!message)
+		return NULL;
+	*message = (struct message){
+		.tenant = tenant,
+		.refs = 1,
+		.emitted_ns = tenant->scheduler->now.ns[TIMER_CLOCK_BOOTTIME],
+		.size = size,
+	};
+	if (size > 0)
+		memcpy(message->data, data, size);
+	tenant->use.message_bytes += sizeof(*message) + size;
+	return message;
+}
+
+void message_unref(struct message *message) {
+	if (--message->refs > 0)
+		return;
+	message->tenant->use.message_bytes -= sizeof(*message) + message->size;
+	free(message);
+}
+
+static struct message *message_ref(struct message *message) {
+	message->refs++;
+	return message;
+}
+
+/* ---- deliveries ---- */
+
+static struct delivery *first_of(const struct subscription *subscription) {
+	return STAILQ_FIRST(&subscription->deliveries);
+}
+
+/* How many messages a delivery stands for. */
+static uint64_t fires_of(const struct subscription *subscription) {
+	return subscription->queue == 0 ? subscription->merged : 1;
+}
+
+/* The number of the first delivery, the last where it is several. */
+static uint64_t first_seq(const struct subscription *subscription) {
+	return subscription->queue == 0 ? subscription->seq : subscription->seq - subscription->n + 1;
+}
+
+/* Behind all others of the subscription, and of its owner. */
+static void append(struct subscription *subscription, struct delivery *delivery, struct message *message) {
+	*delivery = (struct delivery){ .message = message_ref(message), .subscription = subscription };
+	if (subscription->n > 0)
+		TAILQ_INSERT_TAIL(&tenant_of(subscription)->old_mail, subscription->last, old_link);
+	STAILQ_INSERT_TAIL(&subscription->deliveries, delivery, link);
+	subscription->last = delivery;
+	TAILQ_INSERT_TAIL(&subscription->source.owner->mail, delivery, mail_link);
+	subscription->n++;
+}
+
+/* The first one is out.  Return: what is left of it, to be used again or freed. */
+static struct delivery *remove_first(struct subscription *subscription) {
+	struct delivery *delivery = first_of(subscription);
+
+	if (delivery != subscription->last)
+		TAILQ_REMOVE(&tenant_of(subscription)->old_mail, delivery, old_link);
+	STAILQ_REMOVE_HEAD(&subscription->deliveries, link);
+	TAILQ_REMOVE(&subscription->source.owner->mail, delivery, mail_link);
+	subscription->n--;
+	message_unref(delivery->message);
+	return delivery;
+}
+
+static void delivery_free(struct tenant *tenant, struct delivery *delivery) {
+	tenant->use.message_bytes -= sizeof(*delivery);
+	free(delivery);
+}
+
+/* The first one is lost.  There is one. */
+static struct delivery *lose_first(struct subscription *subscription) {
+	if (subscription->lost_from == 0)
+		subscription->lost_from = first_seq(subscription);
+	return remove_first(subscription);
+}
+
+void subscription_trim(struct tenant *tenant) {
+	struct delivery *delivery;
+
+	while (tenant->use.message_bytes > tenant->scheduler->message_limit &&
+	       (delivery = TAILQ_FIRST(&tenant->old_mail))) {
+		/* What comes before it in its subscription has become old before it. */
+		assert(delivery == first_of(delivery->subscription));
+		delivery_free(tenant, lose_first(delivery->subscription));
+	}
+}
+
+/* ---- giving ---- */
+
+/* Room for one more delivery: that of the oldest, where there may be no more or there is no memory.  Return: NULL: none. */
+static struct delivery *make_room(struct subscription *subscription) {
+	struct delivery *delivery = NULL;
+
+	if (subscription->n < subscription->queue || subscription->n == 0)
+		delivery = malloc(sizeof(*delivery));
+	if (delivery) {
+		tenant_of(subscription)->use.message_bytes += sizeof(*delivery);
+		return delivery;
+	}
+	return subscription->n > 0 ? lose_first(subscription) : NULL;
+}
+
+/* Into the one that is there. */
+static void merge(struct subscription *subscription, struct message *message) {
+	struct delivery *delivery = first_of(subscription);
+
+	message_unref(delivery->message);
+	delivery->message = message_ref(message);
+	subscription->seq++;
+	subscription->merged++;
+}
+
+bool subscription_give(struct subscription *subscription, struct message *message) {
+	struct delivery *delivery;
+
+	if (!source_is_heard(&subscription->source))
+		return false;
+	if (subscription->queue == 0 && subscription->n > 0) {
+		merge(subscription, message);
+		return true;
+	}
+	delivery = make_room(subscription);
+	subscription->seq++;
+	if (!delivery) {
+		if (subscription->lost_from == 0)
+			subscription->lost_from = subscription->seq;
+		return false;
+	}
+	append(subscription, delivery, message);
+	subscription->merged = 1;
+	subscription->first_ns = message->emitted_ns;
+	source_raise(&subscription->source, EVENT_TYPE_MESSAGE);
+	return true;
+}
+
+/* ---- coming and going ---- */
+
+int subscription_new(struct subscription **ret, struct owner *owner, uint64_t handle, uint32_t queue) {
+	struct scheduler *scheduler = owner->tenant->scheduler;
+	struct subscription *subscription = calloc(1, sizeof(*subscription));
+	int r;
+
+	if (!subscription)
+		return -ENOMEM;
+	r = source_init(&subscription->source, SOURCE_SUBSCRIPTION, owner, handle, scheduler->next_id);
+	if (r != 0) {
+		free(subscription);
+		return r;
+	}
+	scheduler->next_id++;
+	subscription->queue = queue;
+	STAILQ_INIT(&subscription->deliveries);
+	owner->tenant->use.subscriptions++;
+	*ret = subscription;
+	return 0;
+}
+
+void subscription_free(struct subscription *subscription) {
+	struct tenant *tenant = tenant_of(subscription);
+
+	while (subscription->n > 0)
+		delivery_free(tenant, remove_first(subscription));
+	if (subscription->audience)
+		audience_leave(subscription);
+	tenant->use.subscriptions--;
+	source_deinit(&subscription->source);
+	free(subscription);
+}
+
+/* ---- as a source ---- */
+
+static void disown(struct source *source) {
+	subscription_free(subscription_of(source));
+}
+
+static enum cancel_outcome cancel(struct source *source) {
+	bool pending = source_is_pending(source, EVENT_TYPE_MESSAGE);
+
+	subscription_free(subscription_of(source));
+	return pending ? CANCEL_WITHDRAWN : CANCEL_CANCELLED;
+}
+
+/* The subscription whose turn it is when `source` comes up: that of the owner's first mail. */
+static struct subscription *subscription_due(struct source *source) {
+	return TAILQ_FIRST(&source->owner->mail)->subscription;
+}
+
+static void fill_event(struct source *source, struct event *ret) {
+	const struct subscription *subscription = subscription_due(source);
+	const struct message *message = first_of(subscription)->message;
+
+	ret->handle = subscription->source.handle;
+	ret->id = subscription->source.id;
+	ret->name = subscription->audience->topic->name;
+	ret->fires = fires_of(subscription);
+	ret->fire_seq = first_seq(subscription);
+	ret->fired_ns = subscription->queue == 0 ? subscription->first_ns : message->emitted_ns;
+	ret->data = message->data;
+	ret->data_size = message->size;
+	ret->more = true;
+	if (subscription->lost_from > 0) {
+		ret->gap_first = subscription->lost_from;
+		ret->gap_last = ret->fire_seq - ret->fires;
+	}
+}
+
+/* `source` has lent its place to the one whose turn it was; both stay in the order if they have more. */
+static void took_event(struct source *source, enum event_type type) {
+	struct subscription *taken = subscription_due(source);
+
+	taken->lost_from = 0;
+	delivery_free(tenant_of(taken), remove_first(taken));
+	if (taken->n == 0)
+		(void)source_withdraw(&taken->source, type);
+	if (subscription_of(source)->n > 0)
+		source_raise(source, type);
+}
+
+const struct source_ops subscription_source_ops = {
+	.disown = disown,
+	.cancel = cancel,
+	.fill_event = fill_event,
+	.took_event = took_event,
+};

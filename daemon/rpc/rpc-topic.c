@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the requests about topics.  Everything is checked here, field by field, before the core hears of it; each refusal names
+ * the field, its value and what would have been allowed.
+ */
+
+#include "daemon/rpc/dispatch.h"
+
+#include <inttypes.h>
+
+#include "daemon/core/loop.h"
+#include "daemon/core/tenant.h"
+#include "daemon/core/topic.h"
+#include "daemon/rpc/check.h"
+
+#define RECEIVERS_MANY 16 /* to tell so many takes longer than to look at the clock */
+
+static bool check_topic(struct call *call, const char *name) {
+	if (!name[0])
+		return REFUSE(call, INVALID, "the topic has no name");
+	return check_name(call, name);
+}
+
+static bool check_subscribe(struct call *call, const Evloop__SubscribeRequest *request) {
+	const struct tenant_use *use = tenant_use(call->session->owner.tenant);
+
+	if (request->handle == 0)
+		return REFUSE(call, INVALID, "the handle must be above 0");
+	if (request->queue > SUBSCRIPTION_QUEUE_MAX)
+		return REFUSE(call, OUT_OF_RANGE, "queue is %" PRIu32 ", above %d", request->queue,
+			      SUBSCRIPTION_QUEUE_MAX);
+	return check_topic(call, request->topic) && call_allows(call, QUOTA_SUBSCRIPTIONS, use->subscriptions, 1);
+}
+
+int rpc_subscribe(struct call *call, const void *data) {
+	const Evloop__SubscribeRequest *request = data;
+	struct owner *owner = &call->session->owner;
+	Evloop__Watched reply = EVLOOP__WATCHED__INIT;
+	int r;
+
+	if (!check_subscribe(call, request))
+		return 0;
+	r = topic_subscribe(owner->tenant, request->topic, owner, request->handle, request->queue, &reply.id);
+	if (r == TOPIC_E_HANDLE_EXISTS) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_emit(struct call *call, const void *data) {
+	const Evloop__EmitRequest *request = data;
+	Evloop__EmitReply reply = EVLOOP__EMIT_REPLY__INIT;
+	size_t receivers;
+	int r;
+
+	if (request->data.len > TOPIC_DATA_MAX) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "the data has %zu bytes, more than %d",
+			    request->data.len, TOPIC_DATA_MAX);
+		return 0;
+	}
+	if (!check_topic(call, request->topic))
+		return 0;
+	(void)loop_refresh(call->rpc->loop);
+	r = topic_emit(call->session->owner.tenant, request->topic, request->data.data, request->data.len, &receivers);
+	if (r < 0)
+		return r;
+	call->dear = receivers >= RECEIVERS_MANY;
+	reply.receivers = receivers;
+	call_reply(call, &reply.base);
+	return 0;
+}
