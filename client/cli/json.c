@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the way from messages to JSON.  Knows fields by their types and the endings of their names, no message by name but TimerInfo's clock. */
+/* Owns the way from messages to JSON.  Knows fields by their types and the endings of their names, no message by name but TimerInfo's clock and what is in flags_table. */
 
 #include "client/cli/json.h"
 
@@ -10,6 +10,16 @@
 #include "client/cli/error.h"
 #include "client/cli/text.h"
 #include "client/cli/when.h"
+
+/* Numbers that are bits of an enum. */
+static const struct flags {
+	const ProtobufCMessageDescriptor *message;
+	const char *field;
+	const ProtobufCEnumDescriptor *type;
+} flags_table[] = {
+	{ &evloop__event__descriptor, "readiness", &evloop__readiness__descriptor },
+	{ &evloop__path_change__descriptor, "changes", &evloop__change__descriptor },
+};
 
 static const void *member(const ProtobufCMessage *message, unsigned offset) {
 	return (const char *)message + offset;
@@ -73,11 +83,33 @@ static size_t size_of(const ProtobufCFieldDescriptor *field) {
 	}
 }
 
+/* NULL: the field is no such number. */
+static const ProtobufCEnumDescriptor *flags_type(const ProtobufCMessage *message,
+						 const ProtobufCFieldDescriptor *field) {
+	for (size_t i = 0; i < ARRAY_SIZE(flags_table); i++)
+		if (flags_table[i].message == message->descriptor && strcmp(flags_table[i].field, field->name) == 0)
+			return flags_table[i].type;
+	return NULL;
+}
+
+static json_t *of_flags(const ProtobufCEnumDescriptor *type, uint32_t flags) {
+	json_t *array = json_array();
+	char word[WORD_MAX];
+
+	for (unsigned i = 0; array && i < 32; i++)
+		if (flags & UINT32_C(1) << i)
+			json_array_append_new(array, json_string(text_enum(type, (int)(UINT32_C(1) << i), word)));
+	return array;
+}
+
 static json_t *of_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
+	const ProtobufCEnumDescriptor *flags = flags_type(message, field);
 	size_t n;
 	const char *items;
 	json_t *array;
 
+	if (flags)
+		return of_flags(flags, *(const uint32_t *)member(message, field->offset));
 	if (field->label != PROTOBUF_C_LABEL_REPEATED)
 		return of_value(field, member(message, field->offset));
 	n = *(const size_t *)member(message, field->quantifier_offset);

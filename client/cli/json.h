@@ -7,7 +7,7 @@
  *     durations, counts  integers (int64: nanoseconds where the name ends in _ns)
  *     sfixed64           absolute values of a clock: decimal strings; of the realtime clock also as RFC 3339, under the
  *                        name without _ns (null: none)
- *     enums              the word, as text_enum() has it
+ *     enums              the word, as text_enum() has it; where a number is made of bits of one, an array of words
  *     bytes              a string, or an array of numbers where they are not UTF-8
  */
 

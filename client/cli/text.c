@@ -42,6 +42,22 @@ const char *text_enum(const ProtobufCEnumDescriptor *type, int value, char buffe
 	return buffer;
 }
 
+const char *text_flags(const ProtobufCEnumDescriptor *type, uint32_t flags, char buffer[FLAGS_MAX]) {
+	char word[WORD_MAX];
+	size_t n = 0;
+
+	buffer[0] = '\0';
+	for (unsigned i = 0; i < 32; i++) {
+		uint32_t bit = UINT32_C(1) << i;
+
+		/* Bits of a later protocol have no name. */
+		if ((flags & bit) && protobuf_c_enum_descriptor_get_value(type, (int)bit) && n < FLAGS_MAX)
+			n += (size_t)snprintf(buffer + n, FLAGS_MAX - n, "%s%s", n > 0 ? "," : "",
+					      text_enum(type, (int)bit, word));
+	}
+	return buffer;
+}
+
 /* How many bytes the character at `p` has in this locale; 0: none, or one without a width, as controls and marks of direction are. */
 static size_t character(const uint8_t *p, size_t size) {
 	mbstate_t state = {};
@@ -129,6 +145,17 @@ char *text_command(const ProtobufCBinaryData *words, size_t n_words) {
 		return NULL;
 	}
 	return text;
+}
+
+char *text_path(const char *path) {
+	ProtobufCBinaryData word = { .data = (uint8_t *)path, .len = strlen(path) };
+	bool plain = true;
+
+	for (const char *p = path; *p; p++)
+		plain &= !iscntrl((unsigned char)*p);
+	if (plain && (is_printable(&word) || !isatty(STDOUT_FILENO)))
+		return strdup(path);
+	return text_command(&word, 1);
 }
 
 const char *text_seconds(int64_t ns, char buffer[SECONDS_MAX]) {

@@ -10,6 +10,16 @@
 /* An enum's value without what all its names begin with, in small letters: KIND_AFTER is "after", OUTCOME_NOT_RUNNING "not-running". */
 const char *text_enum(const ProtobufCEnumDescriptor *type, int value, char buffer[WORD_MAX]);
 
+/* The bits of `flags`, whose names are those of the enum, joined by commas: "readable,hangup". */
+#define FLAGS_MAX 96
+const char *text_flags(const ProtobufCEnumDescriptor *type, uint32_t flags, char buffer[FLAGS_MAX]);
+
+/*
+ * A path as it is; but where it holds control characters, or goes to a terminal and does not print there, as text_command() would write
+ * it, in one line in any case.  Allocated; NULL: no memory.
+ */
+char *text_path(const char *path);
+
 /*
  * Words as a shell would read them back; what does not print in this locale (setlocale() is the caller's) is escaped, so
  * that no command line can play with the terminal.  Allocated; NULL: no memory.

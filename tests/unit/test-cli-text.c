@@ -63,6 +63,34 @@ static void test_commands(void **state _unused_) {
 	check_command(NULL, 0, "");
 }
 
+static void test_flags(void **state _unused_) {
+	char buffer[FLAGS_MAX];
+
+	assert_string_equal(text_flags(&evloop__readiness__descriptor, 0, buffer), "");
+	assert_string_equal(text_flags(&evloop__readiness__descriptor, 1, buffer), "readable");
+	assert_string_equal(text_flags(&evloop__readiness__descriptor, 1 | 4, buffer), "readable,hangup");
+	assert_string_equal(text_flags(&evloop__change__descriptor, 15, buffer), "created,modified,moved,deleted");
+	/* One of a later protocol has no name. */
+	assert_string_equal(text_flags(&evloop__change__descriptor, UINT32_C(1) << 31 | 8, buffer), "deleted");
+}
+
+static void check_path(const char *path, const char *expected) {
+	char *text = text_path(path);
+
+	assert_non_null(text);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void test_paths(void **state _unused_) {
+	check_path("src/a b.c", "src/a b.c");
+	check_path("it's $HOME", "it's $HOME");
+	/* What is not a terminal gets the bytes, as long as they stay in a line. */
+	check_path("\xff", "\xff");
+	check_path("a\nb", "$'a\\nb'");
+	check_path("\x1b[2J", "$'\\033[2J'");
+}
+
 static void test_seconds(void **state _unused_) {
 	char buffer[SECONDS_MAX];
 
@@ -169,10 +197,31 @@ static void test_timers(void **state _unused_) {
 	assert_string_equal(timer_next(&info, &now, buffer), "cancelled");
 }
 
+static void test_json_flags(void **state _unused_) {
+	Evloop__PathChange change = EVLOOP__PATH_CHANGE__INIT, *changes[] = { &change };
+	Evloop__Event event = EVLOOP__EVENT__INIT;
+	char *text;
+
+	event.readiness = 1 | 4;
+	change.path = (ProtobufCBinaryData)WORD("a.c");
+	change.changes = 2;
+	event.changes = changes;
+	event.n_changes = 1;
+	json_t *object = json_of_message(&event.base);
+	text = json_dumps(json_object_get(object, "readiness"), JSON_COMPACT);
+	assert_string_equal(text, "[\"readable\",\"hangup\"]");
+	free(text);
+	text = json_dumps(json_object_get(object, "changes"), JSON_COMPACT);
+	assert_string_equal(text, "[{\"path\":\"a.c\",\"changes\":[\"modified\"]}]");
+	free(text);
+	json_decref(object);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_enums), cmocka_unit_test(test_commands), cmocka_unit_test(test_seconds),
-		cmocka_unit_test(test_json),  cmocka_unit_test(test_timers),
+		cmocka_unit_test(test_enums),      cmocka_unit_test(test_commands), cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_json),       cmocka_unit_test(test_flags),    cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_json_flags), cmocka_unit_test(test_timers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
