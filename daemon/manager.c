@@ -102,50 +102,17 @@ static const struct loop_ops manager_loop_ops = {
 	.tick = manager_tick,
 };
 
-/* ---- configuration ---- */
+/* ---- what requests need ---- */
 
-static void read_limits(void *userdata) {
-	struct reload *reload = &((struct manager *)userdata)->reload;
-
-	reload->result = limit_set_read(&reload->limits, reload->directories, reload->n_directories, reload->error);
-}
-
-/* All of it, or, where there is a mistake, nothing. */
-static void apply_limits(struct manager *manager, struct limit_set *limits) {
-	int r;
-
-	(void)loop_refresh(manager->loop);
-	r = limit_set_apply(limits, manager->scheduler);
-	if (r < 0)
-		log_error("not all configured limiters are there: %s", strerror(-r));
-	limit_set_free(limits);
-}
-
-static void reload(struct manager *manager);
-
-static void limits_were_read(void *userdata) {
+static void manager_reload(void *userdata, struct deferred *deferred) {
 	struct manager *manager = userdata;
-	struct reload *reloaded = &manager->reload;
 
-	if (reloaded->result == 0) {
-		log_notice("configuration was read: %zu limiters", reloaded->limits.n);
-		apply_limits(manager, &reloaded->limits);
-	} else {
-		log_error("configuration stays as it was: %s",
-			  reloaded->result < 0 ? strerror(-reloaded->result) : reloaded->error);
-	}
-	if (reloaded->again)
-		reload(manager);
+	reload_start(&manager->reload, deferred);
 }
 
-/* Files and the user database may block, so a thread reads them. */
-static void reload(struct manager *manager) {
-	int r = background_run(&manager->reload.background, manager->loop, read_limits, limits_were_read, manager);
-
-	manager->reload.again = r == -EBUSY;
-	if (r < 0 && r != -EBUSY)
-		log_error("configuration stays as it was: %s", strerror(-r));
-}
+static const struct rpc_ops manager_rpc_ops = {
+	.reload = manager_reload,
+};
 
 /* ---- signals ---- */
 
@@ -153,7 +120,7 @@ static void manager_signal(void *userdata, int signal_number) {
 	struct manager *manager = userdata;
 
 	if (signal_number == SIGHUP) {
-		reload(manager);
+		reload_start(&manager->reload, NULL);
 	} else {
 		log_notice("received %s: leaving", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 		loop_stop(manager->loop);
@@ -236,7 +203,8 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	loop_set_scheduler(manager->loop, manager->scheduler);
 	manager->state_path = options->state_path;
 	load_state(manager);
-	apply_limits(manager, options->limits);
+	reload_init(&manager->reload, manager->loop, manager->scheduler, options->directories, options->n_directories);
+	reload_apply(&manager->reload, options->limits);
 	return 0;
 }
 
@@ -266,6 +234,8 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	r = rpc_init(&manager->rpc, manager->loop, manager->scheduler, &manager->quota, options->executes);
 	if (r < 0)
 		return r;
+	manager->rpc.ops = &manager_rpc_ops;
+	manager->rpc.userdata = manager;
 	r = sessions_init(&manager->sessions, manager->loop, manager->scheduler, &manager->quota, &rpc_session_ops,
 			  &manager->rpc);
 	if (r < 0)
@@ -281,9 +251,6 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 	int r;
 
 	*manager = (struct manager){ .quota = *options->quota, .exit_idle_ns = options->exit_idle_ns };
-	manager->reload.background = (struct background)BACKGROUND_INIT;
-	manager->reload.directories = options->directories;
-	manager->reload.n_directories = options->n_directories;
 	r = manager_build(manager, options);
 	if (r < 0)
 		manager_deinit(manager);
@@ -294,8 +261,7 @@ void manager_deinit(struct manager *manager) {
 	manager_stop_listening(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
-	if (background_end(&manager->reload.background) && manager->reload.result == 0)
-		limit_set_free(&manager->reload.limits);
+	reload_deinit(&manager->reload);
 	if (manager->scheduler) {
 		save_state(manager);
 		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));

@@ -7,11 +7,10 @@
 #include "daemon/peer/listener.h"
 #include "daemon/peer/quota.h"
 #include "daemon/peer/session.h"
+#include "daemon/reload.h"
 #include "daemon/rpc/dispatch.h"
-#include "daemon/svc/background.h"
 #include "daemon/svc/ids.h"
 #include "daemon/svc/journal.h"
-#include "daemon/svc/limit-set.h"
 #include "daemon/svc/service-status.h"
 
 #define LISTENERS_MAX 16
@@ -46,15 +45,7 @@ struct manager {
 	const char *state_path;
 	struct service_status status;
 	bool supervised; /* a service manager hears `status` */
-	struct reload {
-		struct background background;
-		const char *const *directories;
-		size_t n_directories;
-		struct limit_set limits; /* what was read, where `result` is 0 */
-		int result; /* of limit_set_read() */
-		char error[LIMIT_ERROR_MAX];
-		bool again; /* SIGHUP came while files were being read */
-	} reload;
+	struct reload reload;
 	int64_t exit_idle_ns;
 	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */

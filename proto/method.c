@@ -26,6 +26,8 @@ static const struct method table[] = {
 	CALL(HELLO, "Hello", hello_request, hello_reply),
 	CALL(PING, "Ping", ping_request, ping_reply),
 	CALL(TIME, "Time", time_request, time_reply),
+	CALL(QUOTA, "Quota", quota_request, quota_reply),
+	CALL(RELOAD, "Reload", reload_request, reload_reply),
 	CALL(ARM, "Arm", timer_spec, armed),
 	CALL(CANCEL_HANDLE, "CancelHandle", handle_request, cancel_reply),
 	CALL(RESTART_HANDLE, "RestartHandle", restart_request, armed),

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "daemon/core/tenant.h"
 #include "proto/limits.h"
 
 static const struct {
@@ -90,6 +91,36 @@ void quota_deinit(struct quota *quota) {
 		closer_deinit(&account->closer);
 		account_unref(account);
 	}
+}
+
+uint64_t quota_used(enum quota_limit limit, const struct account *account, const struct tenant_use *use) {
+	switch (limit) {
+	case QUOTA_SESSIONS:
+		return account->sessions;
+	case QUOTA_TIMERS:
+		return use->timers;
+	case QUOTA_COMMAND_BYTES:
+		return use->command_bytes;
+	case QUOTA_JOBS:
+		return use->jobs;
+	case QUOTA_LIMITERS:
+		return use->limiters;
+	case QUOTA_KEYS:
+		return use->keys;
+	case QUOTA_CLAIMS:
+		return use->claims;
+	case QUOTA_DESCRIPTORS:
+		return use->descriptors;
+	case QUOTA_PATHS:
+		return use->paths;
+	case QUOTA_SUBSCRIPTIONS:
+		return use->subscriptions;
+	case QUOTA_MESSAGE_BYTES:
+		return use->message_bytes;
+	case QUOTA_MAX:
+		break;
+	}
+	return 0;
 }
 
 bool quota_allows(const struct quota *quota, enum quota_limit limit, uint64_t used, uint64_t asked) {

@@ -58,5 +58,10 @@ struct account *account_unref(struct account *account);
 /* Let go of the accounts whose closers are still busy; no session is left. */
 void quota_deinit(struct quota *quota);
 
+struct tenant_use; /* core/tenant.h */
+
+/* What a uid uses of it: `use` is what the core has counted, `account` the rest. */
+uint64_t quota_used(enum quota_limit limit, const struct account *account, const struct tenant_use *use);
+
 /* May `asked` more be used where `used` are? */
 bool quota_allows(const struct quota *quota, enum quota_limit limit, uint64_t used, uint64_t asked);

@@ -139,10 +139,13 @@ static void set_state(struct session *session, enum session_state state) {
 /* The socket goes now, the sources go turn by turn: a million of them must not hold up anybody. */
 static void session_close(struct session *session) {
 	struct sessions *sessions = session->sessions;
+	struct session_waiter *waiter;
 	struct account *account;
 
 	if (session->state == SESSION_CLOSED)
 		return;
+	while ((waiter = LIST_FIRST(&session->waiters)))
+		session_wait_no_more(waiter);
 	log_info("session %llu of uid %u closed", (unsigned long long)session->id, (unsigned)session->uid);
 	set_state(session, SESSION_CLOSED);
 	session->owner.ready = NULL;
@@ -157,6 +160,17 @@ static void session_close(struct session *session) {
 	account_unref(account);
 	sessions->n--;
 	set_ready(session);
+}
+
+void session_wait(struct session *session, struct session_waiter *waiter) {
+	waiter->session = session;
+	LIST_INSERT_HEAD(&session->waiters, waiter, link);
+}
+
+void session_wait_no_more(struct session_waiter *waiter) {
+	if (waiter->session)
+		LIST_REMOVE(waiter, link);
+	waiter->session = NULL;
 }
 
 /* What the loop should wait for on the session's socket. */
@@ -292,6 +306,14 @@ static void take(struct session *session, struct packet *packet, int received) {
 		session_close(session);
 		return;
 	}
+}
+
+void session_push(struct session *session, int result) {
+	if (session->state == SESSION_CLOSED)
+		return;
+	if (result < 0 || outbox_push(&session->outbox) < 0 || session->outbox.lost)
+		session_close(session);
+	session_watch(session);
 }
 
 /* Take what a peer has sent, or what is left of it.  The account may go with the session. */

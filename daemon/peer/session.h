@@ -27,6 +27,12 @@ struct session_ops {
 	int (*notify)(void *userdata, struct session *session, const struct event *event);
 };
 
+/* Somebody who has an answer for the session later; embedded. */
+struct session_waiter {
+	LIST_ENTRY(session_waiter) link; /* session::waiters, while `session` */
+	struct session *session; /* NULL: it is gone */
+};
+
 enum session_state {
 	SESSION_GREETING, /* connected, has not said hello */
 	SESSION_OPEN,
@@ -42,6 +48,7 @@ struct session {
 	struct account *account; /* of its uid */
 	struct outbox outbox;
 	struct loop_io *io;
+	LIST_HEAD(, session_waiter) waiters;
 	struct packet *rest; /* of a packet whose frames have not all been handled; NULL: none */
 	int fd;
 	enum session_state state;
@@ -95,6 +102,13 @@ void session_open(struct session *session, const char *client_name);
 
 /* The peer has broken the protocol: say so, and close.  `format` becomes Error.message. */
 void session_fail(struct session *session, int status, const char *format, ...) _printf_(3, 4);
+
+/* Have an answer later; until then, or until the session is gone. */
+void session_wait(struct session *session, struct session_waiter *waiter);
+void session_wait_no_more(struct session_waiter *waiter);
+
+/* Send what has been put into the outbox outside of a request of its own; `result` < 0: it could not be, and the session ends. */
+void session_push(struct session *session, int result);
 
 /* Is the log to hear of what its uid does?  Once while that is connected, and not many times a second of all. */
 bool session_may_warn(struct session *session);

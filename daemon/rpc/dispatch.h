@@ -9,11 +9,20 @@
 #include "proto/evloop.pb-c.h"
 #include "proto/message.h"
 
+struct deferred; /* rpc/deferred.h */
 struct loop;
 struct scheduler;
 
+/* What requests need of whoever put the daemon together. */
+struct rpc_ops {
+	/* Read the configuration again, and answer when it is in force, by a ReloadReply, or not. */
+	void (*reload)(void *userdata, struct deferred *deferred);
+};
+
 /* What the handlers work on. */
 struct rpc {
+	const struct rpc_ops *ops; /* NULL: none */
+	void *userdata;
 	struct loop *loop;
 	struct scheduler *scheduler;
 	const struct quota *quota;
@@ -61,6 +70,10 @@ typedef int (*rpc_handler)(struct call *call, const void *request);
 int rpc_hello(struct call *call, const void *request);
 int rpc_ping(struct call *call, const void *request);
 int rpc_time(struct call *call, const void *request);
+
+/* rpc-daemon.c: the daemon as a whole */
+int rpc_quota(struct call *call, const void *request);
+int rpc_reload(struct call *call, const void *request);
 
 /* rpc-timer.c: the sources of this session, by handle */
 int rpc_arm(struct call *call, const void *request);

@@ -5,10 +5,12 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/check.c daemon/rpc/check.h \
 	daemon/rpc/convert-limiter.c daemon/rpc/convert-limiter.h \
 	daemon/rpc/convert.c daemon/rpc/convert.h \
+	daemon/rpc/deferred.c daemon/rpc/deferred.h \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
 	daemon/rpc/holder.c daemon/rpc/holder.h \
 	daemon/rpc/page.h \
+	daemon/rpc/rpc-daemon.c \
 	daemon/rpc/rpc-limiter.c \
 	daemon/rpc/rpc-manage.c \
 	daemon/rpc/rpc-session.c \

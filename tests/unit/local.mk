@@ -187,6 +187,7 @@ tests_unit_test_limiter_LDADD = $(core_test_LDADD)
 daemon_tests = \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
+	tests/unit/test-rpc-daemon \
 	tests/unit/test-rpc-oom \
 	tests/unit/test-rpc-topic \
 	tests/unit/test-session \
@@ -208,6 +209,9 @@ tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_daemon_SOURCES = tests/unit/test-rpc-daemon.c $(peer_world)
+tests_unit_test_rpc_daemon_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_daemon_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_oom_SOURCES = tests/unit/test-rpc-oom.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_oom_CFLAGS = $(daemon_test_CFLAGS)

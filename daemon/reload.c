@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the way of the configuration into a daemon that runs, and who is told how that has ended.  Files and the user database may
+ * block, so a thread reads them.  Knows nothing of what is in them.
+ */
+
+#include "daemon/reload.h"
+
+#include <string.h>
+
+#include "daemon/core/loop.h"
+#include "daemon/svc/log.h"
+
+void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler, const char *const *directories,
+		 size_t n_directories) {
+	*reload = (struct reload){
+		.loop = loop,
+		.scheduler = scheduler,
+		.directories = directories,
+		.n_directories = n_directories,
+		.background = BACKGROUND_INIT,
+		.reading = STAILQ_HEAD_INITIALIZER(reload->reading),
+		.waiting = STAILQ_HEAD_INITIALIZER(reload->waiting),
+	};
+}
+
+static void drop_all(struct deferred_list *list) {
+	struct deferred *deferred;
+
+	while ((deferred = STAILQ_FIRST(list))) {
+		STAILQ_REMOVE_HEAD(list, link);
+		deferred_drop(deferred);
+	}
+}
+
+void reload_deinit(struct reload *reload) {
+	if (!reload->loop)
+		return;
+	if (background_end(&reload->background) && reload->result == 0)
+		limit_set_free(&reload->limits);
+	drop_all(&reload->reading);
+	drop_all(&reload->waiting);
+}
+
+void reload_apply(struct reload *reload, struct limit_set *limits) {
+	int r;
+
+	(void)loop_refresh(reload->loop);
+	r = limit_set_apply(limits, reload->scheduler);
+	if (r < 0)
+		log_error("not all configured limiters are there: %s", strerror(-r));
+	limit_set_free(limits);
+}
+
+/* `error` NULL: all is well. */
+static void answer(struct deferred_list *list, Evloop__Status status, const char *error) {
+	static const Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
+	struct deferred *deferred;
+
+	while ((deferred = STAILQ_FIRST(list))) {
+		STAILQ_REMOVE_HEAD(list, link);
+		if (error)
+			deferred_refuse(deferred, status, error);
+		else
+			deferred_reply(deferred, &reply.base);
+	}
+}
+
+static void fail(struct reload *reload, Evloop__Status status, const char *error) {
+	log_error("configuration stays as it was: %s", error);
+	answer(&reload->reading, status, error);
+}
+
+static void read_files(void *userdata) {
+	struct reload *reload = userdata;
+
+	reload->result = limit_set_read(&reload->limits, reload->directories, reload->n_directories, reload->error);
+}
+
+static void begin(struct reload *reload);
+
+static void were_read(void *userdata) {
+	struct reload *reload = userdata;
+
+	if (reload->result == 0) {
+		log_notice("configuration was read: %zu limiters", reload->limits.n);
+		reload_apply(reload, &reload->limits);
+		answer(&reload->reading, EVLOOP__STATUS__STATUS_OK, NULL);
+	} else if (reload->result < 0) {
+		fail(reload, EVLOOP__STATUS__STATUS_INTERNAL, strerror(-reload->result));
+	} else {
+		fail(reload, EVLOOP__STATUS__STATUS_INVALID, reload->error);
+	}
+	if (reload->again)
+		begin(reload);
+}
+
+static void begin(struct reload *reload) {
+	int r = background_run(&reload->background, reload->loop, read_files, were_read, reload);
+
+	reload->again = r == -EBUSY;
+	if (r == -EBUSY)
+		return;
+	STAILQ_CONCAT(&reload->reading, &reload->waiting);
+	if (r < 0)
+		fail(reload, EVLOOP__STATUS__STATUS_INTERNAL, strerror(-r));
+}
+
+void reload_start(struct reload *reload, struct deferred *deferred) {
+	if (deferred)
+		STAILQ_INSERT_TAIL(&reload->waiting, deferred, link);
+	begin(reload);
+}

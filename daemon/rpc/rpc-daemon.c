@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns the requests that concern the daemon as a whole: what a uid may use of it, and its configuration. */
+
+#include "daemon/core/tenant.h"
+#include "daemon/rpc/check.h"
+#include "daemon/rpc/deferred.h"
+
+int rpc_quota(struct call *call, const void *data _unused_) {
+	const struct session *session = call->session;
+	const struct tenant_use *use = tenant_use(session->owner.tenant);
+	Evloop__QuotaReply reply = EVLOOP__QUOTA_REPLY__INIT;
+	Evloop__QuotaReply__Quota quotas[QUOTA_MAX], *pointers[QUOTA_MAX];
+
+	for (unsigned i = 0; i < QUOTA_MAX; i++) {
+		evloop__quota_reply__quota__init(&quotas[i]);
+		quotas[i].name = (char *)quota_name(i);
+		quotas[i].limit = call->rpc->quota->limits[i];
+		quotas[i].used = quota_used(i, session->account, use);
+		pointers[i] = &quotas[i];
+	}
+	reply.quotas = pointers;
+	reply.n_quotas = QUOTA_MAX;
+	call_reply(call, &reply.base);
+	return 0;
+}
+
+int rpc_reload(struct call *call, const void *data _unused_) {
+	struct rpc *rpc = call->rpc;
+	struct deferred *deferred;
+
+	if (call->session->uid != 0 && call->session->uid != rpc->uid)
+		return (void)REFUSE(call, PERM, "only root and uid %u may do that", (unsigned)rpc->uid), 0;
+	if (!rpc->ops || !rpc->ops->reload)
+		return (void)REFUSE(call, UNSUPPORTED, "this daemon has no configuration"), 0;
+	deferred = call_defer(call);
+	if (!deferred)
+		return -ENOMEM;
+	rpc->ops->reload(rpc->userdata, deferred);
+	return 0;
+}

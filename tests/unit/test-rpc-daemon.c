@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Requests that concern the daemon as a whole, and answers that come later. */
+
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#include "daemon/rpc/deferred.h"
+#include "tests/unit/peer-world.h"
+
+#define METHOD(name) EVLOOP__METHOD__METHOD_##name
+
+static struct peer_world world;
+static struct peer peer;
+static struct deferred *asked; /* the last one who wants a reload */
+static unsigned n_asked;
+
+static void take_note(void *userdata _unused_, struct deferred *deferred) {
+	asked = deferred;
+	n_asked++;
+}
+
+static const struct rpc_ops ops = { .reload = take_note };
+
+static int setup(void **state _unused_) {
+	assert_int_equal(peer_world_init(&world, NULL, NULL), 0);
+	peer_init(&peer, &world);
+	peer_open(&peer);
+	world.rpc.ops = &ops;
+	asked = NULL;
+	n_asked = 0;
+	return 0;
+}
+
+static int teardown(void **state _unused_) {
+	peer_deinit(&peer);
+	peer_world_deinit(&world);
+	return 0;
+}
+
+static const Evloop__QuotaReply__Quota *quota(const char *name) {
+	Evloop__QuotaRequest request = EVLOOP__QUOTA_REQUEST__INIT;
+	const Evloop__QuotaReply *reply = peer_call(&peer, METHOD(QUOTA), &request, NULL);
+
+	assert_int_equal(reply->n_quotas, QUOTA_MAX);
+	for (size_t i = 0; i < reply->n_quotas; i++)
+		if (strcmp(reply->quotas[i]->name, name) == 0)
+			return reply->quotas[i];
+	fail_msg("there is no quota %s", name);
+	return NULL;
+}
+
+static void test_quota(void **state _unused_) {
+	Evloop__TimerSpec timer = EVLOOP__TIMER_SPEC__INIT;
+	Evloop__LimiterSpec limiter = EVLOOP__LIMITER_SPEC__INIT;
+	struct peer second;
+
+	world.quota.limits[QUOTA_TIMERS] = 7;
+	assert_int_equal(quota("timers")->limit, 7);
+	assert_int_equal(quota("timers")->used, 0);
+	assert_int_equal(quota("sessions")->used, 1);
+
+	timer.handle = 1;
+	timer.relative = true;
+	timer.deadline_ns = NSEC_PER_SEC;
+	(void)peer_call(&peer, METHOD(ARM), &timer, NULL);
+	limiter.name = (char *)"unlimited";
+	(void)peer_call(&peer, METHOD(LIMITER_SET), &limiter, NULL);
+	peer_init(&second, &world);
+	peer_open(&second);
+	assert_int_equal(quota("timers")->used, 1);
+	assert_int_equal(quota("limiters")->used, 1);
+	assert_int_equal(quota("sessions")->used, 2);
+	peer_deinit(&second);
+	peer_world_settle(&world);
+	assert_int_equal(quota("sessions")->used, 1);
+}
+
+/* Return: the answer to that request, if it has come. */
+static bool answered(uint64_t serial, struct frame *ret) {
+	peer_world_turn(&world);
+	return peer_take(&peer, ret) && ret->serial == serial;
+}
+
+static void test_answered_later(void **state _unused_) {
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+	Evloop__PingRequest ping = EVLOOP__PING_REQUEST__INIT;
+	Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
+	uint64_t serial = peer_put(&peer, FRAME_REQUEST, METHOD(RELOAD), &request);
+	struct frame frame;
+
+	assert_true(peer_flush(&peer));
+	assert_false(answered(serial, &frame));
+	assert_int_equal(n_asked, 1);
+	/* Others are not kept waiting. */
+	assert_non_null(peer_call(&peer, METHOD(PING), &ping, NULL));
+	deferred_reply(asked, &reply.base);
+	assert_true(answered(serial, &frame));
+	assert_int_equal(frame.kind, FRAME_REPLY);
+	assert_int_equal(frame.method, METHOD(RELOAD));
+}
+
+static void test_refused_later(void **state _unused_) {
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+	uint64_t serial = peer_put(&peer, FRAME_REQUEST, METHOD(RELOAD), &request);
+	const Evloop__Error *error;
+	struct frame frame;
+
+	assert_true(peer_flush(&peer));
+	assert_false(answered(serial, &frame));
+	deferred_refuse(asked, EVLOOP__STATUS__STATUS_INVALID, "a.limit:2: no");
+	assert_true(answered(serial, &frame));
+	assert_int_equal(frame.kind, FRAME_ERROR);
+	error = peer_unpack(&peer, &evloop__error__descriptor, &frame);
+	assert_int_equal(error->status, EVLOOP__STATUS__STATUS_INVALID);
+	assert_string_equal(error->message, "a.limit:2: no");
+
+	/* Who does not want an answer hears only of what went wrong. */
+	serial = peer_put(&peer, FRAME_ONEWAY, METHOD(RELOAD), &request);
+	assert_true(peer_flush(&peer));
+	assert_false(answered(serial, &frame));
+	deferred_refuse(asked, EVLOOP__STATUS__STATUS_INVALID, "again");
+	peer_world_turn(&world);
+	assert_true(peer_take(&peer, &frame));
+	assert_int_equal(frame.kind, FRAME_EVENT);
+	assert_int_equal(frame.method, METHOD(REFUSED));
+}
+
+/* Nobody is there any more to be answered. */
+static void test_gone_before(void **state _unused_) {
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+	Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
+
+	(void)peer_put(&peer, FRAME_REQUEST, METHOD(RELOAD), &request);
+	assert_true(peer_flush(&peer));
+	peer_world_settle(&world);
+	assert_int_equal(n_asked, 1);
+	peer_hang_up(&peer);
+	peer_world_settle(&world);
+	assert_int_equal(world.sessions.n, 0);
+	deferred_reply(asked, &reply.base);
+}
+
+static void test_not_for_everybody(void **state _unused_) {
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+	const Evloop__Error *error;
+
+	peer_world_newest(&world)->uid = getuid() + 1;
+	world.rpc.uid = getuid() + 2;
+	assert_null(peer_call(&peer, METHOD(RELOAD), &request, &error));
+	assert_int_equal(error->status, EVLOOP__STATUS__STATUS_PERM);
+	assert_int_equal(n_asked, 0);
+	world.rpc.uid = getuid() + 1;
+	world.rpc.ops = NULL;
+	assert_null(peer_call(&peer, METHOD(RELOAD), &request, &error));
+	assert_int_equal(error->status, EVLOOP__STATUS__STATUS_UNSUPPORTED);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answered_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_for_everybody, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
