@@ -37,8 +37,7 @@ static int start(struct evl *evl, struct request *request, Evloop__Method method
 
 	request->serial = ++evl->serial;
 	request->deadline_ns = call_deadline(evl);
-	r = fd < 0 ? output_put(evl, FRAME_REQUEST, method, request->serial, message)
-		   : output_put_with_fd(evl, method, request->serial, message, fd, request->deadline_ns);
+	r = output_put(evl, FRAME_REQUEST, method, request->serial, message, fd);
 	if (r < 0)
 		return r;
 	enlist(evl, request);
@@ -57,14 +56,18 @@ int call_async(struct evl *evl, struct request *request, Evloop__Method method, 
 	return r;
 }
 
-int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message) {
+int call_oneway_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, int fd) {
 	int r = connection_check(evl);
 
 	if (r < 0)
 		return r;
-	r = output_put(evl, FRAME_ONEWAY, method, ++evl->serial, message);
+	r = output_put(evl, FRAME_ONEWAY, method, ++evl->serial, message, fd);
 	loop_update(evl);
 	return r;
+}
+
+int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message) {
+	return call_oneway_with_fd(evl, method, message, -1);
 }
 
 void call_complete(struct evl *evl, const struct frame *frame) {
@@ -205,6 +208,10 @@ int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *req
 int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
 		     ProtobufCMessage **ret_reply) {
 	return call_and_wait(evl, method, request, fd, ret_reply, NULL, 0);
+}
+
+int evl_call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd) {
+	return call_oneway_with_fd(evl, method, request, fd);
 }
 
 const Evloop__Error *evl_call_error(struct evl *evl) {

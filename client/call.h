@@ -21,6 +21,9 @@ int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *req
 int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
 		     ProtobufCMessage **ret_reply);
 
+/* A request without an answer; a copy of `fd` goes along (-1: none).  Does not wait.  Return: 0, or −errno. */
+int evl_call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd);
+
 /* The daemon's last refusal on this connection, with limit and existing definition; NULL: none.  Borrowed until the next call. */
 const Evloop__Error *evl_call_error(struct evl *evl);
 
@@ -32,6 +35,10 @@ const Evloop__HelloReply *evl_call_hello(struct evl *evl);
 typedef void (*evl_call_event)(struct evl *evl, const Evloop__Event *event, void *userdata);
 int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callback, void *userdata);
 void evl_call_drop(struct evl *evl, uint64_t handle);
+
+/* The last event for that handle, READY, CHANGED or TIMEOUT, has been dealt with: the daemon may send the next.  Within a callback it is
+ * told after the batch, in one frame with all others; else at once.  Return: 0, -ENOENT (no such handle), -ENOTCONN. */
+int evl_call_ack(struct evl *evl, uint64_t handle);
 
 /*
  * What a timer's command takes along of this process, as evl_timer_add() has it; `timer` says which words, environment and directory.

@@ -53,6 +53,7 @@ static int init_parts(struct evl *evl, const char *path, unsigned flags) {
 	evl->timeout_ns = DEFAULT_TIMEOUT_NS;
 	evl->flags = flags;
 	TAILQ_INIT(&evl->requests);
+	STAILQ_INIT(&evl->unacked);
 	output_init(&evl->output);
 	debug_init(&evl->debug);
 	side_init(&evl->side);
@@ -115,7 +116,7 @@ static void end_sources(struct evl *evl, bool keep_rearmed) {
 	for (size_t i = 0; i < evl->handles.n_slots; i++) {
 		struct evl_source *source = handle_in_slot(&evl->handles, i);
 
-		if (!source || (keep_rearmed && source->definition && source->definition->rearm))
+		if (!source || (keep_rearmed && source->rearm))
 			continue;
 		source_retire(source);
 		source_settle(source);
@@ -131,6 +132,7 @@ struct evl *evl_close(struct evl *evl) {
 	evl->closed = true;
 	call_fail_all(evl, -ECONNRESET);
 	end_sources(evl, false);
+	ack_drop(evl);
 	local_deinit(evl);
 	evl->socket = close_fd(evl->socket);
 	evl->link = LINK_DOWN;
@@ -176,6 +178,12 @@ int connection_settle(struct evl *evl) {
 	return evl->closed || evl->link == LINK_UP ? 1 : connection_error(evl);
 }
 
+static bool was_last(struct evl_source *source, const Evloop__Event *e) {
+	if (source->kind == SOURCE_TIMER)
+		return e->type == EVLOOP__EVENT_TYPE__EVENT_FIRED && timer_note_fire(source, e);
+	return event_is_last(source, e, true);
+}
+
 /* Events of the old session that are still in line count as fired. */
 static void note_old_event(struct evl *evl, const struct frame *frame) {
 	struct evl_source *source;
@@ -187,7 +195,7 @@ static void note_old_event(struct evl *evl, const struct frame *frame) {
 	if (!e)
 		return;
 	source = handle_find(&evl->handles, e->handle);
-	if (source && source->definition && e->type == EVLOOP__EVENT_TYPE__EVENT_FIRED && timer_note_fire(source, e))
+	if (source && source->rearm && was_last(source, e))
 		source->expired = true;
 	evloop__event__free_unpacked(e, NULL);
 }
@@ -198,13 +206,13 @@ static int rearm_sources(struct evl *evl) {
 	for (size_t i = 0; i < evl->handles.n_slots; i++) {
 		struct evl_source *source = handle_in_slot(&evl->handles, i);
 
-		if (source && source->definition && !source->expired) {
+		if (source && source->rearm && !source->expired) {
 			int r;
 
 			/* The new daemon, or the new session, gives it another. */
 			source->id = 0;
 			source->id_error = 0;
-			r = timer_rearm(source);
+			r = source->kind == SOURCE_TIMER ? timer_rearm(source) : arming_repeat(source);
 			first = first < 0 ? first : r;
 		}
 	}
@@ -227,6 +235,7 @@ int evl_reconnect(struct evl *evl) {
 		connection_unpin(evl);
 		return -ENOTCONN;
 	}
+	ack_drop(evl);
 	input_each(evl, note_old_event);
 	free(TAKE_PTR(evl->last_words));
 	r = hello_open(evl, evl->path);

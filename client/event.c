@@ -90,69 +90,30 @@ static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
 	return taken ? MAX(r, 0) : r;
 }
 
-static enum evl_end end_of(Evloop__End end) {
-	switch (end) {
-	case EVLOOP__END__END_DONE:
-		return EVL_END_DONE;
-	case EVLOOP__END__END_CANCELLED:
-		return EVL_END_CANCELLED;
-	case EVLOOP__END__END_REPLACED:
-		return EVL_END_REPLACED;
-	default:
-		return EVL_END_NONE;
-	}
-}
-
-/* Return: false: of a type that later daemons may have. */
-static bool translate(const Evloop__Event *e, struct evl_event *ret, struct evl_grant *grant) {
-	*ret = (struct evl_event){
-		.size = sizeof(*ret),
-		.id = e->id,
-		.fire_seq = e->fire_seq,
-		.fires = e->fires,
-		.missed = e->missed,
-		.first_scheduled_ns = e->first_scheduled_ns ? e->first_scheduled_ns : e->scheduled_ns,
-		.scheduled_ns = e->scheduled_ns,
-		.fired_ns = e->fired_ns,
-		.lateness_ns = e->lateness_ns,
-		.status = e->run ? e->run->status : 0,
-		.run = e->run ? e->run->run : 0,
-		.name = e->name[0] ? e->name : NULL,
-		.generation = e->generation ? e->generation : 1,
-		.end = end_of(e->end),
-	};
+bool event_is_last(struct evl_source *source, const Evloop__Event *e, bool old_session) {
 	switch (e->type) {
-	case EVLOOP__EVENT_TYPE__EVENT_FIRED:
-		ret->type = EVL_EVENT_FIRED;
-		return true;
-	case EVLOOP__EVENT_TYPE__EVENT_EXITED:
-		ret->type = EVL_EVENT_EXITED;
-		return true;
 	case EVLOOP__EVENT_TYPE__EVENT_ENDED:
-		ret->type = EVL_EVENT_ENDED;
 		return true;
-	case EVLOOP__EVENT_TYPE__EVENT_GRANTED:
-		if (!e->grant)
+	case EVLOOP__EVENT_TYPE__EVENT_FIRED:
+		if (source->follows)
 			return false;
-		ret->type = EVL_EVENT_GRANTED;
-		grant_translate(e->grant, e->claim, grant);
-		ret->grant = grant;
-		return true;
+		/* What has fired since then belongs to another timer. */
+		return old_session || source->kind != SOURCE_TIMER ? !e->more : timer_note_fire(source, e);
+	case EVLOOP__EVENT_TYPE__EVENT_GRANTED:
+	case EVLOOP__EVENT_TYPE__EVENT_READY:
+	case EVLOOP__EVENT_TYPE__EVENT_PROCESS:
+	case EVLOOP__EVENT_TYPE__EVENT_CHANGED:
+	case EVLOOP__EVENT_TYPE__EVENT_MESSAGE:
+	case EVLOOP__EVENT_TYPE__EVENT_TIMEOUT:
+		return !e->more;
 	default:
 		return false;
 	}
 }
 
-/* Is this the last event of the source? */
-static bool is_last(struct evl_source *source, const Evloop__Event *e, bool old_session) {
-	if (e->type == EVLOOP__EVENT_TYPE__EVENT_ENDED)
-		return true;
-	if (e->type == EVLOOP__EVENT_TYPE__EVENT_GRANTED)
-		return !e->more;
-	if (source->follows || e->type != EVLOOP__EVENT_TYPE__EVENT_FIRED)
-		return false;
-	/* What has fired since then belongs to another timer. */
-	return old_session ? !e->more : timer_note_fire(source, e);
+/* Does the daemon wait to hear that it has been dealt with? */
+static bool wants_ack(const struct evl_source *source, const Evloop__Event *e) {
+	return source->kind == SOURCE_WATCH && e->more;
 }
 
 static int call_raw(struct evl *evl, struct evl_source *source, const Evloop__Event *e) {
@@ -176,9 +137,10 @@ static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop_
 		return end_with_error(evl, source, -ECANCELED,
 				      e->end == EVLOOP__END__END_REPLACED ? "replaced by another timer of that name"
 									  : "cancelled by somebody else");
-	if (is_last(source, e, old_session))
+	if (event_is_last(source, e, old_session))
 		source_retire(source);
-	if (!translate(e, &event, &grant) || !source->callback || (event.type == EVL_EVENT_ENDED && !source->follows)) {
+	if (!event_translate(source, e, &event, &grant) || !source->callback ||
+	    (event.type == EVL_EVENT_ENDED && !source->follows)) {
 		source_settle(source);
 		return 0;
 	}
@@ -190,16 +152,26 @@ static int dispatch_event(struct evl *evl, const struct frame *frame, unsigned s
 	const Evloop__Event *e =
 		message_unpack(&evl->input.arena, &evloop__event__descriptor, frame->body, frame->body_size);
 	struct evl_source *source;
+	bool acked;
+	int r;
 
 	if (!e) {
 		connection_lost(evl, -EPROTO);
 		return 0;
 	}
 	source = handle_find(&evl->handles, e->handle);
-	return source ? dispatch_to(evl, source, e, session != evl->session) : 0;
+	if (!source)
+		return 0;
+	acked = wants_ack(source, e);
+	r = dispatch_to(evl, source, e, session != evl->session);
+	/* If it is still there, and so is the session that the event came from. */
+	if (acked && session == evl->session && (source = handle_find(&evl->handles, e->handle)))
+		ack_note(source);
+	return r;
 }
 
-int event_dispatch(struct evl *evl) {
+/* Return: as event_dispatch(). */
+static int dispatch_all(struct evl *evl) {
 	struct frame frame;
 	unsigned session;
 	int n = 0;
@@ -217,4 +189,12 @@ int event_dispatch(struct evl *evl) {
 		n += r;
 	}
 	return n;
+}
+
+int event_dispatch(struct evl *evl) {
+	int r = dispatch_all(evl);
+
+	if (connection_goes_on(evl))
+		ack_send(evl);
+	return r;
 }

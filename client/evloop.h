@@ -33,7 +33,7 @@ extern "C" {
 #define EVL_SEC(n) ((int64_t)(n)*INT64_C(1000000000))
 
 struct evl; /* a connection to a daemon */
-struct evl_source; /* something that calls back: a timer, an attachment, a posted function */
+struct evl_source; /* something that calls back: a timer, a watch, a subscription, a posted function */
 
 /* ---- connecting ------------------------------------------------------------------------------------------ */
 
@@ -60,7 +60,8 @@ int evl_connect_with(struct evl **ret, const char *path, unsigned flags);
 struct evl *evl_close(struct evl *evl);
 
 /* Connect again after a loss, to the same socket.  Timers that were armed with `rearm` are armed again, with what is left of
- * their time, and count their fires from 1; all other sources are over.  Errors: as evl_connect(); −EISCONN. */
+ * their time, and count their fires from 1; so are watches and subscriptions, from now on.  All other sources that the daemon knew are
+ * over.  Errors: as evl_connect(); −EISCONN. */
 int evl_reconnect(struct evl *evl);
 
 const char *evl_socket_path(struct evl *evl); /* of the daemon's socket; borrowed */
@@ -122,6 +123,32 @@ enum evl_event_type {
 	EVL_EVENT_EXITED, /* attached: a run of its job ended; evl_event::status */
 	EVL_EVENT_ENDED, /* attached: the timer is over; evl_event::end.  The last event of its source */
 	EVL_EVENT_GRANTED, /* evl_limiter_acquire: what it has come to; evl_event::grant */
+	EVL_EVENT_READY, /* a descriptor is ready; evl_event::revents */
+	EVL_EVENT_PROCESS, /* a process has ended; evl_event::pid, status */
+	EVL_EVENT_CHANGED, /* something has changed at a path; evl_event::changes, rescan, error */
+	EVL_EVENT_MESSAGE, /* somebody has emitted; evl_event::data, len, gap_first */
+	EVL_EVENT_TIMEOUT, /* a watch has had no event for its `timeout_ns` */
+};
+
+/* Bits of what a descriptor is ready for. */
+enum evl_readiness {
+	EVL_READABLE = 1,
+	EVL_WRITABLE = 2,
+	EVL_HANGUP = 4, /* the other side is gone.  Without EVL_READABLE the last event */
+	EVL_ERROR = 8, /* the last event */
+};
+
+/* Bits of what has happened to a path. */
+enum evl_change_kind {
+	EVL_CREATED = 1,
+	EVL_MODIFIED = 2,
+	EVL_MOVED = 4, /* it came by a rename, or went by one */
+	EVL_DELETED = 8,
+};
+
+struct evl_change {
+	const char *path; /* relative to the one that is watched; "": that itself */
+	uint32_t changes; /* bits of enum evl_change_kind, in no order */
 };
 
 /* The answer of a limiter.  Where you provide one, start from EVL_GRANT_INIT. */
@@ -162,22 +189,33 @@ struct evl_event {
 	uint32_t size; /* of the structure that the library filled */
 	enum evl_event_type type;
 	uint64_t id; /* of the timer, for people and other processes */
-	uint64_t fire_seq; /* FIRED: number of the last nominal fire in this event, 1 at first */
-	uint64_t fires; /* FIRED: nominal fires in this event */
+	uint64_t
+		fire_seq; /* FIRED: number of the last nominal fire in this event, 1 at first.  READY, CHANGED, MESSAGE: the same of what has happened */
+	uint64_t
+		fires; /* FIRED: nominal fires in this event.  READY, CHANGED, MESSAGE: how much has been merged into it */
 	uint64_t missed; /* FIRED: those of them that were superseded before they could be dispatched */
 	int64_t first_scheduled_ns; /* FIRED: first nominal time in this event, on the timer's clock */
 	int64_t scheduled_ns; /* FIRED: last nominal time in this event */
-	int64_t fired_ns; /* FIRED: when the daemon dispatched it */
+	int64_t fired_ns; /* FIRED: when the daemon dispatched it.  Of watches and topics: when it happened, CLOCK_BOOTTIME */
 	int64_t lateness_ns; /* FIRED: fired_ns − scheduled_ns; never negative */
-	uint32_t revents; /* of watches; 0 */
-	int32_t status; /* EXITED, ENDED of a job: 0 to 255, 128 + n for signal n; −1: never ran */
+	uint32_t revents; /* READY: bits of enum evl_readiness */
+	int32_t status; /* EXITED, ENDED of a job: 0 to 255, 128 + n for signal n; −1: never ran.  PROCESS: the same; −1: not known */
 	const struct evl_grant *grant; /* GRANTED; else NULL */
-	const void *data; /* of topics; NULL */
+	const void
+		*data; /* MESSAGE: what was emitted, the last of `fires`; a NUL follows it that `len` does not count */
 	size_t len;
-	const char *name; /* of the timer; NULL: none */
+	const char *name; /* of the timer; MESSAGE: of the topic; NULL: none */
 	uint64_t generation; /* of the definition that fired; rises with every update */
 	uint64_t run; /* EXITED: number of the run */
 	enum evl_end end; /* ENDED */
+	pid_t pid; /* PROCESS; 0: not known */
+	bool more; /* the source is not over: other events may follow */
+	bool rescan; /* CHANGED: there was more than could be told; look for yourself */
+	int32_t error; /* CHANGED: −errno: the path cannot be watched, or not any more.  The last event */
+	const struct evl_change *changes; /* CHANGED: each path once, in the order in which they changed first */
+	size_t n_changes;
+	uint64_t gap_first,
+		gap_last; /* MESSAGE: these were lost before it, by their numbers in this subscription; 0: none */
 };
 
 typedef void (*evl_callback)(struct evl_source *source, const struct evl_event *event, void *userdata);
@@ -241,6 +279,8 @@ struct evl_timer {
 	const char *const *environment; /* of the command; NULL: this process's */
 	const char *directory; /* of the command; NULL: this process's */
 	int64_t timeout_ns; /* of the command: end it after this time; 0: none */
+	const char *limiter,
+		*limiter_key; /* a rate that its events are let through by, see evl_watch; not of detached ones */
 };
 
 /* For initialising and, in C++, assigning.  The clock is CLOCK_BOOTTIME, a name that <time.h> hides from strict ISO C. */
@@ -266,6 +306,104 @@ int evl_timer_add(struct evl *evl, struct evl_source **ret, const struct evl_tim
 /* Follow a named timer of this uid, or one by its id in decimal digits; see EVL_EVENT_EXITED, EVL_EVENT_ENDED.
  * Cancelling the source ends the following, not the timer.  Refused by the daemon, later: −ENOENT. */
 int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_callback callback, void *userdata);
+
+/* ---- watches --------------------------------------------------------------------------------------------- */
+
+/*
+ * The daemon watches, and calls back with one event; the next one comes when the callback has returned, and tells what is so then:
+ * nothing is lost by it, and nothing floods.  Several may watch the same.  No descriptor is read by it, nor are its flags changed.
+ *
+ * Of descriptors: pipes, sockets, terminals, pidfds, eventfds, timerfds and inotify.  The daemon has a copy, so `fd` may be closed at
+ * once, and the other side sees the end of a connection only when the watch has been cancelled, too.
+ * Errors: −EBADF, −EMFILE.  Refused by the daemon, later: −EINVAL (the message says what it is), −EDQUOT.
+ */
+int evl_add_reader(struct evl *evl, struct evl_source **ret, int fd, evl_callback callback, void *userdata);
+int evl_add_writer(struct evl *evl, struct evl_source **ret, int fd, evl_callback callback, void *userdata);
+
+/* Call back once, when that process has ended, whoever's child it is.  Its status is known where the kernel tells it, and of a child that
+ * has not been waited for.  Nothing is reaped.  Errors: −ESRCH, −EMFILE. */
+int evl_watch_pid(struct evl *evl, struct evl_source **ret, pid_t pid, evl_callback callback, void *userdata);
+
+/* Call back when something changes at that path, which need not exist, but the folder that it is in.  It is watched by its name, whatever
+ * is behind it.  A relative one is of the present directory.  Of a folder: what is directly in it.
+ * Errors: −ENAMETOOLONG.  Refused by the daemon, later: −EOPNOTSUPP (the system's), −EDQUOT; the rest by evl_event::error. */
+int evl_watch_path(struct evl *evl, struct evl_source **ret, const char *path, evl_callback callback, void *userdata);
+
+/* Everything that a watch can be.  Start from EVL_WATCH_INIT; exactly one of fd, pid, pid_fd and path is to be given. */
+struct evl_watch {
+	uint32_t size; /* sizeof(struct evl_watch) */
+	int fd; /* −1: none */
+	uint32_t
+		events; /* of fd: EVL_READABLE, which 0 means, EVL_WRITABLE or both; hangup and error are always told */
+	pid_t pid; /* 0: none */
+	int pid_fd; /* a process by its pidfd; −1: none */
+	const char *path;
+	bool recursive; /* path: all that is below it, also what comes to be */
+	bool rearm; /* evl_reconnect() watches again; a descriptor is kept for that */
+	const char *const *exclude; /* path: fnmatch(3) patterns over names and relative paths, ending in NULL */
+	int64_t settle_ns; /* path: tell of changes when there was none for so long */
+	int64_t timeout_ns; /* EVL_EVENT_TIMEOUT after so long without an event; 0: none */
+	/* Each event takes one token of this rate, in line; what happens meanwhile is merged into it.  It must exist; NULL: none. */
+	const char *limiter, *limiter_key;
+};
+
+#ifdef __cplusplus
+static inline struct evl_watch evl_watch_init() {
+	struct evl_watch watch = evl_watch();
+
+	watch.size = sizeof(struct evl_watch);
+	watch.fd = watch.pid_fd = -1;
+	return watch;
+}
+#define EVL_WATCH_INIT evl_watch_init()
+#else
+#define EVL_WATCH_INIT                                                                                                 \
+	{ .size = sizeof(struct evl_watch), .fd = -1, .pid_fd = -1 }
+#endif
+
+int evl_watch_add(struct evl *evl, struct evl_source **ret, const struct evl_watch *watch, evl_callback callback,
+		  void *userdata);
+
+/* ---- topics ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Tell everybody who has subscribed to `topic`, a name as a timer's: at most 4096 bytes of any kind, in the order of emitting.  Waits.
+ * Return: how many subscriptions got it; −EINVAL, −ERANGE (too long), −EACCES (a shared topic), −ENOTCONN, −ETIMEDOUT.
+ */
+int evl_emit(struct evl *evl, const char *topic, const void *data, size_t len);
+
+/* The same without waiting.  Return: 0; what the daemon refuses comes to the error handler. */
+int evl_emit_async(struct evl *evl, const char *topic, const void *data, size_t len);
+
+/* Call back with what is emitted from now on, each message an event of its own.  64 are kept for a program that does not take them; beyond
+ * them the oldest are lost, and the next event says so.  Refused by the daemon, later: −EINVAL, −EDQUOT, −EACCES (a shared topic). */
+int evl_subscribe(struct evl *evl, struct evl_source **ret, const char *topic, evl_callback callback, void *userdata);
+
+/* Everything that a subscription can be.  Start from EVL_SUBSCRIPTION_INIT. */
+struct evl_subscription {
+	uint32_t size; /* sizeof(struct evl_subscription) */
+	uint32_t queue; /* how many are kept, at most 1024.  0: only the last one, and evl_event::fires counts */
+	const char *topic;
+	const char *limiter, *limiter_key; /* as in evl_watch */
+	bool rearm; /* evl_reconnect() subscribes again */
+};
+
+#ifdef __cplusplus
+static inline struct evl_subscription evl_subscription_init() {
+	struct evl_subscription subscription = evl_subscription();
+
+	subscription.size = sizeof(struct evl_subscription);
+	subscription.queue = 64;
+	return subscription;
+}
+#define EVL_SUBSCRIPTION_INIT evl_subscription_init()
+#else
+#define EVL_SUBSCRIPTION_INIT                                                                                          \
+	{ .size = sizeof(struct evl_subscription), .queue = 64 }
+#endif
+
+int evl_subscription_add(struct evl *evl, struct evl_source **ret, const struct evl_subscription *subscription,
+			 evl_callback callback, void *userdata);
 
 /* ---- sources --------------------------------------------------------------------------------------------- */
 

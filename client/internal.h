@@ -30,9 +30,12 @@
 enum source_kind {
 	SOURCE_POSTED, /* evl_call_soon */
 	SOURCE_REMOTE, /* evl_call_soon_threadsafe: its callback sees no source */
+	/* The daemon knows the following. */
 	SOURCE_TIMER,
 	SOURCE_ATTACHED,
 	SOURCE_CLAIM, /* evl_limiter_acquire */
+	SOURCE_WATCH, /* of a descriptor, a process or a path */
+	SOURCE_SUBSCRIPTION,
 	SOURCE_RAW, /* evl_call_handle */
 };
 
@@ -50,25 +53,35 @@ struct evl_source {
 	void (*destroy)(void *userdata);
 	uint64_t handle; /* in evl::handles while live; 0: none */
 	uint64_t id; /* the daemon's; 0: not known */
-	struct definition *definition; /* of timers; NULL: once, on `clock` */
-	STAILQ_ENTRY(evl_source) link; /* evl::posted or evl::remote */
+	union {
+		struct definition *definition; /* SOURCE_TIMER; NULL: once, on `clock` */
+		struct arming *arming; /* SOURCE_WATCH, SOURCE_SUBSCRIPTION; NULL: not to be armed again */
+	};
+	STAILQ_ENTRY(evl_source) link; /* local::posted, local::remote or evl::unacked */
 	uint32_t n_refs; /* of the caller's */
+	int32_t pid; /* that it watches; 0: none, or not known */
 	int16_t id_error; /* why the id could not be told; 0 */
 	uint8_t kind; /* enum source_kind */
 	uint8_t clock; /* enum Clock of evloop.proto */
 	bool live : 1;
 	bool pinned : 1; /* its callback or destructor runs */
-	bool queued : 1; /* in evl::posted */
+	bool queued : 1; /* in local::posted or evl::unacked */
 	bool destroyed : 1; /* its destructor has run */
 	bool cancelled : 1;
 	bool refused : 1; /* the refusal has been received and not yet dispatched */
 	bool follows : 1; /* detached or attached: lives until the daemon says ENDED */
 	bool at : 1; /* it was given as a time, not as a delay */
+	bool rearm : 1; /* evl_reconnect() arms it */
 	bool expired : 1; /* evl_reconnect() found its last event received and not yet dispatched */
 	bool identifying : 1; /* IDENTIFY is on its way */
 };
 
 STAILQ_HEAD(source_queue, evl_source);
+
+/* Does the daemon know it by its handle, so that it ends with the session? */
+static inline bool source_at_daemon(const struct evl_source *source) {
+	return source->kind >= SOURCE_TIMER;
+}
 
 /* A live source; with `ret` it has one reference, else it floats.  *ret is written by source_publish().
  * Return: 0, -ENOMEM. */
@@ -125,12 +138,13 @@ void handle_deinit(struct handle_table *table);
 
 struct outbound {
 	STAILQ_ENTRY(outbound) link; /* output::full */
-	size_t size;
+	size_t size, n_fds;
+	int fds[PACKET_FDS_MAX]; /* owned */
 	uint8_t data[];
 };
 
 struct output {
-	struct packet open; /* gathers frames, in `buffer` */
+	struct packet open; /* gathers frames, in `buffer`; owns its descriptors */
 	struct outbound *buffer; /* NULL: none */
 	STAILQ_HEAD(, outbound) full; /* before `open` in line */
 	bool blocked; /* the socket took no more; cleared when it does */
@@ -146,14 +160,10 @@ static inline bool output_pending(const struct output *output) {
 	return output->open.size > 0 || !STAILQ_EMPTY(&output->full);
 }
 
-/* Append a frame to what is to be sent; sends only what is full.
- * Return: 0, -ENOTCONN, -EMSGSIZE, -ENOMEM. */
+/* Append a frame to what is to be sent; sends only what is full.  A copy of `fd` goes along (-1: none); it stays the caller's.
+ * Return: 0, -ENOTCONN, -EMSGSIZE, -ENOMEM, -EBADF, -EMFILE. */
 int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,
-	       const ProtobufCMessage *message);
-
-/* A request with a descriptor, which is borrowed: waits until it has been sent.  Return: as before, -ETIMEDOUT. */
-int output_put_with_fd(struct evl *evl, Evloop__Method method, uint64_t serial, const ProtobufCMessage *message, int fd,
-		       int64_t deadline_ns);
+	       const ProtobufCMessage *message, int fd);
 
 /* Send as far as the socket takes it; a loss is noticed in evl::link. */
 void output_send(struct evl *evl);
@@ -213,6 +223,9 @@ int call_async(struct evl *evl, struct request *request, Evloop__Method method, 
 /* Send a request without a reply. */
 int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message);
 
+/* The same, and a copy of `fd` goes along (-1: none).  Does not wait. */
+int call_oneway_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, int fd);
+
 /* Send a request and wait, at most evl::timeout_ns.  *ret_reply is freed with protobuf_c_message_free_unpacked(); it may be NULL.
  * Return: 0, −errno. */
 int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply);
@@ -242,18 +255,26 @@ void event_note_refusal(struct evl *evl, const struct frame *frame);
 /* Run the callbacks of the events that have been received.  Return: how many, or −errno of a refusal that nobody took. */
 int event_dispatch(struct evl *evl);
 
+/* Is this the last event of the source? */
+bool event_is_last(struct evl_source *source, const Evloop__Event *e, bool old_session);
+
 /* Tell the error handler.  Return: 1: a callback ran; `error`: there is none. */
 int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message);
 
 /* Run `source`'s callback, and what follows from it.  `over`: it has been retired before. */
 void event_call(struct evl_source *source, const struct evl_event *event);
 
+/* ---- translate.c -------------------------------------------------------------------------------------------- */
+
+/* What an event means to the user's code; what it needs beside `ret` is in `grant` and the arena.
+ * Return: false: of a type that later daemons may have. */
+bool event_translate(struct evl_source *source, const Evloop__Event *e, struct evl_event *ret, struct evl_grant *grant);
+
 /* ---- timer.c ----------------------------------------------------------------------------------------------- */
 
 /* How to arm a timer again, and how far it has come. */
 struct definition {
 	Evloop__TimerSpec *spec; /* as given; `handle` and `deadline_ns` are filled in at each arming */
-	bool rearm; /* evl_reconnect() arms it */
 	int64_t next_ns; /* the next nominal time */
 	uint64_t fires; /* since it was armed */
 };
@@ -265,6 +286,44 @@ int timer_rearm(struct evl_source *source);
 
 /* A FIRED event of this session has come.  Return: it was the last one. */
 bool timer_note_fire(struct evl_source *source, const Evloop__Event *event);
+
+/* ---- arming.c: what the daemon is asked once --------------------------------------------------------------- */
+
+/*
+ * Arm `source`, which is new, by a message that has its handle, and hand it to the caller.  A copy of `fd` goes along (-1: none).  Where
+ * source::rearm is set both are kept for evl_reconnect().  Does not wait.  Return: 0, or −errno: the source is gone.
+ */
+int arming_begin(struct evl_source *source, struct evl_source **ret, Evloop__Method method,
+		 const ProtobufCMessage *message, int fd);
+
+/* The same once more, after evl_reconnect(). */
+int arming_repeat(struct evl_source *source);
+
+struct arming *arming_free(struct arming *arming);
+
+/* ---- ack.c: events that have been dealt with ---------------------------------------------------------------- */
+
+/* The daemon will be told, after the batch. */
+void ack_note(struct evl_source *source);
+
+/* Tell it, in one frame. */
+void ack_send(struct evl *evl);
+
+/* Forget it: the session is over. */
+void ack_drop(struct evl *evl);
+
+/* ---- watch.c ------------------------------------------------------------------------------------------------ */
+
+/* How the process of that event has ended, as the shell has it; −1: not known. */
+int32_t watch_status(const struct evl_source *source, const Evloop__Event *event);
+
+/* ---- structure.c: structures that grow ---------------------------------------------------------------------- */
+
+/*
+ * Read a structure of the caller's, which begins with its size: what an older one lacks is 0.  `first_size` is that of its first version.
+ * Return: 0, −EINVAL (not initialised), −EOPNOTSUPP (a newer one that uses what is not known here).
+ */
+int structure_read(struct evl *evl, const char *name, const void *given, size_t first_size, void *ret, size_t size);
 
 /* ---- local.c: the local queue ------------------------------------------------------------------------------- */
 
@@ -379,6 +438,9 @@ void side_deinit(struct side *side);
 /* What the user is told of a grant. */
 void grant_translate(const Evloop__Grant *grant, Evloop__ClaimState claim, struct evl_grant *ret);
 
+/* The gate that a source's events take from; *ret NULL: none.  Borrows.  Return: 0, -EINVAL. */
+int gate_fill(struct evl *evl, const char *limiter, const char *key, Evloop__Gate *gate, Evloop__Gate **ret);
+
 /* ---- hello.c: from a path to a session ----------------------------------------------------------------------- */
 
 /* Find the daemon, connect, say hello.  Return: 0, or −errno as evl_connect(). */
@@ -406,6 +468,7 @@ struct evl {
 	unsigned session; /* counts hellos */
 
 	struct handle_table handles;
+	struct source_queue unacked; /* whose events have been dealt with */
 	struct output output;
 	struct input input;
 	struct local local;

@@ -91,6 +91,16 @@ static int set_key(const char *key, ProtobufCBinaryData *ret) {
 	return 0;
 }
 
+int gate_fill(struct evl *evl, const char *limiter, const char *key, Evloop__Gate *gate, Evloop__Gate **ret) {
+	int r = set_key(key, &gate->key);
+
+	if (r < 0 || (key && !limiter))
+		return error_set(evl, -EINVAL, "a limiter_key that is too long, or without a limiter");
+	gate->limiter = (char *)(limiter ? limiter : "");
+	*ret = limiter ? gate : NULL;
+	return 0;
+}
+
 /* ---- opening ---- */
 
 static void fill_spec(const struct evl_limit *limit, Evloop__LimiterSpec *spec, Evloop__LimiterRule *rules,
@@ -419,13 +429,7 @@ int evl_limiter_acquire(struct evl_limiter *limiter, struct evl_source **ret, co
 	if (r < 0)
 		return r;
 	request.handle = source->handle;
-	r = call_oneway(limiter->evl, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request.base);
-	if (r < 0) {
-		source_discard(source);
-		return r;
-	}
-	source_publish(source, ret);
-	return 0;
+	return arming_begin(source, ret, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request.base, -1);
 }
 
 int evl_limiter_release(struct evl_source *source) {

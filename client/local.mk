@@ -4,6 +4,8 @@
 # Everything, for programs of this tree that look behind the public header: the command and the unit tests.
 noinst_LTLIBRARIES += libevloop-core.la
 libevloop_core_la_SOURCES = \
+	client/ack.c \
+	client/arming.c \
 	client/autostart.c \
 	client/call.c client/call.h \
 	client/command.c \
@@ -21,7 +23,11 @@ libevloop_core_la_SOURCES = \
 	client/loop.c \
 	client/output.c \
 	client/source.c \
-	client/timer.c
+	client/structure.c \
+	client/timer.c \
+	client/topic.c \
+	client/translate.c \
+	client/watch.c
 nodist_EXTRA_libevloop_core_la_SOURCES = proto/evloop.pb-c.h
 libevloop_core_la_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR='"$(sbindir)"'
 libevloop_core_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) -pthread

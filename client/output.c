@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns what is to be sent: one packet that gathers frames, and behind it, in line before it, full ones that the
- * socket did not take.  Arming never waits, so that line is bounded by memory alone.
+ * socket did not take.  Arming never waits, so that line is bounded by memory alone.  Descriptors are copied, so that
+ * the caller may close his at once; the copies go with the packet.
  *
  * Must not know what the frames mean, nor who waits for them.
  */
 
 #include "client/internal.h"
 
+#include <fcntl.h>
+#include <string.h>
+
 void output_init(struct output *output) {
 	STAILQ_INIT(&output->full);
 }
 
-void output_reset(struct output *output) {
-	while (!STAILQ_EMPTY(&output->full)) {
-		struct outbound *first = STAILQ_FIRST(&output->full);
+/* The first in line has gone, or will never go. */
+static void drop_first(struct output *output) {
+	struct outbound *first = STAILQ_FIRST(&output->full);
 
-		STAILQ_REMOVE_HEAD(&output->full, link);
-		free(first);
-	}
+	STAILQ_REMOVE_HEAD(&output->full, link);
+	for (size_t i = 0; i < first->n_fds; i++)
+		(void)close_fd(first->fds[i]);
+	free(first);
+}
+
+void output_reset(struct output *output) {
+	while (!STAILQ_EMPTY(&output->full))
+		drop_first(output);
+	packet_close_fds(&output->open);
 	free(output->buffer);
 	output->buffer = NULL;
 	packet_init(&output->open, NULL, 0);
@@ -49,37 +60,21 @@ static int close_packet(struct evl *evl) {
 		return 0;
 	full = TAKE_PTR(output->buffer);
 	full->size = output->open.size;
+	full->n_fds = output->open.n_fds;
+	memcpy(full->fds, output->open.fds, full->n_fds * sizeof(*full->fds));
 	STAILQ_INSERT_TAIL(&output->full, full, link);
 	packet_init(&output->open, NULL, 0);
 	return 0;
 }
 
 static int put(struct output *output, enum frame_kind kind, Evloop__Method method, uint64_t serial,
-	       const ProtobufCMessage *message) {
-	return packet_put(&output->open, kind, (uint16_t)method, serial, message, NULL, 0);
-}
-
-int output_put_with_fd(struct evl *evl, Evloop__Method method, uint64_t serial, const ProtobufCMessage *message, int fd,
-		       int64_t deadline_ns) {
-	struct output *output = &evl->output;
-	int r = output_send_until(evl, deadline_ns);
-
-	if (r >= 0)
-		r = open_packet(output, PACKET_SIZE_PACK);
-	if (r >= 0)
-		r = packet_put(&output->open, FRAME_REQUEST, (uint16_t)method, serial, message, &fd, 1);
-	if (r > 0)
-		return -EMSGSIZE;
-	if (r == 0)
-		r = output_send_until(evl, deadline_ns);
-	if (r < 0)
-		packet_clear(&output->open); /* the descriptor was only borrowed */
-	return r;
+	       const ProtobufCMessage *message, int fd) {
+	return packet_put(&output->open, kind, (uint16_t)method, serial, message, &fd, fd >= 0);
 }
 
 /* Into an open packet that is empty, and as large as it takes. */
 static int put_first(struct output *output, enum frame_kind kind, Evloop__Method method, uint64_t serial,
-		     const ProtobufCMessage *message) {
+		     const ProtobufCMessage *message, int fd) {
 	int r;
 
 	/* One that was made for a large frame is not kept. */
@@ -88,20 +83,20 @@ static int put_first(struct output *output, enum frame_kind kind, Evloop__Method
 		if (r < 0)
 			return r;
 	}
-	r = put(output, kind, method, serial, message);
+	r = put(output, kind, method, serial, message, fd);
 	if (r != PACKET_E_FULL)
 		return r;
 	r = open_packet(output, PACKET_SIZE_MAX);
-	return r < 0 ? r : put(output, kind, method, serial, message);
+	return r < 0 ? r : put(output, kind, method, serial, message, fd);
 }
 
-int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,
-	       const ProtobufCMessage *message) {
+static int put_anywhere(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,
+			const ProtobufCMessage *message, int fd) {
 	struct output *output = &evl->output;
 	int r = PACKET_E_FULL;
 
 	if (output->open.size > 0) {
-		r = put(output, kind, method, serial, message);
+		r = put(output, kind, method, serial, message, fd);
 		if (r == PACKET_E_FULL) {
 			r = close_packet(evl);
 			if (r < 0)
@@ -110,8 +105,36 @@ int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uin
 		}
 	}
 	if (r == PACKET_E_FULL)
-		r = put_first(output, kind, method, serial, message);
+		r = put_first(output, kind, method, serial, message, fd);
 	return r == PACKET_E_TOO_LARGE ? -EMSGSIZE : r;
+}
+
+/* Where no more may be open, those that wait to be sent give some back. */
+static int copy_fd(struct evl *evl, int fd) {
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0 && errno == EMFILE) {
+		output_send(evl);
+		if (evl->link != LINK_UP)
+			return -ENOTCONN;
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	return copy < 0 ? -errno : copy;
+}
+
+int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,
+	       const ProtobufCMessage *message, int fd) {
+	int copy = -1, r;
+
+	if (fd >= 0) {
+		copy = copy_fd(evl, fd);
+		if (copy < 0)
+			return copy;
+	}
+	r = put_anywhere(evl, kind, method, serial, message, copy);
+	if (r < 0)
+		(void)close_fd(copy);
+	return r;
 }
 
 /* Return: it has gone. */
@@ -136,13 +159,17 @@ void output_send(struct evl *evl) {
 	struct outbound *first;
 
 	while (evl->link == LINK_UP && (first = STAILQ_FIRST(&output->full))) {
-		if (!send_packet(evl, &(struct packet){ .data = first->data, .size = first->size }))
+		struct packet packet = { .data = first->data, .size = first->size, .n_fds = first->n_fds };
+
+		memcpy(packet.fds, first->fds, first->n_fds * sizeof(*first->fds));
+		if (!send_packet(evl, &packet))
 			return;
-		STAILQ_REMOVE_HEAD(&output->full, link);
-		free(first);
+		drop_first(output);
 	}
-	if (evl->link == LINK_UP && output->open.size > 0 && send_packet(evl, &output->open))
+	if (evl->link == LINK_UP && output->open.size > 0 && send_packet(evl, &output->open)) {
+		packet_close_fds(&output->open);
 		packet_clear(&output->open);
+	}
 }
 
 int output_send_until(struct evl *evl, int64_t deadline_ns) {

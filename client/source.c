@@ -22,7 +22,7 @@ int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, vo
 		.kind = (uint8_t)kind,
 		.live = true,
 	};
-	if (kind != SOURCE_POSTED && handle_add(&evl->handles, source, &source->handle) < 0) {
+	if (source_at_daemon(source) && handle_add(&evl->handles, source, &source->handle) < 0) {
 		free(source);
 		return -ENOMEM;
 	}
@@ -35,7 +35,10 @@ int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, vo
 static void source_free(struct evl_source *source) {
 	struct evl *evl = source->evl;
 
-	definition_free(source->definition);
+	if (source->kind == SOURCE_TIMER)
+		definition_free(source->definition);
+	else if (source->kind == SOURCE_WATCH || source->kind == SOURCE_SUBSCRIPTION)
+		arming_free(source->arming);
 	free(source);
 	connection_drop_source(evl);
 }
@@ -100,7 +103,7 @@ static void cancel(struct evl_source *source) {
 	source->cancelled = true;
 	source_retire(source);
 	/* Where that cannot be sent, the daemon's events find no source. */
-	if (request.handle)
+	if (source_at_daemon(source))
 		(void)call_oneway(source->evl, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, &request.base);
 }
 
@@ -157,7 +160,7 @@ int evl_cancel_sync(struct evl_source *source, int *ret_outcome) {
 	} else {
 		if (!*source->evl->alive)
 			return -ECHILD;
-		if (source->handle)
+		if (source_at_daemon(source))
 			r = cancel_at_daemon(source, &outcome);
 		source->cancelled = true;
 		source_retire(source);
@@ -221,7 +224,7 @@ int evl_source_id(struct evl_source *source, uint64_t *ret) {
 		*ret = source->id;
 		return 0;
 	}
-	if (source->kind == SOURCE_POSTED)
+	if (!source_at_daemon(source))
 		return -EINVAL;
 	if (!source->live)
 		return -ENOENT;

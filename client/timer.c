@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define TIMER_FIRST_SIZE offsetof(struct evl_timer, limiter) /* of structures that know no limiter */
+
 struct definition *definition_free(struct definition *definition) {
 	if (definition) {
 		evloop__timer_spec__free_unpacked(definition->spec, NULL);
@@ -17,7 +19,7 @@ struct definition *definition_free(struct definition *definition) {
 }
 
 /* A copy of its own of everything that `spec` points to. */
-static int definition_new(const Evloop__TimerSpec *spec, bool rearm, struct definition **ret) {
+static int definition_new(const Evloop__TimerSpec *spec, struct definition **ret) {
 	struct definition *definition = calloc(1, sizeof(*definition));
 	size_t size = evloop__timer_spec__get_packed_size(spec);
 	_cleanup_free_ uint8_t *packed = malloc(MAX(size, 1));
@@ -25,7 +27,6 @@ static int definition_new(const Evloop__TimerSpec *spec, bool rearm, struct defi
 	if (definition && packed) {
 		evloop__timer_spec__pack(spec, packed);
 		definition->spec = evloop__timer_spec__unpack(NULL, size, packed);
-		definition->rearm = rearm;
 	}
 	if (!definition || !definition->spec) {
 		definition_free(definition);
@@ -92,7 +93,7 @@ static int arm(struct evl_source *source, int64_t deadline_ns) {
 }
 
 static int add(struct evl *evl, struct evl_source **ret, Evloop__Kind kind, Evloop__Clock clock, int64_t deadline_ns,
-	       struct definition *definition, evl_callback callback, void *userdata) {
+	       struct definition *definition, bool rearm, evl_callback callback, void *userdata) {
 	struct evl_source *source;
 	int r = source_new(evl, SOURCE_TIMER, callback, userdata, &source);
 
@@ -101,6 +102,7 @@ static int add(struct evl *evl, struct evl_source **ret, Evloop__Kind kind, Evlo
 		return r;
 	}
 	source->definition = definition;
+	source->rearm = rearm;
 	source->at = kind == EVLOOP__KIND__KIND_AT;
 	source->clock = (uint8_t)clock;
 	source->follows = definition && (definition->spec->detached || definition->spec->command);
@@ -139,8 +141,8 @@ int evl_call_later(struct evl *evl, struct evl_source **ret, int64_t delay_ns, e
 		r = deadline_in(evl, CLOCK_BOOTTIME, delay_ns, &deadline_ns);
 	if (r < 0)
 		return r;
-	return add(evl, ret, EVLOOP__KIND__KIND_AFTER, EVLOOP__CLOCK__CLOCK_BOOTTIME, deadline_ns, NULL, callback,
-		   userdata);
+	return add(evl, ret, EVLOOP__KIND__KIND_AFTER, EVLOOP__CLOCK__CLOCK_BOOTTIME, deadline_ns, NULL, false,
+		   callback, userdata);
 }
 
 int evl_call_at(struct evl *evl, struct evl_source **ret, clockid_t clock, int64_t deadline_ns, evl_callback callback,
@@ -168,21 +170,11 @@ int evl_call_every(struct evl *evl, struct evl_source **ret, int64_t period_ns, 
 	return evl_timer_add(evl, ret, &timer, callback, userdata);
 }
 
-/* A caller built against a later header may use fields that are not known here. */
-static int read_timer(struct evl *evl, const struct evl_timer *timer, struct evl_timer *ret) {
-	const uint8_t *end = (const uint8_t *)timer + timer->size;
-
-	if (timer->size < sizeof(*ret))
-		return error_set(evl, -EINVAL, "evl_timer.size is %u, begin with EVL_TIMER_INIT", timer->size);
-	for (const uint8_t *p = (const uint8_t *)(timer + 1); p < end; p++)
-		if (*p)
-			return error_set(evl, -EOPNOTSUPP, "evl_timer has fields that this libevloop does not know");
-	*ret = *timer;
-	return 0;
-}
-
 static int check_timer(struct evl *evl, const struct evl_timer *timer) {
 	bool repeats = timer->period_ns > 0;
+
+	if (timer->limiter && (timer->detached || timer->argv))
+		return error_set(evl, -EINVAL, "a limiter is for a timer that belongs to the connection");
 
 	if (timer->period_ns < 0 || timer->period_ns > TIME_NS_MAX)
 		return error_set(evl, -ERANGE, "a period of %lld ns", (long long)timer->period_ns);
@@ -224,7 +216,7 @@ static void fill_spec(const struct evl_timer *timer, Evloop__Clock clock, Evloop
 /* Is it no more than evl_call_later() arms? */
 static bool is_plain(const Evloop__TimerSpec *spec) {
 	return spec->period_ns == 0 && spec->slack_ns == 0 && spec->if_past == EVLOOP__IF_PAST__PAST_FIRE &&
-	       !spec->name[0] && !spec->detached && !spec->command;
+	       !spec->name[0] && !spec->detached && !spec->command && !spec->gate;
 }
 
 static int add_spec(struct evl *evl, struct evl_source **ret, Evloop__TimerSpec *spec, int64_t deadline_ns, bool rearm,
@@ -235,25 +227,28 @@ static int add_spec(struct evl *evl, struct evl_source **ret, Evloop__TimerSpec 
 	if (!callback && !ret && !rearm)
 		return send_spec(evl, spec, 0, deadline_ns); /* nobody is told of it */
 	if (rearm || !is_plain(spec)) {
-		r = definition_new(spec, rearm, &definition);
+		r = definition_new(spec, &definition);
 		if (r < 0)
 			return r;
 	}
-	return add(evl, ret, spec->kind, spec->clock, deadline_ns, definition, callback, userdata);
+	return add(evl, ret, spec->kind, spec->clock, deadline_ns, definition, rearm, callback, userdata);
 }
 
 int evl_timer_add(struct evl *evl, struct evl_source **ret, const struct evl_timer *given, evl_callback callback,
 		  void *userdata) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	Evloop__Gate gate = EVLOOP__GATE__INIT;
 	int64_t deadline_ns = 0;
 	struct evl_timer timer;
 	Evloop__Clock clock;
 	int r = connection_check(evl);
 
 	if (r >= 0)
-		r = read_timer(evl, given, &timer);
+		r = structure_read(evl, "evl_timer", given, TIMER_FIRST_SIZE, &timer, sizeof(timer));
 	if (r >= 0)
 		r = check_timer(evl, &timer);
+	if (r >= 0)
+		r = gate_fill(evl, timer.limiter, timer.limiter_key, &gate, &spec.gate);
 	if (r < 0)
 		return r;
 	if (clock_from(timer.clock, &clock) < 0)
@@ -295,13 +290,7 @@ int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_c
 	source->follows = true;
 	request.handle = source->handle;
 	request.target = &target;
-	r = call_oneway(evl, EVLOOP__METHOD__METHOD_ATTACH, &request.base);
-	if (r < 0) {
-		source_discard(source);
-		return r;
-	}
-	source_publish(source, ret);
-	return 0;
+	return arming_begin(source, ret, EVLOOP__METHOD__METHOD_ATTACH, &request.base, -1);
 }
 
 bool timer_note_fire(struct evl_source *source, const Evloop__Event *e) {

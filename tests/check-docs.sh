@@ -103,7 +103,7 @@ same "evloop's and its verbs' --help" "evloop(1)"
 # ---- libevloop(3) ----------------------------------------------------------------------------------------------------
 
 sed -nE 's/^\.F[no] (evl_[a-z_]+).*/\1/p' $man/libevloop.3 >"$scratch/2"
-grep -oE '\bevl_[a-z_]+\(' client/evloop.h | tr -d '(' | grep -vE '^evl_((timer|grant)(_init)?|limit(_of)?)$' >"$scratch/1"
+grep -oE '\bevl_[a-z_]+\(' client/evloop.h | tr -d '(' | grep -vE '^evl_((timer|grant|watch|subscription)(_init)?|limit(_of)?)$' >"$scratch/1"
 # What the page says of structures is not of functions.
 same "evloop.h" "libevloop(3)"
 
@@ -111,7 +111,7 @@ same "evloop.h" "libevloop(3)"
 grep -oE '\bEVL_[A-Z_]+\b' client/evloop.h | sort -u | while read -r constant; do
     grep -qwF "$constant" $man/libevloop.3 || echo "$constant"
 done >"$scratch/lacking"
-for structure in evl_timer evl_event evl_rate evl_limit evl_grant; do
+for structure in evl_timer evl_event evl_rate evl_limit evl_grant evl_watch evl_subscription evl_change; do
     # One name a line, two where they share a type; comments first go.
     sed -nE -e 's|/\*.*||' -e "/^struct $structure \{/,/^\};/s/^[[:blank:]].*[[:blank:]*,]([a-z_]+);.*/\1/p" client/evloop.h
 done | sort -u | while read -r member; do

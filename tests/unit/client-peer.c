@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "proto/method.h"
+
 #define PATIENCE_MS 5000
 
 void peer_init(struct peer *peer) {
@@ -55,6 +57,21 @@ static bool receive(struct peer *peer, int timeout_ms) {
 void peer_expect(struct peer *peer, struct frame *ret_frame) {
 	while (!packet_next(&peer->in, ret_frame, NULL))
 		assert(receive(peer, PATIENCE_MS));
+}
+
+ProtobufCMessage *peer_expect_message(struct peer *peer, Evloop__Method method, int *ret_fd) {
+	ProtobufCMessage *message;
+	struct frame frame;
+	int *fds;
+
+	while (!packet_next(&peer->in, &frame, &fds))
+		assert(receive(peer, PATIENCE_MS));
+	assert(frame.method == method && frame.n_fds == (ret_fd != NULL));
+	if (ret_fd)
+		*ret_fd = TAKE_FD(fds[0]);
+	message = protobuf_c_message_unpack(method_find(frame.method)->input, NULL, frame.body_size, frame.body);
+	assert(message);
+	return message;
 }
 
 bool peer_is_quiet(struct peer *peer) {
@@ -186,6 +203,10 @@ void peer_end(struct peer *peer, uint64_t handle, Evloop__End end) {
 	event.handle = handle;
 	event.end = end;
 	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, ++peer->sequence, &event.base);
+}
+
+void peer_tell(struct peer *peer, Evloop__Event *event) {
+	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, ++peer->sequence, &event->base);
 }
 
 void peer_refuse(struct peer *peer, uint64_t handle, Evloop__Status status, const char *message) {

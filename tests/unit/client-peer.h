@@ -40,6 +40,9 @@ void peer_hang_up(struct peer *peer);
 void peer_expect(struct peer *peer, struct frame *ret_frame);
 /* Is anything there? */
 bool peer_is_quiet(struct peer *peer);
+/* The next frame must be of that method.  Return: its message, to be freed with protobuf_c_message_free_unpacked(); *ret_fd: the
+ * descriptor that came along, the caller's; NULL: none may come. */
+ProtobufCMessage *peer_expect_message(struct peer *peer, Evloop__Method method, int *ret_fd);
 /* The next frame must be such an ARM or a CANCEL_HANDLE.  Return: its handle. */
 uint64_t peer_expect_arm(struct peer *peer, Evloop__TimerSpec **ret_spec);
 uint64_t peer_expect_cancel(struct peer *peer);
@@ -50,6 +53,8 @@ void peer_send(struct peer *peer, enum frame_kind kind, Evloop__Method method, u
 void peer_fire(struct peer *peer, uint64_t handle, uint64_t fire_seq);
 void peer_fire_last(struct peer *peer, uint64_t handle, uint64_t fire_seq);
 void peer_end(struct peer *peer, uint64_t handle, Evloop__End end);
+/* An event as the test has it. */
+void peer_tell(struct peer *peer, Evloop__Event *event);
 void peer_refuse(struct peer *peer, uint64_t handle, Evloop__Status status, const char *message);
 void peer_cancel_reply(struct peer *peer, uint64_t serial, Evloop__Outcome outcome);
 

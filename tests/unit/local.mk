@@ -56,7 +56,9 @@ client_tests = \
 	tests/unit/test-client-link \
 	tests/unit/test-client-loop \
 	tests/unit/test-client-oom \
-	tests/unit/test-client-source
+	tests/unit/test-client-source \
+	tests/unit/test-client-topic \
+	tests/unit/test-client-watch
 check_PROGRAMS += $(client_tests)
 TESTS += $(client_tests)
 client_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS) -pthread
@@ -84,6 +86,14 @@ tests_unit_test_client_oom_LDFLAGS = $(AM_LDFLAGS) \
 tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_source_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_topic_SOURCES = tests/unit/test-client-topic.c $(client_peer)
+tests_unit_test_client_topic_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_topic_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_watch_SOURCES = tests/unit/test-client-watch.c $(client_peer)
+tests_unit_test_client_watch_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_watch_LDADD = $(client_test_LDADD)
 
 # The core, on clocks that the test turns and with jobs that it ends.
 core_tests = \
