@@ -3,7 +3,7 @@
 #
 # Are the units ones that systemd accepts, with the daemon of this build?
 set -eu
-: "${srcdir:=$(dirname "$0")/..}" "${builddir:=.}" "${EVLOOPD:=$builddir/evloopd}"
+: "${srcdir:=$(dirname "$0")/..}" "${builddir:=.}" "${EVLOOPD:=$builddir/evloopd}" "${EVLOOP:=$builddir/evloop}"
 
 if ! command -v systemd-analyze >/dev/null; then
     echo "SKIP: there is no systemd-analyze"
@@ -21,7 +21,8 @@ trap 'rm -rf "$scratch"' EXIT
 verify() {
     mkdir -p "$scratch/$1"
     cp "$srcdir/contrib/systemd/$1/evloopd.socket" "$scratch/$1/"
-    sed "s,^ExecStart=[^ ]*,ExecStart=$EVLOOPD," "$builddir/contrib/systemd/$1/evloopd.service" >"$scratch/$1/evloopd.service"
+    sed -e "s,^ExecStart=[^ ]*,ExecStart=$EVLOOPD," -e "s,^ExecReload=[^ ]*,ExecReload=$EVLOOP," \
+        "$builddir/contrib/systemd/$1/evloopd.service" >"$scratch/$1/evloopd.service"
     if ! systemd-analyze "$2" --man=no --recursive-errors=no verify \
         "$scratch/$1/evloopd.socket" "$scratch/$1/evloopd.service" >"$scratch/complaints" 2>&1 || [ -s "$scratch/complaints" ]; then
         cat "$scratch/complaints" >&2

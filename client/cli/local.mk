@@ -21,6 +21,7 @@ libcli_la_SOURCES = \
 	client/cli/text.c client/cli/text.h \
 	client/cli/timers.c client/cli/timers.h \
 	client/cli/verb-arm.c \
+	client/cli/verb-daemon.c \
 	client/cli/verb-limit.c \
 	client/cli/verb-limiter.c \
 	client/cli/verb-list.c \

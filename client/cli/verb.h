@@ -47,6 +47,7 @@ extern const struct verb verb_cancel, verb_kill, verb_pause, verb_resume, verb_t
 extern const struct verb verb_limit; /* verb-limit.c */
 extern const struct verb verb_limiter; /* verb-limiter.c */
 extern const struct verb verb_log; /* verb-log.c */
+extern const struct verb verb_quota, verb_reload; /* verb-daemon.c */
 extern const struct verb verb_ping, verb_time, verb_version; /* verb-ping.c */
 
 /* ---- options.c ---- */

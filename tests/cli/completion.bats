@@ -46,7 +46,7 @@ offers_not() {
 @test "verbs" {
     complete_words ''
     offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke limit limiter ping \
-        time version help
+        time quota reload version help
     complete_words wa
     expect_output ' wait '
     complete_words --json ca

@@ -15,6 +15,7 @@ BATS_TESTS = \
 	tests/cli/log.bats \
 	tests/cli/manage.bats \
 	tests/cli/output.bats \
+	tests/cli/quota.bats \
 	tests/cli/usage.bats \
 	tests/cli/wait.bats
 TESTS += $(BATS_TESTS)

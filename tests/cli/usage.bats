@@ -28,7 +28,7 @@ setup() {
     expect_status 0
     expect_match 'Usage: evloop *'
     verbs=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' <<<"$output")
-    [[ $(wc -w <<<"$verbs") -eq 21 ]] || fail "verbs: $verbs"
+    [[ $(wc -w <<<"$verbs") -eq 23 ]] || fail "verbs: $verbs"
     for verb in $verbs run; do
         evl "$verb" --help
         expect_status 0
@@ -53,12 +53,12 @@ setup() {
 @test "every verb refuses an unknown option, a value where none is taken, and words too many" {
     local verb
     for verb in after at every soon run sleep wait list show log cancel kill pause resume trigger poke ping time \
-        version help; do
+        quota reload version help; do
         refused 64 "*unknown option '--frob'*" "$verb" --frob
         refused 64 "*unknown option '-Z'*" "$verb" -Z
         refused 64 "*'--json=x': that option takes no value*" "$verb" --json=x
     done
-    for verb in ping time version; do
+    for verb in ping time quota reload version; do
         refused 64 "*'x' is one word too many*" "$verb" x
     done
     refused 64 "*'2s' is one word too many*" sleep 1s 2s

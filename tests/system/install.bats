@@ -105,6 +105,26 @@ is_state() {
     run -0 as member evloop --system ping
 }
 
+@test "a reload says how it has ended" {
+    as member evloop --system ping
+    printf '%s\n' '[Limiter]' 'Rate=5/h' 'Burst=2' | inside tee /etc/evloopd/limits.d/late.limit >/dev/null
+    run -0 inside systemctl reload evloopd.service
+    run -0 as member evloop --system limiter peek late
+    [[ $output == *'remaining=2 '* ]]
+    printf '%s\n' '[Limiter]' 'Rate=5' | inside tee /etc/evloopd/limits.d/late.limit >/dev/null
+    run inside systemctl reload evloopd.service
+    [[ $status -ne 0 ]]
+    run -0 inside journalctl --unit evloopd.service --output cat --lines 5
+    [[ $output == *'evloop: /etc/evloopd/limits.d/late.limit:2: '* ]]
+    run -77 as member evloop --system reload
+    # By a signal it is the same, but nobody is told.
+    inside systemctl kill --signal HUP evloopd.service
+    run -0 as member evloop --system limiter peek late
+    inside rm /etc/evloopd/limits.d/late.limit
+    inside systemctl reload evloopd.service
+    run -66 as member evloop --system limiter peek late
+}
+
 @test "a daemon that is killed again and again does not close its socket for good" {
     local restarts
     as member evloop --system ping

@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What a user may use, and a configuration that is read again.
+
+load helper
+
+setup() {
+    config=$BATS_TEST_TMPDIR/config
+    mkdir -p "$config/limits.d"
+    start_daemon --config-dir "$config" --limit timers=3
+}
+
+teardown() {
+    stop_daemon
+}
+
+@test "quota shows each limit, and what is used of it" {
+    evl after 1h true
+    evl quota
+    expect_status 0
+    [[ ${lines[0]} =~ ^WHAT\ +USED\ +LIMIT$ ]] || fail
+    expect_regex $'\n'timers\ +1\ +3$'\n'
+    expect_regex $'\n'sessions\ +1\ +[0-9]+$'\n'
+    evl quota --json
+    is_json "$output"
+    [[ $(jq -c '.quotas[] | select(.name == "timers")' <<<"$output") == '{"name":"timers","limit":3,"used":1}' ]] || fail
+    # Every name is one that --limit takes, and the other way round.
+    while read -r name; do
+        "$EVLOOPD" --limit "$name=1" --check-config --config-dir "$config"
+    done < <(jq -r '.quotas[].name' <<<"$output")
+}
+
+@test "a limit that is reached is named, and quota shows the same" {
+    for _ in 1 2 3; do
+        evl after 1h true
+    done
+    refused 77 '*uses 3 of 3 timers and asks for 1 more' after 1h true
+    evl quota --json
+    [[ $(jq -r '.quotas[] | select(.name == "timers") | .used' <<<"$output") == 3 ]] || fail
+}
+
+@test "reload returns when the configuration is in force, or says why not" {
+    refused 66 '*' limiter peek api
+    printf '%s\n' '[Limiter]' 'Rate=1/h' 'Burst=7' >"$config/limits.d/api.limit"
+    evl reload
+    expect_status 0
+    [[ -z $output$stderr ]] || fail
+    evl limiter peek api
+    expect_match '*remaining=7 *'
+    printf '%s\n' '[Limiter]' 'Rate=1/h' 'Burst=many' >"$config/limits.d/api.limit"
+    refused 65 "evloop: $config/limits.d/api.limit:3: *" reload
+    evl limiter peek api
+    expect_match '*remaining=7 *'
+    rm "$config/limits.d/api.limit"
+    evl reload
+    expect_status 0
+    refused 66 '*' limiter peek api
+}
+
+@test "many reloads at once, each after what was there when it was asked for" {
+    local i pids=()
+    for i in {1..20}; do
+        printf '%s\n' '[Limiter]' 'Rate=1/h' "Burst=$i" >"$config/limits.d/new"
+        mv "$config/limits.d/new" "$config/limits.d/api.limit"
+        "$EVLOOP" reload 3>&- &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do
+        wait "$i"
+    done
+    evl limiter show api --json
+    [[ $(jq -r '.spec.rules[0].burst' <<<"$output") == 20 ]] || fail
+}
