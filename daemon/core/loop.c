@@ -15,6 +15,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
+#include "daemon/core/poller.h"
+
 struct loop_io {
 	struct loop *loop;
 	struct event read, write; /* of libevent; two, so that one is added without the other being taken out */
@@ -49,6 +51,8 @@ struct loop {
 	void *userdata;
 	struct loop_clock clocks[TIMER_CLOCK_MAX];
 	SLIST_HEAD(, loop_signal) signals;
+	struct poller *poller;
+	struct loop_io *poller_io;
 };
 
 static const clockid_t clock_ids[TIMER_CLOCK_MAX] = {
@@ -113,6 +117,14 @@ static void loop_clock_deinit(struct loop_clock *clock) {
 
 /* ---- the loop -------------------------------------------------------------------------------------------- */
 
+static void loop_poller_ready(void *userdata, int fd _unused_, int events _unused_) {
+	poller_dispatch(userdata);
+}
+
+struct poller *loop_poller(struct loop *loop) {
+	return loop->poller;
+}
+
 int loop_new(struct loop **ret) {
 	struct event_config *config = event_config_new();
 	struct loop *loop;
@@ -139,6 +151,12 @@ int loop_new(struct loop **ret) {
 		if (r < 0)
 			goto out;
 	}
+	r = poller_new(&loop->poller);
+	if (r < 0)
+		goto out;
+	r = loop_add_io(loop, &loop->poller_io, poller_fd(loop->poller), LOOP_READ, loop_poller_ready, loop->poller);
+	if (r < 0)
+		goto out;
 	*ret = TAKE_PTR(loop);
 	r = 0;
 out:
@@ -152,6 +170,8 @@ struct loop *loop_free(struct loop *loop) {
 
 	if (!loop)
 		return NULL;
+	loop->poller_io = loop_io_remove(loop->poller_io);
+	loop->poller = poller_free(loop->poller);
 	while ((signal = SLIST_FIRST(&loop->signals))) {
 		SLIST_REMOVE_HEAD(&loop->signals, link);
 		event_del(&signal->event);

@@ -10,6 +10,7 @@
 
 struct loop;
 struct loop_io;
+struct poller; /* core/poller.h */
 
 /* What the loop's owner does in each turn. */
 struct loop_ops {
@@ -46,6 +47,9 @@ typedef void (*loop_io_callback)(void *userdata, int fd, int events);
 int loop_add_io(struct loop *loop, struct loop_io **ret, int fd, int events, loop_io_callback callback, void *userdata);
 int loop_io_set(struct loop_io *io, int events); /* 0: none for now */
 struct loop_io *loop_io_remove(struct loop_io *io);
+
+/* Where the descriptors of strangers are waited for; the loop looks at it as at one descriptor. */
+struct poller *loop_poller(struct loop *loop);
 
 /* Call back on a signal of the process. */
 int loop_add_signal(struct loop *loop, int signal_number, void (*callback)(void *userdata, int signal_number),

@@ -24,6 +24,7 @@ enum source_kind {
 	SOURCE_ATTACHMENT, /* struct attachment: follows a timer of the tenant */
 	SOURCE_CLAIM, /* struct claim: waits for a limiter, or holds permits of it */
 	SOURCE_SUBSCRIPTION, /* struct subscription: to a topic */
+	SOURCE_WATCH, /* struct watch: a descriptor or a process */
 };
 
 /* Types of events, in the order in which one source's pending ones are taken. */
@@ -117,6 +118,8 @@ struct owner {
 	struct mail_list mail; /* messages of its subscriptions, as they came */
 	/* `pending` was empty and no longer is.  Called from within the dispatch: must only take note. */
 	void (*ready)(struct owner *owner);
+	/* Close a descriptor of a stranger's, which may take long.  NULL: it is closed where it is let go of. */
+	void (*discard)(struct owner *owner, int fd);
 	uint64_t pid; /* of the session, 0: the tenant's own; for people */
 	const char *name; /* of the session's client, borrowed; for people */
 };

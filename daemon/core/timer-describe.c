@@ -81,6 +81,7 @@ struct timer *timer_of_source(struct source *source) {
 		return attachment_of(source)->timer;
 	case SOURCE_CLAIM:
 	case SOURCE_SUBSCRIPTION:
+	case SOURCE_WATCH:
 		break;
 	}
 	return NULL;

@@ -15,6 +15,7 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
+#include "daemon/core/poller.h"
 #include "daemon/svc/log.h"
 #include "proto/method.h"
 
@@ -35,7 +36,12 @@ struct loop {
 	struct instant now;
 	struct scheduler *scheduler;
 	LIST_HEAD(, loop_io) ios;
+	struct poller *poller;
 };
+
+struct poller *loop_poller(struct loop *loop) {
+	return loop->poller;
+}
 
 const struct instant *loop_now(const struct loop *loop) {
 	return &loop->now;
@@ -302,6 +308,8 @@ void world_turn(struct world *world) {
 		sessions_tick(&world->sessions, boottime);
 	(void)sessions_flush(&world->sessions);
 	look_at_ios(world->loop);
+	(void)loop_refresh(world->loop);
+	poller_dispatch(world->loop->poller);
 }
 
 void world_init(struct world *world) {
@@ -310,6 +318,7 @@ void world_init(struct world *world) {
 	world->loop = calloc(1, sizeof(*world->loop));
 	assert(world->loop);
 	LIST_INIT(&world->loop->ios);
+	assert(poller_new(&world->loop->poller) == 0);
 	for (unsigned clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		world->loop->now.ns[clock] = BIRTH_NS * (clock + 1);
 	for (unsigned i = 0; i < WORLD_PEERS; i++)
@@ -338,6 +347,7 @@ void world_deinit(struct world *world) {
 	for (unsigned i = 0; i < WORLD_RUNS; i++)
 		assert(!world->runs[i]);
 	assert(LIST_EMPTY(&world->loop->ios));
+	poller_free(world->loop->poller);
 	free(world->loop);
 	free(world->in.data);
 	arena_deinit(&world->arena);

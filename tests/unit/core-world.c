@@ -83,6 +83,7 @@ struct timer *world_after(struct world *world, struct client *client, uint64_t h
 bool client_take(struct client *client, struct event *ret) {
 	static struct run_info run;
 	static struct grant grant;
+	static struct process_end process;
 	static char name[256];
 
 	if (!owner_peek_event(&client->owner, ret))
@@ -98,6 +99,10 @@ bool client_take(struct client *client, struct event *ret) {
 	if (ret->grant) {
 		grant = *ret->grant;
 		ret->grant = &grant;
+	}
+	if (ret->process) {
+		process = *ret->process;
+		ret->process = &process;
 	}
 	owner_took_event(&client->owner);
 	return true;

@@ -43,7 +43,7 @@ struct timer *world_arm(struct world *world, struct client *client, const struct
 /* Shorthand for a one-shot timer on boottime. */
 struct timer *world_after(struct world *world, struct client *client, uint64_t handle, int64_t delay_ns);
 
-/* Take the next event.  Its name, run and grant are only good until the next call.  Return: false: there is none. */
+/* Take the next event.  Its name, run, grant and process are only good until the next call.  Return: false: there is none. */
 bool client_take(struct client *client, struct event *ret);
 
 /* The next event must be of that handle and type. */

@@ -104,6 +104,7 @@ core_tests = \
 	tests/unit/test-loop \
 	tests/unit/test-map \
 	tests/unit/test-output \
+	tests/unit/test-poller \
 	tests/unit/test-pool \
 	tests/unit/test-reminder \
 	tests/unit/test-queue \
@@ -113,7 +114,8 @@ core_tests = \
 	tests/unit/test-timer \
 	tests/unit/test-timer-name \
 	tests/unit/test-topic \
-	tests/unit/test-limiter
+	tests/unit/test-limiter \
+	tests/unit/test-watch
 check_PROGRAMS += $(core_tests)
 TESTS += $(core_tests)
 core_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -152,6 +154,14 @@ tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=tim
 tests_unit_test_map_SOURCES = tests/unit/test-map.c tests/unit/test.h
 tests_unit_test_map_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_map_LDADD = $(core_test_LDADD)
+
+tests_unit_test_poller_SOURCES = tests/unit/test-poller.c tests/unit/test.h
+tests_unit_test_poller_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_poller_LDADD = $(core_test_LDADD)
+
+tests_unit_test_watch_SOURCES = tests/unit/test-watch.c $(core_world)
+tests_unit_test_watch_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_watch_LDADD = $(core_test_LDADD)
 
 tests_unit_test_pool_SOURCES = tests/unit/test-pool.c tests/unit/test.h
 tests_unit_test_pool_CFLAGS = $(core_test_CFLAGS)
