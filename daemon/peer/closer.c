@@ -30,19 +30,28 @@ static pid_t fork_with_files(int *ret_pid_fd) {
 
 static void closer_exited(void *userdata, int fd, int events);
 
-/* Return: false: there is no process.  One that cannot be watched does its work all the same, and nobody hears of its end. */
-static bool start(struct closer *closer, const int *fds, size_t n) {
-	pid_t pid = fork_with_files(&closer->pid_fd);
+/* Return: a pidfd of the process that closes them, or -1: there is none. */
+static int start_process(const int *fds, size_t n) {
+	int pid_fd;
+	pid_t pid = fork_with_files(&pid_fd);
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close_all(fds, n);
 		_exit(0);
 	}
-	if (pid < 0)
+	return pid < 0 ? -1 : pid_fd;
+}
+
+/* Return: false: there is no process.  One that cannot be watched does its work all the same, and nobody hears of its end. */
+static bool start(struct closer *closer, const int *fds, size_t n) {
+	closer->pid_fd = start_process(fds, n);
+	if (closer->pid_fd < 0)
 		return false;
 	if (loop_add_io(closer->loop, &closer->io, closer->pid_fd, LOOP_READ, closer_exited, closer) < 0)
 		closer->pid_fd = close_fd(closer->pid_fd);
+	else
+		closer->n_closing = n;
 	return true;
 }
 
@@ -57,12 +66,12 @@ static void closer_exited(void *userdata, int fd, int events _unused_) {
 		return;
 	closer->io = loop_io_remove(closer->io);
 	closer->pid_fd = close_fd(closer->pid_fd);
+	closer->n_closing = 0;
 	waiting = TAKE_PTR(closer->waiting);
 	closer->n_waiting = 0;
 	if (n > 0 && !start(closer, waiting, n))
 		close_all(waiting, n);
-	if (!closer_is_busy(closer))
-		closer->done(closer->userdata, closer);
+	closer->done(closer->userdata, closer);
 }
 
 bool closer_is_safe(int socket_fd) {
@@ -111,6 +120,8 @@ void closer_deinit(struct closer *closer) {
 		closer->io = loop_io_remove(closer->io);
 		closer->pid_fd = close_fd(closer->pid_fd);
 	}
+	if (closer->n_waiting > 0)
+		close_fd(start_process(closer->waiting, closer->n_waiting));
 	free(TAKE_PTR(closer->waiting));
-	closer->n_waiting = 0;
+	closer->n_closing = closer->n_waiting = 0;
 }

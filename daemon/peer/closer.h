@@ -14,6 +14,7 @@ struct closer {
 	struct loop *loop; /* NULL: has never been used */
 	struct loop_io *io; /* NULL: no process runs */
 	int pid_fd;
+	size_t n_closing; /* by the process */
 	int *waiting; /* for the next process */
 	size_t n_waiting;
 	void (*done)(void *userdata, struct closer *closer);
@@ -25,6 +26,11 @@ static inline bool closer_is_busy(const struct closer *closer) {
 	return closer->io;
 }
 
+/* Descriptors that are not closed yet. */
+static inline size_t closer_load(const struct closer *closer) {
+	return closer->n_closing + closer->n_waiting;
+}
+
 /*
  * End a Unix socket of ours, in both directions.  Return: whether it can be closed right here, since nothing has been left
  * unread in it: with a packet go the descriptors that came with it.
@@ -32,11 +38,11 @@ static inline bool closer_is_busy(const struct closer *closer) {
 bool closer_is_safe(int socket_fd);
 
 /*
- * Close descriptors: `n` of them, which are taken over.  `done` is called when it is no longer busy, and not from within.
+ * Close descriptors: `n` of them, which are taken over.  `done` is called whenever some have been closed, and not from within.
  * Return: true: it was not busy before and is now.  Where no process can be made, it has been done at once.
  */
 bool closer_add(struct closer *closer, struct loop *loop, const int *fds, size_t n,
 		void (*done)(void *userdata, struct closer *closer), void *userdata);
 
-/* Forget the process; it goes on.  What still waits for the next one is left open. */
+/* Forget the process; it goes on, and what still waits gets one, too: who ends with such descriptors open closes them. */
 void closer_deinit(struct closer *closer);

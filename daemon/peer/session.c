@@ -7,8 +7,8 @@
  * room for thousands of small questions with large answers: what is left of it waits in the session, and nothing further is
  * received meanwhile.  Writing: at most PACKETS_PER_TURN a turn; events stay in their sources until the socket takes them.
  *
- * Descriptors that a peer has sent, and sockets with such ones still in them, are closed by another process; until that
- * has ended, its uid is not read.
+ * Descriptors that a peer has sent, and sockets with such ones still in them, are closed by another process.  Where that takes
+ * long and many of them wait for it, their uid is not read until it has got on.
  *
  * Must not know what a frame means: that is behind session_ops.
  */
@@ -29,6 +29,7 @@
 #define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
 #define FRAMES_UNLOOKED 32 /* handled between two looks at the clock */
 #define SOURCES_FREED_PER_TURN 4096 /* of all sessions that have ended */
+#define UNCLOSED_MAX 64 /* descriptors of a uid that wait to be closed, before it is not read any more */
 
 static void set_ready(struct session *session) {
 	if (session->ready)
@@ -44,10 +45,15 @@ static void clear_ready(struct session *session) {
 	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
 }
 
-/* May more of its requests be handled?  Not if its answers are not read, or what its uid has sent is still being closed. */
+/* Has it sent more than can be got rid of? */
+static bool is_crowded(const struct account *account) {
+	return closer_load(&account->closer) > UNCLOSED_MAX;
+}
+
+/* May more of its requests be handled?  Not if its answers are not read, or too much of what its uid has sent is still being closed. */
 static bool is_heard(const struct session *session) {
 	return session->state < SESSION_FAILED && session->outbox.kept_bytes < REPLIES_UNSENT_MAX &&
-	       !closer_is_busy(&session->account->closer);
+	       !is_crowded(session->account);
 }
 
 /* What is left of a packet is gone on with in the next turn; where answers are not read, when they have been. */
@@ -81,15 +87,19 @@ static void watch_account(struct sessions *sessions, const struct account *accou
 static void closer_done(void *userdata, struct closer *closer) {
 	struct account *account = container_of(closer, struct account, closer);
 
-	watch_account(userdata, account);
-	account_unref(account);
+	if (!is_crowded(account))
+		watch_account(userdata, account);
+	if (!closer_is_busy(closer))
+		account_unref(account);
 }
 
 static void close_elsewhere(struct sessions *sessions, struct account *account, const int *fds, size_t n) {
-	if (!closer_add(&account->closer, sessions->loop, fds, n, closer_done, sessions))
-		return;
-	account->refs++;
-	watch_account(sessions, account);
+	bool was_crowded = is_crowded(account);
+
+	if (closer_add(&account->closer, sessions->loop, fds, n, closer_done, sessions))
+		account->refs++;
+	if (is_crowded(account) != was_crowded)
+		watch_account(sessions, account);
 }
 
 /* The descriptors of a packet that nobody took. */
@@ -111,6 +121,13 @@ static void close_socket(struct sessions *sessions, struct account *account, int
 		close_elsewhere(sessions, account, &fd, 1);
 }
 
+/* A source of the session lets go of a descriptor. */
+static void session_discard(struct owner *owner, int fd) {
+	struct session *session = container_of(owner, struct session, owner);
+
+	close_elsewhere(session->sessions, session->account, &fd, 1);
+}
+
 /* ---- the end of a session ---- */
 
 static void drop_rest(struct session *session) {
@@ -123,6 +140,7 @@ static void session_free(struct session *session) {
 	clear_ready(session);
 	TAILQ_REMOVE(&session->sessions->all, session, link);
 	owner_deinit(&session->owner);
+	account_unref(session->account);
 	free(session);
 }
 
@@ -140,7 +158,6 @@ static void set_state(struct session *session, enum session_state state) {
 static void session_close(struct session *session) {
 	struct sessions *sessions = session->sessions;
 	struct session_waiter *waiter;
-	struct account *account;
 
 	if (session->state == SESSION_CLOSED)
 		return;
@@ -154,10 +171,8 @@ static void session_close(struct session *session) {
 	outbox_deinit(&session->outbox);
 	session->outbox.lost = true;
 	packet_clear(&sessions->output); /* what it has of this session is nobody else's */
-	account = TAKE_PTR(session->account);
-	account->sessions--;
-	close_socket(sessions, account, TAKE_FD(session->fd));
-	account_unref(account);
+	session->account->sessions--;
+	close_socket(sessions, session->account, TAKE_FD(session->fd));
 	sessions->n--;
 	set_ready(session);
 }
@@ -462,6 +477,7 @@ static int session_new(struct sessions *sessions, int fd, const struct ucred *pe
 	};
 	owner_init(&session->owner, tenant, session_has_event);
 	tenant_unref(tenant);
+	session->owner.discard = session_discard;
 	session->owner.pid = (uint64_t)peer->pid;
 	session->owner.name = session->client_name;
 	outbox_init(&session->outbox, fd, &sessions->output);

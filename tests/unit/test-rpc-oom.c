@@ -7,6 +7,7 @@
 #include "tests/unit/test.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -200,6 +201,14 @@ static void converse(struct peer *peer) {
 		(void)manage(peer, METHOD(CANCEL), "*");
 }
 
+/* A socket with something unread in it is closed by another process. */
+static void settle(void) {
+	for (unsigned i = 0; i < 1000 && !LIST_EMPTY(&world.quota.accounts); i++) {
+		(void)sched_yield();
+		peer_world_settle(&world);
+	}
+}
+
 static void test_each_allocation(void **state _unused_) {
 	long n = 0;
 
@@ -227,7 +236,7 @@ static void test_each_allocation(void **state _unused_) {
 		assert_int_equal(emit(&second), REPLIED);
 		peer_deinit(&second);
 		peer_deinit(&first);
-		peer_world_settle(&world);
+		settle();
 		assert_int_equal(world.sessions.n, 0);
 		assert_true(LIST_EMPTY(&world.quota.accounts));
 		peer_world_deinit(&world);
