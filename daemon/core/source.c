@@ -13,10 +13,8 @@
 #include "daemon/core/scheduler-private.h"
 
 static const struct source_ops *const kinds[] = {
-	[SOURCE_TIMER] = &timer_source_ops,
-	[SOURCE_ATTACHMENT] = &attachment_source_ops,
-	[SOURCE_CLAIM] = &claim_source_ops,
-	[SOURCE_SUBSCRIPTION] = &subscription_source_ops,
+	[SOURCE_TIMER] = &timer_source_ops, [SOURCE_ATTACHMENT] = &attachment_source_ops,
+	[SOURCE_CLAIM] = &claim_source_ops, [SOURCE_SUBSCRIPTION] = &subscription_source_ops,
 	[SOURCE_WATCH] = &watch_source_ops,
 };
 

@@ -110,7 +110,7 @@ uint64_t quota_used(enum quota_limit limit, const struct account *account, const
 	case QUOTA_CLAIMS:
 		return use->claims;
 	case QUOTA_DESCRIPTORS:
-		return use->descriptors;
+		return use->descriptors + closer_load(&account->closer);
 	case QUOTA_PATHS:
 		return use->paths;
 	case QUOTA_SUBSCRIPTIONS:

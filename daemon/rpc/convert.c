@@ -12,6 +12,7 @@ static const Evloop__EventType event_types[] = {
 	[EVENT_TYPE_ENDED] = EVLOOP__EVENT_TYPE__EVENT_ENDED,
 	[EVENT_TYPE_GRANTED] = EVLOOP__EVENT_TYPE__EVENT_GRANTED,
 	[EVENT_TYPE_MESSAGE] = EVLOOP__EVENT_TYPE__EVENT_MESSAGE,
+	[EVENT_TYPE_READY] = EVLOOP__EVENT_TYPE__EVENT_READY,
 };
 
 static const Evloop__End ends[] = {
@@ -84,8 +85,29 @@ void convert_grant(const struct grant *grant, Evloop__Grant *ret) {
 	ret->denied_by = grant->denied_by;
 }
 
-Evloop__EventType convert_event_type(enum event_type type) {
-	return event_types[type];
+Evloop__EventType convert_event_type(const struct event *event) {
+	if (event->timed_out)
+		return EVLOOP__EVENT_TYPE__EVENT_TIMEOUT;
+	if (event->process)
+		return EVLOOP__EVENT_TYPE__EVENT_PROCESS;
+	return event_types[event->type];
+}
+
+static const struct {
+	unsigned ours, theirs;
+} readiness_bits[] = {
+	{ READINESS_READABLE, EVLOOP__READINESS__READINESS_READABLE },
+	{ READINESS_WRITABLE, EVLOOP__READINESS__READINESS_WRITABLE },
+	{ READINESS_HANGUP, EVLOOP__READINESS__READINESS_HANGUP },
+	{ READINESS_ERROR, EVLOOP__READINESS__READINESS_ERROR },
+};
+
+uint32_t convert_readiness(unsigned readiness) {
+	uint32_t r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(readiness_bits); i++)
+		r |= readiness & readiness_bits[i].ours ? readiness_bits[i].theirs : 0;
+	return r;
 }
 
 Evloop__End convert_end(enum source_end end) {

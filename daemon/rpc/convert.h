@@ -6,10 +6,12 @@
 #include "daemon/core/command.h"
 #include "daemon/core/source.h"
 #include "daemon/core/timer.h"
+#include "daemon/core/watch.h"
 #include "proto/evloop.pb-c.h"
 #include "proto/message.h"
 
-Evloop__EventType convert_event_type(enum event_type type);
+Evloop__EventType convert_event_type(const struct event *event);
+uint32_t convert_readiness(unsigned readiness);
 Evloop__End convert_end(enum source_end end);
 Evloop__Clock convert_clock(enum timer_clock clock);
 Evloop__Outcome convert_cancel(enum cancel_outcome outcome);

@@ -29,6 +29,9 @@ static const rpc_handler handlers[] = {
 	[EVLOOP__METHOD__METHOD_ATTACH] = rpc_attach,
 	[EVLOOP__METHOD__METHOD_SUBSCRIBE] = rpc_subscribe,
 	[EVLOOP__METHOD__METHOD_EMIT] = rpc_emit,
+	[EVLOOP__METHOD__METHOD_WATCH_FD] = rpc_watch_fd,
+	[EVLOOP__METHOD__METHOD_WATCH_PID] = rpc_watch_pid,
+	[EVLOOP__METHOD__METHOD_ACK] = rpc_ack,
 	[EVLOOP__METHOD__METHOD_LIST] = rpc_list,
 	[EVLOOP__METHOD__METHOD_CANCEL] = rpc_cancel,
 	[EVLOOP__METHOD__METHOD_PAUSE] = rpc_pause,
@@ -218,7 +221,7 @@ static void serve(struct call *call) {
 
 /* Does it look at many things, or copy much? */
 static bool is_dear(uint16_t method) {
-	return (method >= EVLOOP__METHOD__METHOD_LIST && method <= EVLOOP__METHOD__METHOD_LOG) ||
+	return (method >= EVLOOP__METHOD__METHOD_ACK && method <= EVLOOP__METHOD__METHOD_LOG) ||
 	       method == EVLOOP__METHOD__METHOD_LIMITER_SET || method >= EVLOOP__METHOD__METHOD_LIMITER_LIST;
 }
 

@@ -82,6 +82,11 @@ int rpc_restart_handle(struct call *call, const void *request);
 int rpc_identify(struct call *call, const void *request);
 int rpc_attach(struct call *call, const void *request);
 
+/* rpc-watch.c: what this session watches, and its acknowledgements of all kinds */
+int rpc_watch_fd(struct call *call, const void *request);
+int rpc_watch_pid(struct call *call, const void *request);
+int rpc_ack(struct call *call, const void *request);
+
 /* rpc-topic.c: of this uid, by name */
 int rpc_subscribe(struct call *call, const void *request);
 int rpc_emit(struct call *call, const void *request);

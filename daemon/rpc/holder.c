@@ -8,10 +8,8 @@
 
 #include "daemon/rpc/holder.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
-#include <string.h>
+#include "daemon/core/process.h"
+#include "daemon/rpc/descriptor.h"
 
 struct holder {
 	struct claim_binding binding;
@@ -20,30 +18,6 @@ struct holder {
 	struct loop_io *io;
 	int pid_fd;
 };
-
-/* Which process it means, by fdinfo, see pidfd_open(2).  Return: its pid; 0: it is no pidfd, or of a namespace that is not ours;
- * −1: it has ended. */
-static long pid_of(int fd) {
-	char path[64], line[128];
-	long pid = 0;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "Pid: %ld", &pid) == 1)
-			break;
-	(void)fclose(file);
-	return pid;
-}
-
-static bool has_ended(int pid_fd) {
-	struct pollfd poll_fd = { .fd = pid_fd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) == 1;
-}
 
 static void ended(void *userdata, int fd _unused_, int events _unused_) {
 	struct holder *holder = userdata;
@@ -57,13 +31,16 @@ static void unbind(struct claim_binding *binding) {
 }
 
 int holder_new(struct holder **ret, struct loop *loop, int pid_fd) {
-	long pid = pid_of(pid_fd);
+	struct descriptor descriptor;
 	struct holder *holder;
+	pid_t pid;
 	int r;
 
+	descriptor_look(&descriptor, pid_fd);
+	pid = descriptor.kind == DESCRIPTOR_PIDFD ? process_of(pid_fd) : 0;
 	if (pid == 0)
 		return HOLDER_E_NO_PIDFD;
-	if (pid < 0 || has_ended(pid_fd))
+	if (pid < 0 || process_has_ended(pid_fd))
 		return HOLDER_E_ENDED;
 	holder = calloc(1, sizeof(*holder));
 	if (!holder)

@@ -6,6 +6,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/convert-limiter.c daemon/rpc/convert-limiter.h \
 	daemon/rpc/convert.c daemon/rpc/convert.h \
 	daemon/rpc/deferred.c daemon/rpc/deferred.h \
+	daemon/rpc/descriptor.c daemon/rpc/descriptor.h \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
 	daemon/rpc/holder.c daemon/rpc/holder.h \
@@ -16,6 +17,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/rpc-session.c \
 	daemon/rpc/rpc-timer.c \
 	daemon/rpc/rpc-topic.c \
+	daemon/rpc/rpc-watch.c \
 	daemon/rpc/state.c daemon/rpc/state.h \
 	daemon/rpc/target-limiter.c daemon/rpc/target-limiter.h \
 	daemon/rpc/target.c daemon/rpc/target.h

@@ -5,6 +5,24 @@
 
 #include "daemon/rpc/convert.h"
 
+/* What is the same of everything that is watched or heard. */
+static void fill_happened(const struct event *event, Evloop__Event *message) {
+	message->fire_seq = event->fire_seq;
+	message->fires = event->fires;
+	message->fired_ns = event->fired_ns;
+	message->more = event->more;
+}
+
+static void fill_ready(const struct event *event, Evloop__Event *message) {
+	fill_happened(event, message);
+	message->readiness = event->process ? 0 : convert_readiness(event->readiness);
+	if (!event->process)
+		return;
+	message->pid = (uint64_t)event->process->pid;
+	message->status_known = event->process->status_known;
+	message->status = event->process->status;
+}
+
 static void fill_fired(const struct event *event, Evloop__Event *ret) {
 	ret->generation = event->generation > 1 ? event->generation : 0;
 	ret->fire_seq = event->fire_seq;
@@ -18,11 +36,8 @@ static void fill_fired(const struct event *event, Evloop__Event *ret) {
 }
 
 static void fill_message(const struct event *event, Evloop__Event *ret, Evloop__Gap *gap) {
-	ret->fire_seq = event->fire_seq;
-	ret->fires = event->fires;
-	ret->fired_ns = event->fired_ns;
+	fill_happened(event, ret);
 	ret->data = (ProtobufCBinaryData){ .data = (uint8_t *)event->data, .len = event->data_size };
-	ret->more = event->more;
 	if (event->gap_first == 0)
 		return;
 	evloop__gap__init(gap);
@@ -39,7 +54,7 @@ int notify_event(struct session *session, const struct event *event) {
 	Evloop__Gap gap;
 	int r;
 
-	message.type = convert_event_type(event->type);
+	message.type = convert_event_type(event);
 	message.handle = event->handle;
 	message.id = event->id;
 	if (event->name)
@@ -58,6 +73,8 @@ int notify_event(struct session *session, const struct event *event) {
 		message.claim = convert_claim_state((enum claim_state)event->claim_state);
 		message.more = event->more;
 	}
+	if (event->type == EVENT_TYPE_READY)
+		fill_ready(event, &message);
 	message.end = convert_end(event->end);
 	message.output_end = event->output_end;
 

@@ -205,11 +205,13 @@ tests_unit_test_limiter_LDADD = $(core_test_LDADD)
 
 # Sessions and requests, on a loop that the test turns.
 daemon_tests = \
+	tests/unit/test-descriptor \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-daemon \
 	tests/unit/test-rpc-oom \
 	tests/unit/test-rpc-topic \
+	tests/unit/test-rpc-watch \
 	tests/unit/test-session \
 	tests/unit/test-state
 check_PROGRAMS += $(daemon_tests)
@@ -218,6 +220,10 @@ daemon_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
 daemon_test_LDADD = libdaemon.la $(CMOCKA_LIBS)
 peer_world = tests/unit/peer-world.c tests/unit/peer-world.h tests/unit/test.h
 
+tests_unit_test_descriptor_SOURCES = tests/unit/test-descriptor.c tests/unit/test.h
+tests_unit_test_descriptor_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_descriptor_LDADD = $(daemon_test_LDADD)
+
 tests_unit_test_quota_SOURCES = tests/unit/test-quota.c tests/unit/test.h
 tests_unit_test_quota_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
@@ -225,6 +231,10 @@ tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_watch_SOURCES = tests/unit/test-rpc-watch.c $(peer_world)
+tests_unit_test_rpc_watch_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_watch_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)

@@ -119,9 +119,14 @@ void peer_deinit(struct peer *peer) {
 	free(TAKE_PTR(peer->buffers));
 }
 
-uint64_t peer_put(struct peer *peer, enum frame_kind kind, unsigned method, const void *message) {
-	assert_int_equal(packet_put(&peer->out, kind, (uint16_t)method, ++peer->serial, message, NULL, 0), 0);
+uint64_t peer_put_with_fds(struct peer *peer, enum frame_kind kind, unsigned method, const void *message,
+			   const int *fds, size_t n_fds) {
+	assert_int_equal(packet_put(&peer->out, kind, (uint16_t)method, ++peer->serial, message, fds, n_fds), 0);
 	return peer->serial;
+}
+
+uint64_t peer_put(struct peer *peer, enum frame_kind kind, unsigned method, const void *message) {
+	return peer_put_with_fds(peer, kind, method, message, NULL, 0);
 }
 
 bool peer_flush(struct peer *peer) {
@@ -164,8 +169,8 @@ bool peer_is_ended(struct peer *peer) {
 	return recv(peer->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
 }
 
-const void *peer_call(struct peer *peer, unsigned method, const void *message, const Evloop__Error **ret_error) {
-	uint64_t serial = peer_put(peer, FRAME_REQUEST, method, message);
+/* Send the request that has been put last, and take its answer. */
+static const void *await(struct peer *peer, unsigned method, uint64_t serial, const Evloop__Error **ret_error) {
 	const Evloop__Error *error;
 	struct frame frame;
 
@@ -189,6 +194,15 @@ const void *peer_call(struct peer *peer, unsigned method, const void *message, c
 	}
 	fail_msg("request %u is not answered", method);
 	return NULL;
+}
+
+const void *peer_call(struct peer *peer, unsigned method, const void *message, const Evloop__Error **ret_error) {
+	return await(peer, method, peer_put(peer, FRAME_REQUEST, method, message), ret_error);
+}
+
+const void *peer_call_with_fd(struct peer *peer, unsigned method, const void *message, int fd,
+			      const Evloop__Error **ret_error) {
+	return await(peer, method, peer_put_with_fds(peer, FRAME_REQUEST, method, message, &fd, 1), ret_error);
 }
 
 void peer_open(struct peer *peer) {

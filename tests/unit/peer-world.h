@@ -55,6 +55,9 @@ struct session *peer_world_newest(struct peer_world *world);
 
 /* Append a frame to the packet that peer_flush() sends.  Return: its serial. */
 uint64_t peer_put(struct peer *peer, enum frame_kind kind, unsigned method, const void *message);
+/* With descriptors, which are borrowed until it is sent. */
+uint64_t peer_put_with_fds(struct peer *peer, enum frame_kind kind, unsigned method, const void *message,
+			   const int *fds, size_t n_fds);
 /* Send it.  Return: whether the socket has taken it. */
 bool peer_flush(struct peer *peer);
 /* Send bytes as they are. */
@@ -69,5 +72,7 @@ bool peer_is_ended(struct peer *peer);
 
 /* A request, and turns until it is answered.  Return: the reply; NULL: it is an error, and in *ret_error. */
 const void *peer_call(struct peer *peer, unsigned method, const void *message, const Evloop__Error **ret_error);
+const void *peer_call_with_fd(struct peer *peer, unsigned method, const void *message, int fd,
+			      const Evloop__Error **ret_error);
 /* Say hello. */
 void peer_open(struct peer *peer);
