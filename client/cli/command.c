@@ -94,16 +94,16 @@ static int search(const char *program, const char *path) {
 	}
 }
 
-/* `path` NULL: as execvp(3) without one. */
-static int check_program(const struct invocation *inv, const char *program, const char *path) {
-	int status;
-
-	if (!path)
-		path = "/bin:/usr/bin";
+/* `path` NULL: as execvp(3) without one.  Return: as check_file(). */
+static int find_program(const char *program, const char *path) {
 	if (program[0] == '\0')
-		status = EXIT_NOT_FOUND;
-	else
-		status = strchr(program, '/') ? check_file(program) : search(program, path);
+		return EXIT_NOT_FOUND;
+	return strchr(program, '/') ? check_file(program) : search(program, path ? path : "/bin:/usr/bin");
+}
+
+static int check_program(const struct invocation *inv, const char *program, const char *path) {
+	int status = find_program(program, path);
+
 	if (status == EXIT_NOT_FOUND)
 		complain("%s: %s: command not found", inv->verb->name, program);
 	else if (status == EXIT_NOT_EXECUTABLE)
@@ -113,6 +113,10 @@ static int check_program(const struct invocation *inv, const char *program, cons
 
 int command_check(const struct invocation *inv, const char *program) {
 	return check_program(inv, program, getenv("PATH"));
+}
+
+bool command_exists(const char *program) {
+	return find_program(program, getenv("PATH")) == 0;
 }
 
 /* The variable's value, or NULL. */

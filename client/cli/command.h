@@ -23,3 +23,6 @@ int command_capture(const struct invocation *inv, const struct command_options *
 
 /* Is there a program that execvp(3) would run?  Return: 0, or the exit status after a complaint. */
 int command_check(const struct invocation *inv, const char *program);
+
+/* The same, and nothing is said. */
+bool command_exists(const char *program);

@@ -62,6 +62,8 @@ int complain_call(struct evl *evl, int error, const char *subject) {
 
 	if (!said[0])
 		said = strerror(-error);
+	else if (error == -EOPNOTSUPP && strncmp(said, "there is no method ", strlen("there is no method ")) == 0)
+		said = "the daemon is older than this command and does not do that; restart it";
 	complain("%s%s%s", subject ? subject : "", subject ? ": " : "", said);
 	/* It is the library that gave up, not the daemon that refused. */
 	if (error == -ETIMEDOUT && !evl_call_error(evl))

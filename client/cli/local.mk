@@ -10,12 +10,17 @@ evloop_LDADD = libcli.la
 noinst_LTLIBRARIES += libcli.la
 libcli_la_SOURCES = \
 	client/cli/arm.c client/cli/arm.h \
+	client/cli/child.c client/cli/child.h \
 	client/cli/command.c client/cli/command.h \
 	client/cli/daemon.c client/cli/daemon.h \
 	client/cli/error.c client/cli/error.h \
+	client/cli/follow.c client/cli/follow.h \
 	client/cli/json.c client/cli/json.h \
 	client/cli/limiter.c client/cli/limiter.h \
+	client/cli/notice.c client/cli/notice.h \
 	client/cli/options.c \
+	client/cli/own-output.c client/cli/own-output.h \
+	client/cli/pace.c client/cli/pace.h \
 	client/cli/take.c client/cli/take.h \
 	client/cli/table.c client/cli/table.h \
 	client/cli/text.c client/cli/text.h \
@@ -32,6 +37,7 @@ libcli_la_SOURCES = \
 	client/cli/verb-sleep.c \
 	client/cli/verb-wait.c \
 	client/cli/verb.h \
+	client/cli/watched.c client/cli/watched.h \
 	client/cli/when.c client/cli/when.h
 libcli_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
 libcli_la_LIBADD = libevloop-core.la $(JANSSON_LIBS) $(SMARTCOLS_LIBS)
