@@ -35,6 +35,7 @@ libcli_la_SOURCES = \
 	client/cli/verb-ping.c \
 	client/cli/verb-show.c \
 	client/cli/verb-sleep.c \
+	client/cli/verb-topic.c \
 	client/cli/verb-wait.c \
 	client/cli/verb.h \
 	client/cli/watched.c client/cli/watched.h \

@@ -45,8 +45,8 @@ offers_not() {
 
 @test "verbs" {
     complete_words ''
-    offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke limit limiter ping \
-        time quota reload version help
+    offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke emit subscribe limit \
+        limiter ping time quota reload version help
     complete_words wa
     expect_output ' wait '
     complete_words --json ca
@@ -69,7 +69,7 @@ offers_not() {
 
 @test "every option that the help of a verb names, and no other" {
     local verb named offered
-    for verb in after at every soon sleep wait list show log cancel kill pause ping; do
+    for verb in after at every soon sleep wait list show log cancel kill pause emit subscribe ping; do
         named=$("$EVLOOP" "$verb" --help | sed -n 's/^  \(-[a-z]*, \)\?\(--[a-z-]*\).*/\2/p' | sort)
         complete_words "$verb" --
         offered=$(printf '%s\n' "${COMPREPLY[@]}" | grep -vxE -e '--(json|socket|system|help)' | sort)
@@ -126,6 +126,15 @@ offers_not() {
     chmod +x "$EVLOOPD"
     complete_words cancel sync
     [[ ! -e $EVLOOPD.mark ]] || fail "a daemon was started"
+}
+
+@test "topics" {
+    complete_words subscribe news bas
+    offers bash
+    complete_words subscribe news --queue 5 --once bas
+    offers bash
+    complete_words subscribe news --queue ''
+    expect_output '  '
 }
 
 @test "limits" {

@@ -16,6 +16,7 @@ BATS_TESTS = \
 	tests/cli/manage.bats \
 	tests/cli/output.bats \
 	tests/cli/quota.bats \
+	tests/cli/topic.bats \
 	tests/cli/usage.bats \
 	tests/cli/wait.bats
 TESTS += $(BATS_TESTS)

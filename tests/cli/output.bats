@@ -41,6 +41,8 @@ full() {
     full after 1h --json true
     full every 10ms
     full every 10ms --json
+    full emit nobody
+    full emit nobody --json
     full --help
     full --version
     full help list

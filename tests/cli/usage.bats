@@ -28,7 +28,7 @@ setup() {
     expect_status 0
     expect_match 'Usage: evloop *'
     verbs=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' <<<"$output")
-    [[ $(wc -w <<<"$verbs") -eq 23 ]] || fail "verbs: $verbs"
+    [[ $(wc -w <<<"$verbs") -eq 25 ]] || fail "verbs: $verbs"
     for verb in $verbs run; do
         evl "$verb" --help
         expect_status 0
@@ -52,8 +52,8 @@ setup() {
 
 @test "every verb refuses an unknown option, a value where none is taken, and words too many" {
     local verb
-    for verb in after at every soon run sleep wait list show log cancel kill pause resume trigger poke ping time \
-        quota reload version help; do
+    for verb in after at every soon run sleep wait list show log cancel kill pause resume trigger poke emit \
+        subscribe ping time quota reload version help; do
         refused 64 "*unknown option '--frob'*" "$verb" --frob
         refused 64 "*unknown option '-Z'*" "$verb" -Z
         refused 64 "*'--json=x': that option takes no value*" "$verb" --json=x
@@ -200,6 +200,8 @@ setup() {
     refused 69 '*no daemon listens there' every 5s
     refused 69 '*no daemon listens there' soon true
     refused 69 '*no daemon listens there' sleep 0
+    refused 69 '*no daemon listens there' emit x
+    refused 69 '*no daemon listens there' subscribe x
     local verb
     for verb in wait show log cancel kill pause resume trigger poke; do
         refused 69 '*no daemon listens there' "$verb" 1
