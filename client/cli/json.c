@@ -19,6 +19,7 @@ static const struct flags {
 } flags_table[] = {
 	{ &evloop__event__descriptor, "readiness", &evloop__readiness__descriptor },
 	{ &evloop__path_change__descriptor, "changes", &evloop__change__descriptor },
+	{ &evloop__watch_fd_request__descriptor, "events", &evloop__readiness__descriptor },
 };
 
 static const void *member(const ProtobufCMessage *message, unsigned offset) {
@@ -83,11 +84,9 @@ static size_t size_of(const ProtobufCFieldDescriptor *field) {
 	}
 }
 
-/* NULL: the field is no such number. */
-static const ProtobufCEnumDescriptor *flags_type(const ProtobufCMessage *message,
-						 const ProtobufCFieldDescriptor *field) {
+const ProtobufCEnumDescriptor *json_flags(const ProtobufCMessageDescriptor *message, const char *field) {
 	for (size_t i = 0; i < ARRAY_SIZE(flags_table); i++)
-		if (flags_table[i].message == message->descriptor && strcmp(flags_table[i].field, field->name) == 0)
+		if (flags_table[i].message == message && strcmp(flags_table[i].field, field) == 0)
 			return flags_table[i].type;
 	return NULL;
 }
@@ -103,7 +102,7 @@ static json_t *of_flags(const ProtobufCEnumDescriptor *type, uint32_t flags) {
 }
 
 static json_t *of_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
-	const ProtobufCEnumDescriptor *flags = flags_type(message, field);
+	const ProtobufCEnumDescriptor *flags = json_flags(message->descriptor, field->name);
 	size_t n;
 	const char *items;
 	json_t *array;

@@ -18,6 +18,9 @@
 /* Return: an object, or NULL: no memory. */
 json_t *json_of_message(const ProtobufCMessage *message);
 
+/* The enum that the bits of that field have their names from; NULL: the field is no such number. */
+const ProtobufCEnumDescriptor *json_flags(const ProtobufCMessageDescriptor *message, const char *field);
+
 /* Bytes as above. */
 json_t *json_of_bytes(const void *data, size_t size);
 
