@@ -3,6 +3,7 @@
 
 dist_man_MANS += \
 	contrib/man/evloop.1 \
+	contrib/man/evloop-bridge.1 \
 	contrib/man/evloopd.8 \
 	contrib/man/evloopd.limit.5 \
 	contrib/man/libevloop.3

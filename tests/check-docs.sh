@@ -6,6 +6,7 @@
 #     evloopd(8)     every option of --help, every limit of proto/limits.h with its value
 #     evloopd.limit(5)  every key
 #     evloop(1)      every verb, and every option of each verb's --help
+#     evloop-bridge(1)  every call
 #     libevloop(3)   every function, constant and structure member of evloop.h
 #     *.md           every file that is named exists
 set -eu
@@ -100,6 +101,19 @@ cp "$scratch/all" "$scratch/1"
 page_options $man/evloop.1 >"$scratch/2"
 same "evloop's and its verbs' --help" "evloop(1)"
 
+# ---- evloop-bridge(1) ------------------------------------------------------------------------------------------------
+
+sed -nE '/bridge_verb verbs\[\] = \{/,/^\};/s/^[[:blank:]]+\{ "([a-z ]+)".*/\1/p' client/cli/bridge-call.c | tr ' ' _ >"$scratch/1"
+sed -nE '/^\.Sh CALLS/,/^\.Sh EVENTS/s/^\.It Cm ([a-z ]+)$/\1/p' $man/evloop-bridge.1 | tr ' ' _ >"$scratch/2"
+same "client/cli/bridge-call.c" "evloop-bridge(1)"
+# The other words for them are in its text.
+sed -nE '/aliases\[\]\[2\] = \{/,/^\};/s/^[[:blank:]]+\{ "([a-z ]+)".*/\1/p' client/cli/bridge-call.c | while read -r alias; do
+    grep -qx "\.Cm $alias" $man/evloop-bridge.1 || echo "evloop-bridge(1): nothing about the call $alias"
+done >"$scratch/lacking"
+while read -r line; do
+    complain "$line"
+done <"$scratch/lacking"
+
 # ---- libevloop(3) ----------------------------------------------------------------------------------------------------
 
 sed -nE 's/^\.F[no] (evl_[a-z_]+).*/\1/p' $man/libevloop.3 >"$scratch/2"
@@ -146,7 +160,7 @@ done <"$scratch/lacking"
 
 if command -v mandoc >/dev/null; then
     # Pages of other packages, and our own before they are installed, cannot be found.
-    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloop.1 $man/libevloop.3 2>&1 |
+    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloop.1 $man/evloop-bridge.1 $man/libevloop.3 2>&1 |
         grep -vE 'referenced manual not found|outdated mandoc.db|unknown manual section|missing date' >"$scratch/lint" || true
     while read -r line; do
         complain "$line"

@@ -10,12 +10,22 @@ evloop_LDADD = libcli.la
 noinst_LTLIBRARIES += libcli.la
 libcli_la_SOURCES = \
 	client/cli/arm.c client/cli/arm.h \
+	client/cli/bridge-call.c client/cli/bridge.h \
+	client/cli/bridge-event.c \
+	client/cli/bridge-limiter.c \
+	client/cli/bridge-line.c \
+	client/cli/bridge-output.c \
+	client/cli/bridge-source.c \
+	client/cli/bridge-timer.c \
+	client/cli/bridge-watch.c \
 	client/cli/child.c client/cli/child.h \
 	client/cli/command.c client/cli/command.h \
 	client/cli/daemon.c client/cli/daemon.h \
+	client/cli/descriptor.c client/cli/descriptor.h \
 	client/cli/error.c client/cli/error.h \
 	client/cli/follow.c client/cli/follow.h \
 	client/cli/json.c client/cli/json.h \
+	client/cli/json-message.c client/cli/json-message.h \
 	client/cli/limiter.c client/cli/limiter.h \
 	client/cli/notice.c client/cli/notice.h \
 	client/cli/options.c \
@@ -26,6 +36,7 @@ libcli_la_SOURCES = \
 	client/cli/text.c client/cli/text.h \
 	client/cli/timers.c client/cli/timers.h \
 	client/cli/verb-arm.c \
+	client/cli/verb-bridge.c \
 	client/cli/verb-daemon.c \
 	client/cli/verb-limit.c \
 	client/cli/verb-limiter.c \

@@ -39,6 +39,7 @@ struct verb {
 };
 
 extern const struct verb verb_after, verb_at, verb_every, verb_soon; /* verb-arm.c */
+extern const struct verb verb_bridge; /* verb-bridge.c */
 extern const struct verb verb_sleep; /* verb-sleep.c */
 extern const struct verb verb_wait; /* verb-wait.c */
 extern const struct verb verb_list; /* verb-list.c */

@@ -28,7 +28,7 @@ setup() {
     expect_status 0
     expect_match 'Usage: evloop *'
     verbs=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' <<<"$output")
-    [[ $(wc -w <<<"$verbs") -eq 25 ]] || fail "verbs: $verbs"
+    [[ $(wc -w <<<"$verbs") -eq 26 ]] || fail "verbs: $verbs"
     for verb in $verbs run; do
         evl "$verb" --help
         expect_status 0

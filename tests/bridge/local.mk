@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The bridge, and what is built on it, from the languages that use it.
+
+dist_check_SCRIPTS += tests/bridge/test-bridge.py
+TESTS += tests/bridge/test-bridge.py
