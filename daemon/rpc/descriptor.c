@@ -50,7 +50,7 @@ static const struct {
 
 static void set_other(struct descriptor *ret, const char *what) {
 	ret->kind = DESCRIPTOR_OTHER;
-	(void)snprintf(ret->what, sizeof(ret->what), "%s", what);
+	(void)snprintf(ret->what, sizeof(ret->what), "%.*s", (int)sizeof(ret->what) - 1, what);
 }
 
 static bool is_named(const char *name, const char *pattern) {
