@@ -414,9 +414,18 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 	return r < 0 ? EX_OSERR : 0;
 }
 
+/* evloop-paths is where evloop-exec is.  Return: its path, or NULL. */
+static char *path_beside(const char *helper) {
+	const char *slash = strrchr(helper, '/');
+	char *path;
+
+	return asprintf(&path, "%.*sevloop-paths", slash ? (int)(slash + 1 - helper) : 0, helper) < 0 ? NULL : path;
+}
+
 static int run(struct service_socket *socket, rlim_t descriptors) {
-	_cleanup_free_ char *socket_path = NULL, *ids_path = NULL, *state_path = NULL, *own = NULL;
-	const char *helper = getenv("EVLOOP_EXEC"), *directories[DIRECTORIES_MAX];
+	_cleanup_free_ char *paths_helper = NULL, *socket_path = NULL, *ids_path = NULL, *state_path = NULL,
+			    *own = NULL;
+	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH, *directories[DIRECTORIES_MAX];
 	struct limit_set limits = LIMIT_SET_INIT;
 	size_t n_directories = find_directories(directories, &own), n = 1;
 	int fds[LISTENERS_MAX], r;
@@ -434,6 +443,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	r = read_limits(&limits, directories, n_directories);
 	if (r != 0)
 		return r;
+	paths_helper = path_beside(helper);
 	socket_path = path_of_socket(fds[0]);
 	ids_path = path_of(socket_path, "ids");
 	state_path = path_of(socket_path, "limiters");
@@ -442,7 +452,8 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				     .n_listen_fds = n,
 				     .quota = &arg_quota,
 				     .executes = !arg_system,
-				     .exec_helper = helper ? helper : EVLOOP_EXEC_PATH,
+				     .exec_helper = helper,
+				     .paths_helper = paths_helper,
 				     .descriptors = descriptors,
 				     .socket_path = socket_path,
 				     .ids_path = ids_path,

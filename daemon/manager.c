@@ -14,6 +14,7 @@
 #include "daemon/core/scheduler.h"
 #include "daemon/rpc/state.h"
 #include "daemon/svc/log.h"
+#include "daemon/svc/paths.h"
 #include "daemon/svc/spawn.h"
 #include "daemon/svc/state-file.h"
 #include "daemon/svc/systemd.h"
@@ -77,6 +78,8 @@ static int64_t manager_next(void *userdata) {
 	int64_t next = MIN(sessions_next(&manager->sessions), next_idle(manager));
 
 	next = MIN(next, next_status(manager));
+	if (manager->paths)
+		next = MIN(next, paths_next(manager->paths));
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		next = MIN(next, listener_next(&manager->listeners[i]));
 	return next;
@@ -88,6 +91,8 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 	sessions_tick(&manager->sessions, boottime_ns);
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		listener_tick(&manager->listeners[i], boottime_ns);
+	if (manager->paths)
+		paths_tick(manager->paths, boottime_ns);
 	if (manager->supervised)
 		service_status_tick(&manager->status, boottime_ns);
 	if (next_idle(manager) <= boottime_ns) {
@@ -173,6 +178,16 @@ static void save_state(struct manager *manager) {
 		log_warning("cannot write %s: limiters will begin full: %s", manager->state_path, strerror(-r));
 }
 
+/* Without it the daemon does all else. */
+static void add_paths(struct manager *manager, const char *exec_path) {
+	int r = paths_new(&manager->paths, manager->loop, exec_path);
+
+	if (r < 0)
+		log_warning("cannot use %s, which watches paths: %s", exec_path, strerror(-r));
+	else
+		scheduler_set_path_watcher(manager->scheduler, paths_watcher(manager->paths));
+}
+
 static int add_scheduler(struct manager *manager, const struct manager_options *options) {
 	int64_t first;
 	int r;
@@ -196,6 +211,8 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 		return r;
 	scheduler_set_job_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_JOBS], SIZE_MAX));
 	scheduler_set_message_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_MESSAGE_BYTES], SIZE_MAX));
+	if (options->executes && options->paths_helper)
+		add_paths(manager, options->paths_helper);
 	first = ids_begin(&manager->ids, options->ids_path);
 	if (first < 0)
 		log_warning("cannot write %s: ids may repeat after a restart", options->ids_path);
@@ -269,6 +286,7 @@ void manager_deinit(struct manager *manager) {
 	if (manager->loop)
 		loop_set_scheduler(manager->loop, NULL);
 	manager->scheduler = scheduler_free(manager->scheduler);
+	manager->paths = paths_free(manager->paths);
 	manager->starter = spawner_free(manager->starter);
 	manager->journal = journal_free(manager->journal);
 	manager->loop = loop_free(manager->loop);

@@ -21,6 +21,7 @@ struct manager_options {
 	const struct quota *quota;
 	bool executes; /* a user's own instance */
 	const char *exec_helper; /* path of evloop-exec */
+	const char *paths_helper; /* path of evloop-paths; NULL: no paths are watched */
 	rlim_t descriptors; /* what commands get as their soft limit of descriptors; 0: the daemon's */
 	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
 	const char *ids_path; /* NULL: ids are not remembered */
@@ -35,6 +36,7 @@ struct manager {
 	struct loop *loop;
 	struct journal *journal; /* NULL: there is none */
 	struct starter *starter; /* NULL: no commands */
+	struct paths *paths; /* NULL: no paths are watched */
 	struct scheduler *scheduler;
 	struct quota quota;
 	struct rpc rpc;

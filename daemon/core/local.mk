@@ -17,6 +17,7 @@ libcore_la_SOURCES = \
 	daemon/core/map.c daemon/core/map.h \
 	daemon/core/output.c daemon/core/output.h \
 	daemon/core/poller.c daemon/core/poller.h \
+	daemon/core/path-watch.c daemon/core/path-watch.h \
 	daemon/core/pool.c daemon/core/pool.h \
 	daemon/core/permits.c daemon/core/permits.h \
 	daemon/core/process.c daemon/core/process.h \

@@ -22,6 +22,7 @@ struct scheduler {
 	struct queue patience; /* claims that wait for permits and not for ever, by claim::place */
 	struct queue reminders; /* by reminder::place */
 	struct job_board *board; /* NULL: no commands */
+	struct path_watcher *path_watcher; /* NULL: no paths are watched */
 	uint64_t next_id;
 	uint64_t next_seq; /* of the order of arming */
 	uint64_t fires;

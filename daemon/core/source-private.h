@@ -27,6 +27,7 @@ extern const struct source_ops attachment_source_ops; /* attachment.c */
 extern const struct source_ops claim_source_ops; /* claim.c */
 extern const struct source_ops subscription_source_ops; /* subscription.c */
 extern const struct source_ops watch_source_ops; /* watch.c */
+extern const struct source_ops path_source_ops; /* path-watch.c */
 
 /*
  * Make `source` known to its owner by its handle, unless that is 0.  Nothing is pending.

@@ -15,7 +15,7 @@
 static const struct source_ops *const kinds[] = {
 	[SOURCE_TIMER] = &timer_source_ops, [SOURCE_ATTACHMENT] = &attachment_source_ops,
 	[SOURCE_CLAIM] = &claim_source_ops, [SOURCE_SUBSCRIPTION] = &subscription_source_ops,
-	[SOURCE_WATCH] = &watch_source_ops,
+	[SOURCE_WATCH] = &watch_source_ops, [SOURCE_PATH] = &path_source_ops,
 };
 
 int source_init(struct source *source, enum source_kind kind, struct owner *owner, uint64_t handle, uint64_t id) {

@@ -25,6 +25,7 @@ enum source_kind {
 	SOURCE_CLAIM, /* struct claim: waits for a limiter, or holds permits of it */
 	SOURCE_SUBSCRIPTION, /* struct subscription: to a topic */
 	SOURCE_WATCH, /* struct watch: a descriptor or a process */
+	SOURCE_PATH, /* struct path_watch */
 };
 
 /* Types of events, in the order in which one source's pending ones are taken. */

@@ -82,6 +82,7 @@ struct timer *timer_of_source(struct source *source) {
 	case SOURCE_CLAIM:
 	case SOURCE_SUBSCRIPTION:
 	case SOURCE_WATCH:
+	case SOURCE_PATH:
 		break;
 	}
 	return NULL;

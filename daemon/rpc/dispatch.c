@@ -32,6 +32,7 @@ static const rpc_handler handlers[] = {
 	[EVLOOP__METHOD__METHOD_WATCH_FD] = rpc_watch_fd,
 	[EVLOOP__METHOD__METHOD_WATCH_PID] = rpc_watch_pid,
 	[EVLOOP__METHOD__METHOD_ACK] = rpc_ack,
+	[EVLOOP__METHOD__METHOD_WATCH_PATH] = rpc_watch_path,
 	[EVLOOP__METHOD__METHOD_LIST] = rpc_list,
 	[EVLOOP__METHOD__METHOD_CANCEL] = rpc_cancel,
 	[EVLOOP__METHOD__METHOD_PAUSE] = rpc_pause,

@@ -101,6 +101,9 @@ int rpc_poke(struct call *call, const void *request);
 int rpc_kill(struct call *call, const void *request);
 int rpc_log(struct call *call, const void *request);
 
+/* rpc-path.c */
+int rpc_watch_path(struct call *call, const void *request);
+
 /* rpc-limiter.c: the limiters of this uid, by name */
 int rpc_limiter_set(struct call *call, const void *request);
 int rpc_limiter_try(struct call *call, const void *request);

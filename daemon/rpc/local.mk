@@ -14,6 +14,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/rpc-daemon.c \
 	daemon/rpc/rpc-limiter.c \
 	daemon/rpc/rpc-manage.c \
+	daemon/rpc/rpc-path.c \
 	daemon/rpc/rpc-session.c \
 	daemon/rpc/rpc-timer.c \
 	daemon/rpc/rpc-topic.c \

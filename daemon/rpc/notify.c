@@ -3,7 +3,11 @@
 
 #include "daemon/rpc/notify.h"
 
+#include <string.h>
+
+#include "daemon/core/path-watch.h"
 #include "daemon/rpc/convert.h"
+#include "proto/limits.h"
 
 /* What is the same of everything that is watched or heard. */
 static void fill_happened(const struct event *event, Evloop__Event *message) {
@@ -21,6 +25,29 @@ static void fill_ready(const struct event *event, Evloop__Event *message) {
 	message->pid = (uint64_t)event->process->pid;
 	message->status_known = event->process->status_known;
 	message->status = event->process->status;
+}
+
+/* What has changed at a path, in the form of a message. */
+struct changes_message {
+	Evloop__PathChange changes[PATH_CHANGES_MAX];
+	Evloop__PathChange *pointers[PATH_CHANGES_MAX];
+};
+
+static void fill_changed(const struct event *event, struct changes_message *changes, Evloop__Event *message) {
+	fill_happened(event, message);
+	for (size_t i = 0; i < event->n_changes; i++) {
+		const struct path_change *change = &event->changes[i];
+		Evloop__PathChange *told = &changes->changes[i];
+
+		evloop__path_change__init(told);
+		told->path = (ProtobufCBinaryData){ .data = (uint8_t *)change->path, .len = strlen(change->path) };
+		told->changes = change->events;
+		changes->pointers[i] = told;
+	}
+	message->changes = changes->pointers;
+	message->n_changes = event->n_changes;
+	message->rescan = event->rescan;
+	message->error = event->error;
 }
 
 static void fill_fired(const struct event *event, Evloop__Event *ret) {
@@ -50,6 +77,7 @@ static void fill_message(const struct event *event, Evloop__Event *ret, Evloop__
 int notify_event(struct session *session, const struct event *event) {
 	Evloop__Event message = EVLOOP__EVENT__INIT;
 	Evloop__RunInfo run;
+	struct changes_message changes;
 	Evloop__Grant grant;
 	Evloop__Gap gap;
 	int r;
@@ -75,6 +103,8 @@ int notify_event(struct session *session, const struct event *event) {
 	}
 	if (event->type == EVENT_TYPE_READY)
 		fill_ready(event, &message);
+	if (event->type == EVENT_TYPE_CHANGED)
+		fill_changed(event, &changes, &message);
 	message.end = convert_end(event->end);
 	message.output_end = event->output_end;
 

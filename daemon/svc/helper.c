@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the process evloop-exec and the socket to it.  Knows neither runs nor commands. */
+/* Owns a process beside the daemon and the socket to it.  Knows nothing of what it is for. */
 
 #include "daemon/svc/helper.h"
 
@@ -16,7 +16,8 @@
 
 #include "daemon/svc/log.h"
 
-#define ANSWERS_PER_TURN 32
+#define PACKETS_PER_TURN_MAX 32
+#define BYTES_PER_TURN_MAX 65536
 
 struct helper_packet {
 	STAILQ_ENTRY(helper_packet) link; /* helper::unsent */
@@ -28,25 +29,29 @@ struct helper {
 	struct loop *loop;
 	const struct helper_ops *ops;
 	void *userdata;
+	const char *name, *purpose;
 	int exec_fd;
 	char exec_path[32]; /* /proc/self/fd/N: no path is walked again */
-	char descriptors[24];
+	char argument[24]; /* "": none */
+	pid_t pid;
 	int socket; /* −1: it has died */
 	int pid_fd; /* −1: there is none; valgrind and some sandboxes know no pidfd, and then the socket has to say it */
+	bool ending; /* as it should */
+	uint64_t data[HELPER_PACKET_MAX / sizeof(uint64_t)]; /* of the packet being received */
 	struct loop_io *exit_io, *socket_io;
 	STAILQ_HEAD(, helper_packet) unsent;
 };
 
 /* ---- its life ---- */
 
-/* Standard input and both outputs are /dev/null: nobody must wait for evloop-exec to close what the daemon was given. */
+/* Standard input and both outputs are /dev/null: nobody must wait for it to close what the daemon was given. */
 static int set_actions(posix_spawn_file_actions_t *actions, int socket) {
 	int r = 0;
 
 	for (int fd = STDIN_FILENO; r == 0 && fd <= STDERR_FILENO; fd++)
 		r = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
 	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, socket, EXEC_SOCKET_FD);
+		r = posix_spawn_file_actions_adddup2(actions, socket, HELPER_SOCKET_FD);
 	return -r;
 }
 
@@ -65,8 +70,9 @@ static int set_attributes(posix_spawnattr_t *attributes) {
 	return -r;
 }
 
-static int spawn(struct helper *helper, int socket, pid_t *ret_pid) {
-	char *argv[] = { (char *)"evloop-exec", helper->descriptors, NULL }, *environment[] = { NULL };
+static int spawn(struct helper *helper, int socket) {
+	char *argv[] = { (char *)helper->name, helper->argument[0] ? helper->argument : NULL, NULL };
+	char *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int r;
@@ -81,7 +87,7 @@ static int spawn(struct helper *helper, int socket, pid_t *ret_pid) {
 	if (r == 0)
 		r = set_attributes(&attributes);
 	if (r == 0)
-		r = -posix_spawn(ret_pid, helper->exec_path, &actions, &attributes, argv, environment);
+		r = -posix_spawn(&helper->pid, helper->exec_path, &actions, &attributes, argv, environment);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return r;
@@ -105,7 +111,8 @@ static void hang_up(struct helper *helper) {
 }
 
 static void lose(struct helper *helper) {
-	log_error("evloop-exec, which starts commands, has ended");
+	if (!helper->ending)
+		log_error("%s, %s, has ended", helper->name, helper->purpose);
 	hang_up(helper);
 	helper->ops->lost(helper->userdata);
 }
@@ -122,10 +129,10 @@ static void helper_exited(void *userdata, int fd, int events _unused_) {
 
 static void socket_ready(void *userdata, int fd, int events);
 
-static int watch(struct helper *helper, pid_t pid) {
+static int watch(struct helper *helper) {
 	int r;
 
-	helper->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	helper->pid_fd = (int)syscall(SYS_pidfd_open, helper->pid, 0);
 	r = helper->pid_fd < 0
 		    ? 0
 		    : loop_add_io(helper->loop, &helper->exit_io, helper->pid_fd, LOOP_READ, helper_exited, helper);
@@ -138,41 +145,31 @@ static int watch(struct helper *helper, pid_t pid) {
 static int launch(struct helper *helper) {
 	_cleanup_close_ int other = -1;
 	int fds[2], r;
-	pid_t pid;
 
+	helper->ending = false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
 	helper->socket = fds[0];
-	/* Away from the number that it gets in evloop-exec: there it must not be close-on-exec. */
-	other = fcntl(fds[1], F_DUPFD_CLOEXEC, EXEC_SOCKET_FD + 1);
+	/* Away from the number that it gets in the process: there it must not be close-on-exec. */
+	other = fcntl(fds[1], F_DUPFD_CLOEXEC, HELPER_SOCKET_FD + 1);
 	close_fd(fds[1]);
 	r = other < 0 || fcntl(helper->socket, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
-		r = spawn(helper, other, &pid);
+		r = spawn(helper, other);
 	if (r < 0) {
 		hang_up(helper);
 		return r;
 	}
-	r = watch(helper, pid);
+	r = watch(helper);
 	if (r < 0) {
 		hang_up(helper);
-		(void)kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
+		(void)kill(helper->pid, SIGKILL);
+		(void)waitpid(helper->pid, NULL, 0);
 	}
 	return r;
 }
 
 /* ---- packets ---- */
-
-/* A packet that cannot be sent, as if evloop-exec had said so. */
-static void refuse(struct helper *helper, const struct helper_packet *packet, int error) {
-	const struct exec_request *request = (const struct exec_request *)packet->data;
-
-	if (request->order == EXEC_START)
-		helper->ops->answered(
-			helper->userdata,
-			&(struct exec_reply){ .token = request->token, .answer = EXEC_REFUSED, .error = error }, -1);
-}
 
 /* Send what the socket takes.  One that has died is noticed by its pidfd, and takes everything. */
 static void flush(struct helper *helper) {
@@ -185,20 +182,19 @@ static void flush(struct helper *helper) {
 			break;
 		STAILQ_REMOVE_HEAD(&helper->unsent, link);
 		if (error != 0 && error != EPIPE && error != ECONNRESET)
-			refuse(helper, packet, error);
+			helper->ops->refused(helper->userdata, packet->data, error);
 		free(packet);
 	}
 	(void)loop_io_set(helper->socket_io, STAILQ_EMPTY(&helper->unsent) ? LOOP_READ : LOOP_READ | LOOP_WRITE);
 }
 
-/* Take an answer.  Return: 1, 0: there is none now, −1: there will be none any more. */
-static int receive(struct helper *helper) {
+/* Take a packet.  Return: its size, 0: there is none now, −1: there will be none any more. */
+static ssize_t receive(struct helper *helper) {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct exec_reply reply;
-	struct iovec iov = { .iov_base = &reply, .iov_len = sizeof(reply) };
+	struct iovec iov = { .iov_base = helper->data, .iov_len = sizeof(helper->data) };
 	struct msghdr message = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -209,13 +205,13 @@ static int receive(struct helper *helper) {
 	struct cmsghdr *header;
 	int fd = -1;
 
-	if (n != sizeof(reply))
+	if (n <= 0)
 		return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	helper->ops->answered(helper->userdata, &reply, fd);
-	return 1;
+	helper->ops->received(helper->userdata, helper->data, (size_t)n, fd);
+	return n;
 }
 
 void helper_receive(struct helper *helper) {
@@ -225,15 +221,17 @@ void helper_receive(struct helper *helper) {
 
 static void socket_ready(void *userdata, int fd _unused_, int events) {
 	struct helper *helper = userdata;
-	int r = 1;
+	ssize_t n = 1, size = 0;
 
 	if (events & LOOP_WRITE) {
 		flush(helper);
 		return;
 	}
-	for (unsigned i = 0; i < ANSWERS_PER_TURN && r > 0; i++)
-		r = receive(helper);
-	if (r >= 0)
+	for (unsigned i = 0; i < PACKETS_PER_TURN_MAX && size < BYTES_PER_TURN_MAX && n > 0; i++) {
+		n = receive(helper);
+		size += n;
+	}
+	if (n >= 0)
 		return;
 	/* Who has ended is known by its pidfd, and can be waited for only then. */
 	if (helper->exit_io)
@@ -275,17 +273,23 @@ int helper_send(struct helper *helper, struct helper_packet *packet, size_t size
 
 /* ---- the helper ---- */
 
-int helper_new(struct helper **ret, struct loop *loop, const char *exec_path, rlim_t descriptors,
+int helper_new(struct helper **ret, struct loop *loop, const struct helper_options *options,
 	       const struct helper_ops *ops, void *userdata) {
 	struct helper *helper = calloc(1, sizeof(*helper));
 	int r;
 
 	if (!helper)
 		return -ENOMEM;
-	*helper = (struct helper){ .loop = loop, .ops = ops, .userdata = userdata, .pid_fd = -1, .socket = -1 };
+	helper->loop = loop;
+	helper->ops = ops;
+	helper->userdata = userdata;
+	helper->name = options->name;
+	helper->purpose = options->purpose;
+	helper->pid_fd = helper->socket = -1;
 	STAILQ_INIT(&helper->unsent);
-	snprintf(helper->descriptors, sizeof(helper->descriptors), "%llu", (unsigned long long)descriptors);
-	helper->exec_fd = open(exec_path, O_PATH | O_CLOEXEC);
+	if (options->argument)
+		snprintf(helper->argument, sizeof(helper->argument), "%s", options->argument);
+	helper->exec_fd = open(options->path, O_PATH | O_CLOEXEC);
 	r = helper->exec_fd < 0 ? -errno : 0;
 	snprintf(helper->exec_path, sizeof(helper->exec_path), "/proc/self/fd/%d", helper->exec_fd);
 	if (r == 0)
@@ -305,4 +309,16 @@ struct helper *helper_free(struct helper *helper) {
 	close_fd(helper->exec_fd);
 	free(helper);
 	return NULL;
+}
+
+void helper_end(struct helper *helper) {
+	helper->ending = true;
+	if (helper->socket >= 0)
+		(void)shutdown(helper->socket, SHUT_WR);
+}
+
+void helper_kill(struct helper *helper) {
+	helper->ending = true;
+	if (helper->socket >= 0)
+		(void)kill(helper->pid, SIGKILL);
 }

@@ -1,44 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * The process evloop-exec, which starts commands for us: its life, and the packets to and from it.  Nothing here waits for it but
- * helper_new(), and helper_send() where it has died and another one is needed.
+ * A process of our own beside the daemon, which does what may block or fail: its life, and the packets to and from it.  Nothing here
+ * waits for it but helper_new(), and helper_send() where it has died and another one is needed.
  */
 
-#include <sys/resource.h>
-
 #include "daemon/core/loop.h"
-#include "daemon/exec/exec-wire.h"
+
+#define HELPER_SOCKET_FD 3 /* it is started with it: SOCK_SEQPACKET */
+#define HELPER_PACKET_MAX 32768 /* bytes that it may send in a packet */
 
 struct helper;
 
 /* A packet to be sent, made by helper_packet(). */
 struct helper_packet;
 
+struct helper_options {
+	const char
+		*path; /* of what is executed; kept open, so that it can be started again, whatever lies there then */
+	const char *name; /* what it is called; static */
+	const char *purpose; /* for the log: "which …"; static */
+	const char *argument; /* NULL: none; at most 23 bytes */
+};
+
 struct helper_ops {
-	/* What it answers; `fd`: what came along, the callee's from now on; −1: nothing. */
-	void (*answered)(void *userdata, const struct exec_reply *reply, int fd);
-	/* It has died: what it has not answered, it never will. */
+	/* What it says, aligned for anything; `fd`: what came along, the callee's from now on; −1: nothing. */
+	void (*received)(void *userdata, const void *data, size_t size, int fd);
+	/* A packet cannot be sent, for that errno. */
+	void (*refused)(void *userdata, const void *data, int error);
+	/* It has ended: what it has not answered, it never will.  May free the helper. */
 	void (*lost)(void *userdata);
 };
 
-/*
- * Start `exec_path`, and keep it open so that it can be started again, whatever lies there then.  `descriptors`: what commands get
- * as their soft limit of descriptors; 0: the daemon's.
- * Return: 0, −errno: it cannot be executed, for instance.
- */
-int helper_new(struct helper **ret, struct loop *loop, const char *exec_path, rlim_t descriptors,
+/* Return: 0, −errno: it cannot be executed, for instance. */
+int helper_new(struct helper **ret, struct loop *loop, const struct helper_options *options,
 	       const struct helper_ops *ops, void *userdata);
 
-/* It ends when no process of a run writes any more; nobody waits for that. */
+/* It ends when it sees that the socket has been closed; nobody waits for that. */
 struct helper *helper_free(struct helper *helper);
 
-/* A packet with room for `size` bytes, request included, at *ret_data.  NULL: no memory. */
+/* A packet with room for `size` bytes at *ret_data.  NULL: no memory. */
 struct helper_packet *helper_packet(size_t size, void **ret_data);
 
 /* Send, at once or when the socket takes it; the packet is taken over, and `size` bytes of it are sent.
- * Return: 0, −errno: there is no evloop-exec. */
+ * Return: 0, −errno: there is no process. */
 int helper_send(struct helper *helper, struct helper_packet *packet, size_t size);
 
-/* Take all answers that have come until now. */
+/* Take all that it has said until now. */
 void helper_receive(struct helper *helper);
+
+/* Let it end, or make it, without a word in the log; `lost` is called when it has. */
+void helper_end(struct helper *helper);
+void helper_kill(struct helper *helper);

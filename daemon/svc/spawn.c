@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "daemon/exec/exec-wire.h"
 #include "daemon/svc/helper.h"
 #include "daemon/svc/journal.h"
 #include "proto/limits.h"
@@ -294,7 +295,8 @@ static void process_started(struct process *process, pid_t pid, int fd) {
 		run_started(process->run, pid);
 }
 
-static void helper_answered(void *userdata _unused_, const struct exec_reply *reply, int fd) {
+static void helper_received(void *userdata _unused_, const void *data, size_t size _unused_, int fd) {
+	const struct exec_reply *reply = data;
 	/* evloop-exec answers what it was asked, and we wait for that before we forget. */
 	struct process *process = (struct process *)(uintptr_t)reply->token;
 
@@ -312,6 +314,13 @@ static void helper_answered(void *userdata _unused_, const struct exec_reply *re
 	close_fd(fd);
 }
 
+static void helper_refused(void *userdata _unused_, const void *data, int error) {
+	const struct exec_request *request = data;
+
+	if (request->order == EXEC_START)
+		process_refuse((struct process *)(uintptr_t)request->token, error);
+}
+
 static void helper_lost(void *userdata) {
 	struct spawner *spawner = userdata;
 	struct process *process, *next;
@@ -324,7 +333,8 @@ static void helper_lost(void *userdata) {
 }
 
 static const struct helper_ops spawner_helper_ops = {
-	.answered = helper_answered,
+	.received = helper_received,
+	.refused = helper_refused,
 	.lost = helper_lost,
 };
 
@@ -367,6 +377,20 @@ static void spawner_abandon(struct starter *starter _unused_, void *token) {
 
 /* ---- the spawner ---- */
 
+static int start_helper(struct spawner *spawner, const struct spawner_options *options) {
+	char descriptors[24];
+
+	snprintf(descriptors, sizeof(descriptors), "%llu", (unsigned long long)options->descriptors);
+	return helper_new(&spawner->helper, spawner->loop,
+			  &(struct helper_options){
+				  .path = options->exec_path,
+				  .name = "evloop-exec",
+				  .purpose = "which starts commands",
+				  .argument = descriptors,
+			  },
+			  &spawner_helper_ops, spawner);
+}
+
 int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_options *options) {
 	struct spawner *spawner = calloc(1, sizeof(*spawner));
 	int r;
@@ -388,7 +412,7 @@ int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_op
 			return -ENOMEM;
 		}
 	}
-	r = helper_new(&spawner->helper, loop, options->exec_path, options->descriptors, &spawner_helper_ops, spawner);
+	r = start_helper(spawner, options);
 	if (r < 0) {
 		spawner_free(&spawner->starter);
 		return r;

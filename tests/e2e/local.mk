@@ -58,6 +58,13 @@ tests_e2e_test_spawn_SOURCES = tests/e2e/test-spawn.c tests/e2e/spawn-fixture.c 
 tests_e2e_test_spawn_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_e2e_test_spawn_LDADD = libdaemon.la $(CMOCKA_LIBS)
 
+# The process that watches paths, alone.
+check_PROGRAMS += tests/e2e/test-paths
+TESTS += tests/e2e/test-paths
+tests_e2e_test_paths_SOURCES = tests/e2e/test-paths.c
+tests_e2e_test_paths_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_e2e_test_paths_LDADD = $(CMOCKA_LIBS)
+
 # Jobs of a daemon, by the library.
 check_PROGRAMS += tests/e2e/test-jobs
 TESTS += tests/e2e/test-jobs

@@ -105,6 +105,7 @@ core_tests = \
 	tests/unit/test-map \
 	tests/unit/test-output \
 	tests/unit/test-poller \
+	tests/unit/test-path-watch \
 	tests/unit/test-pool \
 	tests/unit/test-reminder \
 	tests/unit/test-queue \
@@ -170,6 +171,10 @@ tests_unit_test_pool_LDADD = $(core_test_LDADD)
 tests_unit_test_queue_SOURCES = tests/unit/test-queue.c tests/unit/test.h
 tests_unit_test_queue_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_queue_LDADD = $(core_test_LDADD)
+
+tests_unit_test_path_watch_SOURCES = tests/unit/test-path-watch.c $(core_world)
+tests_unit_test_path_watch_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_path_watch_LDADD = $(core_test_LDADD)
 
 tests_unit_test_reminder_SOURCES = tests/unit/test-reminder.c $(core_world)
 tests_unit_test_reminder_CFLAGS = $(core_test_CFLAGS)
