@@ -284,16 +284,23 @@ static void unlink_waiter(struct bucket *bucket, struct waiter *waiter) {
 	forget_outlook(bucket);
 }
 
+int bucket_make_line(struct bucket *bucket) {
+	if (bucket->line)
+		return 0;
+	bucket->line = malloc(sizeof(*bucket->line));
+	if (!bucket->line)
+		return -ENOMEM;
+	*bucket->line = (struct line){ 0 };
+	TAILQ_INIT(&bucket->line->waiters);
+	return 0;
+}
+
 static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
 	uint64_t now = 0;
+	int r = bucket_make_line(bucket);
 
-	if (!bucket->line) {
-		bucket->line = malloc(sizeof(*bucket->line));
-		if (!bucket->line)
-			return -ENOMEM;
-		*bucket->line = (struct line){ 0 };
-		TAILQ_INIT(&bucket->line->waiters);
-	}
+	if (r < 0)
+		return r;
 	(void)gcra_ticks(now_ns, &now);
 	(void)outlook_at_end(bucket, rules, now_ns);
 	walk_grant(rules, waiter->cost, &bucket->line->end);

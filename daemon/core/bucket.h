@@ -101,6 +101,9 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
 int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter,
 		struct grant *ret);
 
+/* From now on joining the line needs no memory.  Return: 0, -ENOMEM. */
+int bucket_make_line(struct bucket *bucket);
+
 /* Leave the line; what joining it took is given back. */
 void bucket_leave(struct bucket *bucket, const struct bucket_rules *rules, struct waiter *waiter);
 

@@ -104,10 +104,11 @@ static uint64_t hold_ticks(const struct cell *cell) {
 	return ticks;
 }
 
-/* How far from now an honest word can be: a full line behind an empty bucket, a debt, and a hold. */
+/* How far from now an honest word can be: a full line behind an empty bucket, with all the gates there may be, a debt, and a hold. */
 static uint64_t farthest(const struct cell *cell, const struct limiter_spec *spec) {
 	const struct gcra_rule *rule = &spec->rules.rule[0];
-	unsigned __int128 ticks = (unsigned __int128)rule->tolerance * (spec->max_waiters + 1) +
+	unsigned __int128 waiters = (unsigned __int128)spec->max_waiters + MAX(spec->max_waiters, cell->limiter->gates);
+	unsigned __int128 ticks = rule->tolerance * (waiters + 1) +
 				  (unsigned __int128)rule->interval * spec->rules.max_debt + hold_ticks(cell);
 
 	return (uint64_t)MIN(ticks, (unsigned __int128)GCRA_TICKS_MAX / 2);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 
+#include "daemon/core/gate-private.h"
 #include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
 
@@ -113,7 +114,9 @@ void claim_hold(struct claim *claim) {
 
 /* There is nothing but the event to it any more; nobody hears it: not even that. */
 static void conclude(struct claim *claim) {
-	if (source_is_heard(&claim->source))
+	if (claim->gate)
+		gate_answered(claim->gate);
+	else if (source_is_heard(&claim->source))
 		source_raise(&claim->source, EVENT_TYPE_GRANTED);
 	else if (claim->state != CLAIM_HELD)
 		claim_free(claim);
@@ -149,6 +152,13 @@ void claim_granted(struct claim *claim, const struct grant *grant) {
 void claim_failed(struct claim *claim, enum claim_state state) {
 	bool told = claim->state != CLAIM_WAITING;
 
+	/* A gate is not over by that: the next event may fit again. */
+	if (claim->gate && state == CLAIM_TIMED_OUT) {
+		claim->cell->limiter->waiting--;
+		claim->state = CLAIM_IDLE;
+		conclude(claim);
+		return;
+	}
 	stop_patience(claim);
 	claim->grant = (struct grant){ .now_ns = cell_now(claim->cell) };
 	detach(claim);
@@ -169,23 +179,40 @@ void claim_expire(struct claim *claim) {
 	cell_settle(cell); /* who asked for many may have held up others */
 }
 
-enum cancel_outcome claim_end(struct claim *claim) {
-	bool pending = source_is_pending(&claim->source, EVENT_TYPE_GRANTED);
+/* What is due by that is for cell_settle(). */
+static void give_back(struct claim *claim) {
 	struct cell *cell = claim->cell;
-	enum claim_state state = claim->state;
-	uint64_t cost = claim->cost;
+	struct limiter *limiter = cell->limiter;
 
-	if (cell && state == CLAIM_WAITING) {
+	if (claim->state == CLAIM_WAITING) {
+		limiter->waiting--;
 		if (claim->permits)
 			permits_leave(cell->permits, &claim->permit_waiter);
 		else
-			bucket_leave(&cell->bucket, &cell->limiter->spec.rules, &claim->waiter);
-	} else if (cell && state == CLAIM_HELD) {
-		permits_release(cell->permits, cost);
-	} else if (cell && state == CLAIM_GRANTED) {
-		bucket_refund(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), cost);
-		cell->limiter->allowed -= cost;
+			bucket_leave(&cell->bucket, &limiter->spec.rules, &claim->waiter);
+	} else if (claim->state == CLAIM_HELD) {
+		limiter->held--;
+		permits_release(cell->permits, claim->cost);
+	} else if (claim->state == CLAIM_GRANTED) {
+		bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), claim->cost);
+		limiter->allowed -= claim->cost;
 	}
+	claim->state = CLAIM_IDLE;
+}
+
+void claim_give_back(struct claim *claim) {
+	if (!claim->cell)
+		return;
+	give_back(claim);
+	cell_settle(claim->cell);
+}
+
+enum cancel_outcome claim_end(struct claim *claim) {
+	bool pending = source_is_pending(&claim->source, EVENT_TYPE_GRANTED);
+	struct cell *cell = claim->cell;
+
+	if (cell)
+		give_back(claim);
 	claim_free(claim);
 	if (cell)
 		cell_settle(cell);

@@ -19,6 +19,7 @@ enum claim_state {
 	CLAIM_GRANTED, /* tokens were taken: over as soon as that has been told */
 	CLAIM_TIMED_OUT, /* as before, without the tokens: a change has moved the grant too far */
 	CLAIM_REMOVED, /* as before: the limiter is gone */
+	CLAIM_IDLE, /* of a gate: nothing is due */
 };
 
 struct claim_info {

@@ -37,6 +37,7 @@ struct limiter {
 	struct keys cells; /* keyed */
 	struct shared_memory *memory; /* where the word of `common` is, for clients to take from; NULL: it is not */
 	uint64_t allowed, denied, waiting, held;
+	uint64_t gates;
 	uint64_t repaired; /* how often somebody has spoilt shared memory; it is not shared again */
 	struct map claims; /* by id */
 	int64_t created_realtime_ns;
@@ -58,6 +59,7 @@ struct claim {
 	bool timed; /* it is there */
 	bool permits; /* of a limiter of kind CONCURRENCY */
 	struct claim_binding *binding; /* NULL: its owner holds it */
+	struct gate *gate; /* whose it is: that is told, and no event comes of it; NULL: none */
 	struct grant grant; /* GRANTED says it */
 };
 
@@ -67,6 +69,12 @@ static inline struct claim *claim_of(struct source *source) {
 
 /* From when on all its cells are idle; INT64_MAX: it cannot be known. */
 int64_t limiter_idle_at(const struct limiter *limiter);
+
+/* The cell that tokens are taken from for that key, ready for waiting without further memory.  Return: 0, LIMITER_E_KIND, _KEY, _COST, _DENIED: no room for the key; -ENOMEM. */
+int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct cell **ret);
+
+/* Of a claim that is idle: take its tokens, or join the line.  Return: 0, LIMITER_E_QUEUED; LIMITER_E_COST, _RANGE: that cannot be. */
+int limiter_ask(struct claim *claim);
 
 /* ---- cell.c ---- */
 
@@ -122,3 +130,5 @@ void claim_granted(struct claim *claim, const struct grant *grant);
 void claim_failed(struct claim *claim, enum claim_state state);
 /* It has waited long enough. */
 void claim_expire(struct claim *claim);
+/* Leave the line, or give back what nobody has taken notice of, or the permits.  Idle afterwards, in no state to be told of. */
+void claim_give_back(struct claim *claim);

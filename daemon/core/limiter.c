@@ -253,7 +253,14 @@ void limiter_describe(const struct limiter *limiter, struct limiter_info *ret) {
 }
 
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after) {
-	return after < UINT64_MAX ? map_find_from(&limiter->claims, after + 1) : NULL;
+	struct claim *claim;
+
+	do {
+		claim = after < UINT64_MAX ? map_find_from(&limiter->claims, after + 1) : NULL;
+		if (claim)
+			after = claim->source.id;
+	} while (claim && claim->state == CLAIM_IDLE);
+	return claim;
 }
 
 /* ---- cells ---- */
@@ -612,6 +619,39 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
 		return r;
 	}
 	*ret_claim = claim;
+	cell_settle(cell);
+	return r;
+}
+
+/* ---- gates ---- */
+
+int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct cell **ret) {
+	struct grant grant;
+	int r;
+
+	if (limiter->spec.kind != LIMITER_KIND_RATE)
+		return LIMITER_E_KIND;
+	r = find_cell(limiter, key, ret);
+	if (r == 0)
+		r = bucket_make_line(&(*ret)->bucket);
+	if (r != 0)
+		return r;
+	r = of_bucket(bucket_peek(&(*ret)->bucket, &limiter->spec.rules, cell_now(*ret), cost, &grant));
+	return r == LIMITER_E_RANGE ? 0 : r; /* that may pass */
+}
+
+int limiter_ask(struct claim *claim) {
+	struct cell *cell = claim->cell;
+	struct grant grant;
+	int r;
+
+	cell_settle(cell);
+	claim->since_ns = cell_now(cell);
+	r = wait_for_tokens(cell, claim, &grant);
+	if (r == 0) {
+		claim->state = CLAIM_GRANTED;
+		count(cell->limiter, &grant, claim->cost);
+	}
 	cell_settle(cell);
 	return r;
 }

@@ -10,6 +10,7 @@ libcore_la_SOURCES = \
 	daemon/core/claim.c daemon/core/claim.h \
 	daemon/core/clock.c daemon/core/clock.h \
 	daemon/core/command.c daemon/core/command.h \
+	daemon/core/gate.c daemon/core/gate.h daemon/core/gate-private.h \
 	daemon/core/job.c daemon/core/job.h \
 	daemon/core/keys.c daemon/core/keys.h \
 	daemon/core/limiter.c daemon/core/limiter.h daemon/core/limiter-private.h \

@@ -41,11 +41,14 @@ void source_deinit(struct source *source);
 /* Would an event of this source reach anybody? */
 bool source_is_heard(const struct source *source);
 
-/* An event of that type is pending from now on, if anybody hears it. */
+/* An event of that type is pending from now on, if anybody hears it.  A gate may hold it back; then it is pending all the same. */
 void source_raise(struct source *source, enum event_type type);
 
 /* No event of that type is pending any more.  Return: true: one was. */
 bool source_withdraw(struct source *source, enum event_type type);
+
+/* The owner may see what is pending; no effect on what is not held back. */
+void source_release(struct source *source);
 
 static inline bool source_is_pending(const struct source *source, enum event_type type) {
 	return source->pending >> type & 1;

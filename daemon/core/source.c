@@ -10,7 +10,12 @@
 
 #include <assert.h>
 
+#include "daemon/core/gate-private.h"
 #include "daemon/core/scheduler-private.h"
+
+/* What a gate holds back.  That something is over is told at once. */
+#define GATED_EVENTS                                                                                                   \
+	(1u << EVENT_TYPE_FIRED | 1u << EVENT_TYPE_READY | 1u << EVENT_TYPE_CHANGED | 1u << EVENT_TYPE_MESSAGE)
 
 static const struct source_ops *const kinds[] = {
 	[SOURCE_TIMER] = &timer_source_ops, [SOURCE_ATTACHMENT] = &attachment_source_ops,
@@ -26,17 +31,37 @@ int source_init(struct source *source, enum source_kind kind, struct owner *owne
 	source->id = id;
 	source->kind = (uint8_t)kind;
 	source->pending = 0;
+	source->gated = source->held = false;
 	if (handle == 0)
 		return 0;
 	r = map_insert(&owner->handles, handle, source);
 	return r == MAP_E_EXISTS ? SOURCE_E_HANDLE_EXISTS : r;
 }
 
+/* Nothing is pending of it: the owner will not see it. */
+static void hide(struct source *source) {
+	if (!source->held)
+		TAILQ_REMOVE(&source->owner->pending, source, pending_link);
+	source->held = false;
+}
+
+/* The owner will see it, behind all others. */
+static void show(struct source *source) {
+	struct owner *owner = source->owner;
+	bool was_empty = TAILQ_EMPTY(&owner->pending);
+
+	TAILQ_INSERT_TAIL(&owner->pending, source, pending_link);
+	if (was_empty && owner->ready)
+		owner->ready(owner);
+}
+
 void source_deinit(struct source *source) {
 	if (source->pending) {
-		TAILQ_REMOVE(&source->owner->pending, source, pending_link);
 		source->pending = 0;
+		hide(source);
 	}
+	if (source->gated)
+		gate_drop(source);
 	if (source->handle != 0)
 		(void)map_remove(&source->owner->handles, source->handle);
 }
@@ -45,33 +70,52 @@ bool source_is_heard(const struct source *source) {
 	return source->handle != 0 && source->owner->ready;
 }
 
+void source_release(struct source *source) {
+	if (!source->held)
+		return;
+	source->held = false;
+	show(source);
+}
+
 void source_raise(struct source *source, enum event_type type) {
-	struct owner *owner = source->owner;
-	bool was_pending = source->pending, was_empty;
+	bool was_pending = source->pending;
 
 	if (!source_is_heard(source))
 		return;
 	source->pending |= (uint8_t)(1u << type);
 	if (was_pending)
 		return;
-	was_empty = TAILQ_EMPTY(&owner->pending);
-	TAILQ_INSERT_TAIL(&owner->pending, source, pending_link);
-	if (was_empty)
-		owner->ready(owner);
+	if (!source->gated || !(1u << type & GATED_EVENTS)) {
+		show(source);
+		return;
+	}
+	source->held = true;
+	if (gate_asks(source))
+		source_release(source);
+}
+
+/* No event of that type is pending any more; one was. */
+static void lower(struct source *source, enum event_type type) {
+	source->pending &= (uint8_t) ~(1u << type);
+	if (source->pending == 0)
+		hide(source);
 }
 
 bool source_withdraw(struct source *source, enum event_type type) {
 	if (!source_is_pending(source, type))
 		return false;
-	source->pending &= (uint8_t) ~(1u << type);
-	if (source->pending == 0)
-		TAILQ_REMOVE(&source->owner->pending, source, pending_link);
+	lower(source, type);
+	if (source->gated && !(source->pending & GATED_EVENTS)) {
+		gate_left(source);
+		source_release(source); /* what is left waits for nothing */
+	}
 	return true;
 }
 
 void owner_init(struct owner *owner, struct tenant *tenant, void (*ready)(struct owner *owner)) {
 	*owner = (struct owner){ .tenant = tenant_ref(tenant), .ready = ready };
 	map_init(&owner->handles, &tenant->scheduler->maps);
+	map_init(&owner->gates, &tenant->scheduler->maps);
 	TAILQ_INIT(&owner->pending);
 	TAILQ_INIT(&owner->mail);
 }
@@ -115,7 +159,9 @@ void owner_took_event(struct owner *owner) {
 
 	assert(source);
 	type = source_next_type(source);
-	(void)source_withdraw(source, type);
+	lower(source, type);
+	if (source->gated && !(source->pending & GATED_EVENTS))
+		gate_taken(source);
 	kinds[source->kind]->took_event(source, type);
 }
 

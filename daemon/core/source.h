@@ -115,8 +115,9 @@ TAILQ_HEAD(mail_list, delivery); /* core/topic-private.h */
 struct owner {
 	struct tenant *tenant;
 	struct map handles; /* of live sources */
+	struct map gates; /* by the handles of sources that have one: core/gate.h */
 	struct pending_list pending;
-	struct mail_list mail; /* messages of its subscriptions, as they came */
+	struct mail_list mail; /* messages of its subscriptions that have no gate, as they came */
 	/* `pending` was empty and no longer is.  Called from within the dispatch: must only take note. */
 	void (*ready)(struct owner *owner);
 	/* Close a descriptor of a stranger's, which may take long.  NULL: it is closed where it is let go of. */
@@ -129,8 +130,10 @@ struct source {
 	struct owner *owner;
 	uint64_t handle; /* 0: the owner wants no events */
 	uint64_t id; /* of the timer; an attachment has that of the timer it follows */
-	TAILQ_ENTRY(source) pending_link; /* owner::pending, while `pending` != 0 */
-	uint8_t kind; /* enum source_kind */
+	TAILQ_ENTRY(source) pending_link; /* owner::pending, while `pending` != 0 and it is not held back */
+	uint8_t kind : 6; /* enum source_kind */
+	uint8_t gated : 1; /* it has a gate */
+	uint8_t held : 1; /* which holds back what is pending */
 	uint8_t pending; /* bit per enum event_type */
 	uint16_t flags; /* of the kind */
 	uint32_t index; /* of the kind */

@@ -4,7 +4,8 @@
  *
  * What one emits on several topics is heard in that order by an owner who has subscribed to all of them.  So an owner has one line of
  * its mail, owner::mail, and takes from that, whichever of its subscriptions comes up in the order of its sources.
- * What is merged keeps the place of the first.
+ * What is merged keeps the place of the first.  A subscription with a gate has its messages to itself: when they are heard is up to
+ * the gate.
  *
  * A subscription never loses the last message: whatever was lost is told with one that follows.
  */
@@ -74,7 +75,8 @@ static void append(struct subscription *subscription, struct delivery *delivery,
 		TAILQ_INSERT_TAIL(&tenant_of(subscription)->old_mail, subscription->last, old_link);
 	STAILQ_INSERT_TAIL(&subscription->deliveries, delivery, link);
 	subscription->last = delivery;
-	TAILQ_INSERT_TAIL(&subscription->source.owner->mail, delivery, mail_link);
+	if (!subscription->source.gated)
+		TAILQ_INSERT_TAIL(&subscription->source.owner->mail, delivery, mail_link);
 	subscription->n++;
 }
 
@@ -85,7 +87,8 @@ static struct delivery *remove_first(struct subscription *subscription) {
 	if (delivery != subscription->last)
 		TAILQ_REMOVE(&tenant_of(subscription)->old_mail, delivery, old_link);
 	STAILQ_REMOVE_HEAD(&subscription->deliveries, link);
-	TAILQ_REMOVE(&subscription->source.owner->mail, delivery, mail_link);
+	if (!subscription->source.gated)
+		TAILQ_REMOVE(&subscription->source.owner->mail, delivery, mail_link);
 	subscription->n--;
 	message_unref(delivery->message);
 	return delivery;
@@ -211,7 +214,7 @@ static enum cancel_outcome cancel(struct source *source) {
 
 /* The subscription whose turn it is when `source` comes up: that of the owner's first mail. */
 static struct subscription *subscription_due(struct source *source) {
-	return TAILQ_FIRST(&source->owner->mail)->subscription;
+	return source->gated ? subscription_of(source) : TAILQ_FIRST(&source->owner->mail)->subscription;
 }
 
 static void fill_event(struct source *source, struct event *ret) {

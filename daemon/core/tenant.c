@@ -27,6 +27,7 @@ int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid) {
 	tenant->refs = 1;
 	tenant->owner.tenant = tenant; /* without a reference: it is part of the tenant */
 	map_init(&tenant->owner.handles, &scheduler->maps);
+	map_init(&tenant->owner.gates, &scheduler->maps);
 	map_init(&tenant->ids, &scheduler->maps);
 	map_init(&tenant->limiters, &scheduler->maps);
 	TAILQ_INIT(&tenant->owner.pending);

@@ -2,12 +2,14 @@
 # The only place where messages meet the core.
 
 libdaemon_la_SOURCES += \
+	daemon/rpc/check-limiter.c daemon/rpc/check-limiter.h \
 	daemon/rpc/check.c daemon/rpc/check.h \
 	daemon/rpc/convert-limiter.c daemon/rpc/convert-limiter.h \
 	daemon/rpc/convert.c daemon/rpc/convert.h \
 	daemon/rpc/deferred.c daemon/rpc/deferred.h \
 	daemon/rpc/descriptor.c daemon/rpc/descriptor.h \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
+	daemon/rpc/gate.c daemon/rpc/gate.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
 	daemon/rpc/holder.c daemon/rpc/holder.h \
 	daemon/rpc/page.h \

@@ -14,6 +14,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/core/shared-memory.h"
 #include "daemon/core/tenant.h"
+#include "daemon/rpc/check-limiter.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/convert-limiter.h"
 #include "daemon/rpc/convert.h"
@@ -22,7 +23,6 @@
 #include "daemon/rpc/page.h"
 #include "daemon/rpc/target-limiter.h"
 #include "daemon/rpc/target.h"
-#include "proto/rate.h"
 
 /* ---- definitions ---- */
 
@@ -114,31 +114,11 @@ static Evloop__LimiterSpec *message_of_spec(struct call *call, const struct limi
 	return &message->spec;
 }
 
-/* "10/s with a burst of 10, 100/min …" */
-static void describe(const struct limiter_spec *spec, char *text, size_t size) {
-	size_t n = 0;
-
-	if (spec->kind == LIMITER_KIND_CONCURRENCY)
-		n = (size_t)snprintf(text, size, "%" PRIu64 " permits", spec->concurrency);
-	else if (spec->n_rates == 0)
-		n = (size_t)snprintf(text, size, "unlimited");
-	for (unsigned i = 0; i < spec->n_rates && n < size; i++) {
-		const struct limiter_rate *rate = &spec->rates[i];
-		char buffer[RATE_TEXT_MAX];
-
-		rate_format(&(struct rate){ rate->tokens, rate->period_ns }, buffer);
-		n += (size_t)snprintf(text + n, size - n, "%s%s with a burst of %" PRIu64, i > 0 ? ", " : "", buffer,
-				      rate->burst);
-	}
-	if (spec->keyed && n < size)
-		(void)snprintf(text + n, size - n, ", for each key");
-}
-
 static int refuse_exists(struct call *call, const struct limiter *holder) {
 	Evloop__Error error = EVLOOP__ERROR__INIT;
 	char definition[256], message[512];
 
-	describe(limiter_spec(holder), definition, sizeof(definition));
+	describe_limiter(limiter_spec(holder), definition, sizeof(definition));
 	(void)snprintf(message, sizeof(message), "the limiter '%s' is %s otherwise: %s", limiter_spec(holder)->name,
 		       limiter_access(holder) ? "configured" : "defined", definition);
 	error.status = EVLOOP__STATUS__STATUS_EXISTS;
@@ -173,53 +153,11 @@ static struct limiter *find(struct call *call, const char *name, enum limiter_ne
 	return limiter;
 }
 
-static bool check_key(struct call *call, const ProtobufCBinaryData *key, struct limiter_key *ret) {
-	if (key->len > LIMITER_KEY_MAX)
-		return REFUSE(call, OUT_OF_RANGE, "the key has %zu bytes, more than %d", key->len, LIMITER_KEY_MAX);
-	*ret = (struct limiter_key){ .data = key->data, .size = key->len };
-	return true;
-}
-
-/* Why nothing was done, which is no denial. */
-static int refuse(struct call *call, int r, const struct limiter *limiter, uint64_t cost) {
-	const struct limiter_spec *spec = limiter_spec(limiter);
-	char definition[256];
-
-	describe(spec, definition, sizeof(definition));
-	switch (r) {
-	case LIMITER_E_KEY:
-		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
-			    spec->keyed ? "the limiter '%s' needs a key" : "the limiter '%s' has no keys", spec->name);
-		return 0;
-	case LIMITER_E_COST:
-		call_refuse(call, EVLOOP__STATUS__STATUS_COST_EXCEEDS_BURST,
-			    "%" PRIu64 " is more than the limiter '%s' could ever grant: %s", cost, spec->name,
-			    definition);
-		return 0;
-	case LIMITER_E_RANGE:
-		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE,
-			    "%" PRIu64 " would fill the limiter '%s' for more than 4.5 years: %s", cost, spec->name,
-			    definition);
-		return 0;
-	case LIMITER_E_KIND:
-		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
-			    "the limiter '%s' has permits, which are waited for and held", spec->name);
-		return 0;
-	case LIMITER_E_CROWDED:
-		call_refuse(call, EVLOOP__STATUS__STATUS_QUOTA,
-			    "%" PRIu64 " wait for the limiter '%s' already, as many as may", spec->max_waiters,
-			    spec->name);
-		return 0;
-	default:
-		return r;
-	}
-}
-
 static int answer(struct call *call, int r, const struct limiter *limiter, uint64_t cost, const struct grant *grant) {
 	Evloop__Grant reply;
 
 	if (r != 0)
-		return refuse(call, r, limiter, cost);
+		return refuse_limiter(call, r, limiter, cost);
 	convert_grant(grant, &reply);
 	call_reply(call, &reply.base);
 	return 0;
@@ -295,7 +233,7 @@ static int serve(struct call *call, const Evloop__LimiterRequest *request, limit
 	struct limiter_key key;
 	struct grant grant;
 
-	if (!limiter || !check_key(call, &request->key, &key))
+	if (!limiter || !check_limiter_key(call, &request->key, &key))
 		return 0;
 	return answer(call, verb(limiter, key, request->cost, &grant), limiter, request->cost, &grant);
 }
@@ -333,11 +271,11 @@ int rpc_limiter_take_up_to(struct call *call, const void *data) {
 	uint64_t taken;
 	int r;
 
-	if (!limiter || !check_key(call, &request->key, &key))
+	if (!limiter || !check_limiter_key(call, &request->key, &key))
 		return 0;
 	r = limiter_take_up_to(limiter, key, request->cost, &taken, &grant);
 	if (r != 0)
-		return refuse(call, r, limiter, request->cost);
+		return refuse_limiter(call, r, limiter, request->cost);
 	convert_grant(&grant, &reply);
 	reply.taken = taken;
 	call_reply(call, &reply.base);
@@ -350,7 +288,7 @@ int rpc_limiter_hold(struct call *call, const void *data) {
 	struct limiter_key key;
 	struct grant grant;
 
-	if (!limiter || !check_key(call, &request->key, &key) ||
+	if (!limiter || !check_limiter_key(call, &request->key, &key) ||
 	    !check_range(call, "duration_ns", request->duration_ns, 0))
 		return 0;
 	return answer(call, limiter_hold(limiter, key, request->duration_ns, &grant), limiter, 0, &grant);
@@ -364,7 +302,7 @@ static bool check_items(struct call *call, const Evloop__LimiterMultiRequest *re
 	for (size_t i = 0; i < request->n_items; i++) {
 		items[i] = (struct limiter_item){ .limiter = find(call, request->items[i]->name, LIMITER_TAKE),
 						  .cost = request->items[i]->cost };
-		if (!items[i].limiter || !check_key(call, &request->items[i]->key, &items[i].key))
+		if (!items[i].limiter || !check_limiter_key(call, &request->items[i]->key, &items[i].key))
 			return false;
 		for (size_t j = 0; j < i; j++)
 			if (items[i].limiter == items[j].limiter && items[i].key.size == items[j].key.size &&
@@ -388,7 +326,7 @@ int rpc_limiter_multi(struct call *call, const void *data) {
 		return 0;
 	r = limiter_try_all(items, request->n_items, &allowed, &item);
 	if (r != 0)
-		return refuse(call, r, items[item].limiter, items[item].cost);
+		return refuse_limiter(call, r, items[item].limiter, items[item].cost);
 	for (size_t i = 0; i < request->n_items; i++) {
 		convert_grant(&items[i].grant, &grants[i]);
 		pointers[i] = &grants[i];
@@ -448,7 +386,7 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	struct grant grant;
 	int r = 0;
 
-	if (!limiter || !check_key(call, &request->key, &key) || !check_wait(call, request) ||
+	if (!limiter || !check_limiter_key(call, &request->key, &key) || !check_wait(call, request) ||
 	    !take_holder(call, limiter, &holder, &r))
 		return r;
 	r = limiter_wait(limiter, &call->session->owner, request->handle, key, request->cost, request->max_wait_ns,
@@ -462,7 +400,7 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 		return 0;
 	}
 	if (r != 0 && r != LIMITER_E_QUEUED && r != LIMITER_E_DENIED)
-		return refuse(call, r, limiter, request->cost);
+		return refuse_limiter(call, r, limiter, request->cost);
 	convert_grant(&grant, &reply);
 	reply.queued = r == LIMITER_E_QUEUED;
 	if (reply.queued) {

@@ -16,6 +16,7 @@
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/convert.h"
+#include "daemon/rpc/gate.h"
 #include "daemon/rpc/target.h"
 
 /* ---- checks: false: the call has been refused ---- */
@@ -215,6 +216,9 @@ static bool check_arm(struct call *call, const Evloop__TimerSpec *request, struc
 		.name = request->name[0] ? request->name : NULL,
 		.detached = request->detached || request->command,
 	};
+	if (ret->detached && request->gate)
+		return REFUSE(call, INVALID,
+			      "a gate is for a timer of a session, not for one with a command or detached");
 	if (!ret->detached && request->handle == 0)
 		return REFUSE(call, INVALID, "a timer of a session needs a handle above 0");
 	if (!check_name(call, request->name) || !check_schedule(call, request, ret) || !check_past(call, request, ret))
@@ -224,21 +228,35 @@ static bool check_arm(struct call *call, const Evloop__TimerSpec *request, struc
 	return !request->command || check_command(call, request->command);
 }
 
+/* Arm it, and give it the gate, which is used up in any case.  Return: as timer_arm(). */
+static int arm(struct call *call, struct timer_spec *spec, struct gate *gate, struct timer **ret_timer,
+	       enum timer_change *ret_change) {
+	int r = timer_arm(call->rpc->scheduler, &call->session->owner, spec, ret_timer, ret_change);
+
+	if (r != 0)
+		gate_free(gate);
+	/* One that was there before may have had another gate. */
+	else if (gate || (!spec->detached && spec->name_mode == NAME_MODE_ENSURE))
+		r = set_gate(call, gate, spec->handle);
+	return r;
+}
+
 int rpc_arm(struct call *call, const void *data) {
 	const Evloop__TimerSpec *request = data;
 	enum timer_change change;
 	struct timer_spec spec;
 	struct timer *timer;
-	int r;
+	struct gate *gate;
+	int r = 0;
 
-	if (!check_arm(call, request, &spec))
-		return 0;
+	if (!check_arm(call, request, &spec) || !make_gate(call, request->gate, &gate, &r))
+		return r;
 	if (request->command) {
 		r = make_command(call, request->command, &spec.command);
 		if (r < 0)
 			return r;
 	}
-	r = timer_arm(call->rpc->scheduler, &call->session->owner, &spec, &timer, &change);
+	r = arm(call, &spec, gate, &timer, &change);
 	command_free(spec.command); /* NULL where the timer has it */
 	switch (r) {
 	case 0:

@@ -12,6 +12,7 @@
 #include "daemon/core/tenant.h"
 #include "daemon/core/topic.h"
 #include "daemon/rpc/check.h"
+#include "daemon/rpc/gate.h"
 
 #define RECEIVERS_MANY 16 /* to tell so many takes longer than to look at the clock */
 
@@ -36,11 +37,16 @@ int rpc_subscribe(struct call *call, const void *data) {
 	const Evloop__SubscribeRequest *request = data;
 	struct owner *owner = &call->session->owner;
 	Evloop__Watched reply = EVLOOP__WATCHED__INIT;
-	int r;
+	struct gate *gate;
+	int r = 0;
 
-	if (!check_subscribe(call, request))
-		return 0;
+	if (!check_subscribe(call, request) || !make_gate(call, request->gate, &gate, &r))
+		return r;
 	r = topic_subscribe(owner->tenant, request->topic, owner, request->handle, request->queue, &reply.id);
+	if (r == 0)
+		r = set_gate(call, gate, request->handle);
+	else
+		gate_free(gate);
 	if (r == TOPIC_E_HANDLE_EXISTS) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
 		return 0;

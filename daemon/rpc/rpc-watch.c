@@ -15,6 +15,7 @@
 #include "daemon/core/watch.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/descriptor.h"
+#include "daemon/rpc/gate.h"
 
 #define READINESS_ASKED (EVLOOP__READINESS__READINESS_READABLE | EVLOOP__READINESS__READINESS_WRITABLE)
 
@@ -63,18 +64,26 @@ static int refuse(struct call *call, uint64_t handle, int r) {
 }
 
 /* Watch the descriptor of the call, and say so. */
-static int start(struct call *call, enum descriptor_kind kind, struct watch_spec *spec) {
+static int start(struct call *call, enum descriptor_kind kind, struct watch_spec *spec, const Evloop__Gate *wish) {
 	Evloop__Watched reply = EVLOOP__WATCHED__INIT;
 	struct watch *watch;
+	struct gate *gate;
 	int r;
 
+	if (!make_gate(call, wish, &gate, &r))
+		return r;
 	spec->closes_at_once = descriptor_closes_at_once(kind, call->session->uid == call->rpc->uid);
 	(void)loop_refresh(call->rpc->loop); /* the timeout counts from now */
 	r = watch_new(&watch, loop_poller(call->rpc->loop), &call->session->owner, spec, call->fds[0]);
-	if (r != 0)
+	if (r != 0) {
+		gate_free(gate);
 		return refuse(call, spec->handle, r);
+	}
 	call->fds[0] = -1;
 	reply.id = watch_id(watch);
+	r = set_gate(call, gate, spec->handle);
+	if (r < 0)
+		return r;
 	call_reply(call, &reply.base);
 	return 0;
 }
@@ -96,7 +105,7 @@ int rpc_watch_fd(struct call *call, const void *data) {
 		spec.readiness |= READINESS_READABLE;
 	if (request->events & EVLOOP__READINESS__READINESS_WRITABLE)
 		spec.readiness |= READINESS_WRITABLE;
-	return start(call, descriptor.kind, &spec);
+	return start(call, descriptor.kind, &spec, request->gate);
 }
 
 int rpc_watch_pid(struct call *call, const void *data) {
@@ -112,7 +121,7 @@ int rpc_watch_pid(struct call *call, const void *data) {
 		return 0;
 	}
 	spec.pid = MAX(process_of(call->fds[0]), 0);
-	return start(call, descriptor.kind, &spec);
+	return start(call, descriptor.kind, &spec, NULL);
 }
 
 int rpc_ack(struct call *call, const void *data) {

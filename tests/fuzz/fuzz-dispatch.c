@@ -355,6 +355,65 @@ static void seed_jobs(struct script *script) {
 	}
 }
 
+static void put_subscribe(struct script *script, unsigned peer, uint64_t handle, uint32_t queue, Evloop__Gate *gate) {
+	Evloop__SubscribeRequest request = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+
+	request.handle = handle;
+	request.topic = (char *)"t";
+	request.queue = queue;
+	request.gate = gate;
+	put_frame(script, peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_SUBSCRIBE, &request);
+}
+
+static void put_emit(struct script *script, unsigned peer, const char *text) {
+	Evloop__EmitRequest request = EVLOOP__EMIT_REQUEST__INIT;
+
+	request.topic = (char *)"t";
+	request.data = (ProtobufCBinaryData){ .data = (uint8_t *)text, .len = strlen(text) };
+	put_frame(script, peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_EMIT, &request);
+}
+
+/* Messages and timers, with and without a gate, beside who takes from its limiter. */
+static void seed_topics(struct script *script) {
+	Evloop__LimiterRule rule = EVLOOP__LIMITER_RULE__INIT, *rules = &rule;
+	Evloop__LimiterSpec limiter = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__TimerSpec timer = EVLOOP__TIMER_SPEC__INIT;
+	Evloop__Gate gate = EVLOOP__GATE__INIT;
+
+	begin(script, 2);
+	limiter.name = request.name = gate.limiter = (char *)"l";
+	rule.tokens = 1;
+	rule.period_ns = 20 * NSEC_PER_MSEC;
+	limiter.rules = &rules;
+	limiter.n_rules = 1;
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIMITER_SET, &limiter);
+	put_subscribe(script, 0, 1, 2, NULL);
+	put_subscribe(script, 0, 2, 0, NULL);
+	put_subscribe(script, 0, 3, 4, &gate);
+	timer.handle = 4;
+	timer.kind = EVLOOP__KIND__KIND_EVERY;
+	timer.relative = true;
+	timer.period_ns = NSEC_PER_MSEC;
+	timer.gate = &gate;
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_ARM, &timer);
+	put_go(script, 0);
+	for (unsigned i = 0; i < 4; i++)
+		put_emit(script, 1, "hello");
+	put_go(script, 1);
+	put(script, STEP_RECEIVE, 0xf0);
+	request.cost = 1;
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIMITER_REFUND, &request);
+	put_handle(script, 0, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, 3);
+	put_go(script, 0);
+	rule.tokens = 7;
+	limiter.mode = EVLOOP__LIMITER_MODE__LIMITER_UPDATE;
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIMITER_SET, &limiter);
+	put_emit(script, 0, "");
+	put_go(script, 0);
+	end(script, "y_topics");
+}
+
 static void seed_slow(struct script *script) {
 	begin(script, 1);
 	for (unsigned i = 1; i < 20; i++)
@@ -413,6 +472,7 @@ void fuzz_seeds(seed_taker take, void *userdata) {
 	script->userdata = userdata;
 	seed_timers(script);
 	seed_jobs(script);
+	seed_topics(script);
 	seed_slow(script);
 	seed_wrong(script);
 	free(script);

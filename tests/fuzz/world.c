@@ -261,6 +261,11 @@ static void check_frame(struct world *world, struct world_peer *peer, const stru
 		assert(event->handle != 0 && event->id != 0);
 		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_FIRED ||
 		       (event->fires > 0 && event->fire_seq >= event->fires && event->lateness_ns >= 0));
+		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_MESSAGE ||
+		       (event->fires > 0 && event->fire_seq >= event->fires && event->name[0]));
+		assert(!event->gap || (event->gap->first > 0 && event->gap->count > 0 &&
+				       event->gap->last == event->gap->first + event->gap->count - 1 &&
+				       event->gap->last == event->fire_seq - event->fires));
 	}
 	arena_reset(&world->arena);
 }
@@ -328,7 +333,9 @@ void world_init(struct world *world) {
 	quota_init(&world->quota, false);
 	/* Low ones, so that they are met. */
 	assert(!quota_set(&world->quota, "timers=100") && !quota_set(&world->quota, "sessions=3") &&
-	       !quota_set(&world->quota, "command-bytes=10000") && !quota_set(&world->quota, "jobs=4"));
+	       !quota_set(&world->quota, "command-bytes=10000") && !quota_set(&world->quota, "jobs=4") &&
+	       !quota_set(&world->quota, "subscriptions=20") && !quota_set(&world->quota, "claims=20"));
+	scheduler_set_message_limit(world->scheduler, 5000);
 	scheduler_set_job_limit(world->scheduler, 4);
 	assert(rpc_init(&world->rpc, world->loop, world->scheduler, &world->quota, true) == 0);
 	assert(sessions_init(&world->sessions, world->loop, world->scheduler, &world->quota, &rpc_session_ops,

@@ -100,6 +100,7 @@ core_tests = \
 	tests/unit/test-command \
 	tests/unit/test-core-oom \
 	tests/unit/test-core-random \
+	tests/unit/test-gate \
 	tests/unit/test-job \
 	tests/unit/test-loop \
 	tests/unit/test-map \
@@ -200,6 +201,10 @@ tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/tim
 tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
 
+tests_unit_test_gate_SOURCES = tests/unit/test-gate.c $(core_world)
+tests_unit_test_gate_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_gate_LDADD = $(core_test_LDADD)
+
 tests_unit_test_topic_SOURCES = tests/unit/test-topic.c $(core_world)
 tests_unit_test_topic_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_topic_LDADD = $(core_test_LDADD)
@@ -214,6 +219,7 @@ daemon_tests = \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-daemon \
+	tests/unit/test-rpc-gate \
 	tests/unit/test-rpc-oom \
 	tests/unit/test-rpc-topic \
 	tests/unit/test-rpc-watch \
@@ -240,6 +246,10 @@ tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_watch_SOURCES = tests/unit/test-rpc-watch.c $(peer_world)
 tests_unit_test_rpc_watch_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_watch_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_gate_SOURCES = tests/unit/test-rpc-gate.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_rpc_gate_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_gate_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "daemon/core/gate.h"
 #include "daemon/core/topic.h"
 #include "tests/unit/core-world.h"
 #include "tests/unit/fake-starter.h"
@@ -201,6 +202,31 @@ static int emit(struct fixture *f) {
 	return r;
 }
 
+/* Once it is there, nothing can fail any more. */
+static int gate(struct fixture *f) {
+	struct limiter_spec spec = {
+		.name = "l",
+		.n_rates = 1,
+		.rates = { { .tokens = 1, .period_ns = NSEC_PER_SEC, .burst = 1 } },
+		.max_waiters = 10,
+	};
+	size_t claims = tenant_use(f->client.owner.tenant)->claims;
+	enum limiter_change change;
+	struct limiter *limiter;
+	struct gate *made;
+	unsigned rule;
+	int r;
+
+	assert_int_equal(limiter_spec_check(&spec, &rule), 0);
+	r = limiter_set(f->client.owner.tenant, &spec, LIMITER_MODE_CREATE, &limiter, &change);
+	if (r == 0)
+		r = gate_new(&made, &f->client.owner, limiter, (struct limiter_key){ 0 }, 1);
+	if (r == 0)
+		r = gate_set(made, &f->client.owner, 50);
+	assert_int_equal(tenant_use(f->client.owner.tenant)->claims, claims + (r == 0));
+	return r;
+}
+
 static int new_tenant(struct fixture *f) {
 	struct tenant *tenant;
 	int r = scheduler_tenant(f->world.scheduler, 4711, &tenant);
@@ -296,6 +322,11 @@ static void test_emit(void **state) {
 	torture(emit);
 }
 
+static void test_gate(void **state) {
+	(void)state;
+	torture(gate);
+}
+
 static void test_tenant(void **state) {
 	(void)state;
 	torture(new_tenant);
@@ -313,7 +344,7 @@ int main(void) {
 		cmocka_unit_test(test_ensure),        cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_trigger),       cmocka_unit_test(test_tenant),
 		cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_subscribe),
-		cmocka_unit_test(test_emit),
+		cmocka_unit_test(test_emit),          cmocka_unit_test(test_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

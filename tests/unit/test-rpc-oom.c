@@ -150,12 +150,22 @@ static enum fate list(struct peer *peer) {
 	return ask(peer, METHOD(LIST), &request);
 }
 
-static enum fate subscribe(struct peer *peer, uint64_t handle) {
+static enum fate limit(struct peer *peer) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+
+	spec.name = (char *)"l";
+	return ask(peer, METHOD(LIMITER_SET), &spec);
+}
+
+static enum fate subscribe(struct peer *peer, uint64_t handle, bool gated) {
 	Evloop__SubscribeRequest request = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	Evloop__Gate gate = EVLOOP__GATE__INIT;
 
 	request.handle = handle;
 	request.topic = (char *)"t";
 	request.queue = 2;
+	request.gate = gated ? &gate : NULL;
+	gate.limiter = (char *)"l";
 	return ask(peer, METHOD(SUBSCRIBE), &request);
 }
 
@@ -191,8 +201,8 @@ static void converse(struct peer *peer) {
 	if (hello(peer) == ENDED || arm(peer, 1, "", false) == ENDED || arm(peer, 2, "named", false) == ENDED ||
 	    arm(peer, 3, "named", false) == ENDED || arm(peer, 4, "job", true) == ENDED ||
 	    attach(peer, 5, "named") == ENDED || list(peer) == ENDED || manage(peer, METHOD(PAUSE), "n*") == ENDED ||
-	    manage(peer, METHOD(RESUME), "*") == ENDED || subscribe(peer, 6) == ENDED || emit(peer) == ENDED ||
-	    subscribe(peer, 7) == ENDED || emit(peer) == ENDED)
+	    manage(peer, METHOD(RESUME), "*") == ENDED || subscribe(peer, 6, false) == ENDED || emit(peer) == ENDED ||
+	    limit(peer) == ENDED || subscribe(peer, 7, true) == ENDED || emit(peer) == ENDED)
 		return;
 	for (uint64_t handle = 100; handle < 200; handle++)
 		if (arm(peer, handle << 32, "", false) == ENDED)
@@ -232,7 +242,8 @@ static void test_each_allocation(void **state _unused_) {
 		assert_int_equal(hello(&second), REPLIED);
 		assert_int_equal(arm(&second, 1, "later", false), REPLIED);
 		assert_int_equal(list(&second), REPLIED);
-		assert_int_equal(subscribe(&second, 2), REPLIED);
+		assert_int_equal(limit(&second), REPLIED);
+		assert_int_equal(subscribe(&second, 2, true), REPLIED);
 		assert_int_equal(emit(&second), REPLIED);
 		peer_deinit(&second);
 		peer_deinit(&first);
