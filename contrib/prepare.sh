@@ -34,6 +34,7 @@ check  cmd:valgrind            valgrind              valgrind
 check  cmd:protoc              protobuf-compiler     protobuf-compiler
 check  run:python_protobuf     python3-protobuf      python3-protobuf
 check  pc:libuv                libuv1-dev            libuv-devel
+check  pc:fuse3                libfuse3-dev          fuse3-devel
 check  cmd:mandoc              mandoc                mandoc
 check  cmd:clang-format        clang-format          clang-tools-extra
 check  cmd:xz                  xz-utils              xz

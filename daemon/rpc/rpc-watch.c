@@ -54,6 +54,11 @@ static int refuse(struct call *call, uint64_t handle, int r) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
 			    "the descriptor is of a kind that cannot be waited for");
 		return 0;
+	case -EINVAL:
+		/* path_limits of the kernel's fs/eventpoll.c */
+		call_refuse(call, EVLOOP__STATUS__STATUS_QUOTA,
+			    "what is behind the descriptor is watched as often as the kernel lets it, 500 times");
+		return 0;
 	case -ENOSPC:
 		call_refuse(call, EVLOOP__STATUS__STATUS_QUOTA,
 			    "the daemon watches as many descriptors as the kernel lets it (fs.epoll.max_user_watches)");

@@ -9,9 +9,16 @@ tests_hostile_test_hostile_SOURCES = \
 	tests/hostile/attack-floods.c \
 	tests/hostile/attack-packets.c \
 	tests/hostile/attack-requests.c \
+	tests/hostile/attack-watches.c \
+	tests/hostile/fuse-server.h \
 	tests/hostile/peer.c \
 	tests/hostile/rig.c tests/hostile/rig.h \
 	tests/hostile/test-hostile.c \
 	tests/hostile/victim.c
-tests_hostile_test_hostile_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
-tests_hostile_test_hostile_LDADD = libproto.la $(PROTOBUF_C_LIBS)
+tests_hostile_test_hostile_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(FUSE_CFLAGS)
+tests_hostile_test_hostile_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(FUSE_LIBS)
+if FUSE
+tests_hostile_test_hostile_SOURCES += tests/hostile/fuse-server.c
+else
+tests_hostile_test_hostile_SOURCES += tests/hostile/fuse-server-fallback.c
+endif

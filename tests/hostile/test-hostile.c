@@ -52,8 +52,8 @@ static void attack_run(struct rig *rig, const struct attack *attack) {
 }
 
 int main(int argc, char **argv) {
-	static const struct attack *const groups[] = { attacks_on_packets, attacks_by_descriptors, attacks_by_requests,
-						       attacks_by_death, attacks_by_floods };
+	static const struct attack *const groups[] = { attacks_on_packets,  attacks_by_descriptors, attacks_by_watches,
+						       attacks_by_requests, attacks_by_death,       attacks_by_floods };
 	const char *const options[] = { "--limit", "sessions=400", NULL };
 	uid_t victim_uid = geteuid() == 0 ? VICTIM_UID : 0;
 	struct rig rig;

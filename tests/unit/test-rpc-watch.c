@@ -279,6 +279,20 @@ static void test_limit(void **state _unused_) {
 	close_fd(fd);
 }
 
+/* The kernel has a limit of its own: so often it lets one thing be waited for behind two epolls. */
+static void test_watched_too_often(void **state _unused_) {
+	Evloop__WatchFdRequest request = request_of(1, READABLE);
+	int fd = eventfd(0, EFD_CLOEXEC);
+	const Evloop__Error *error = NULL;
+
+	while (request.handle <= 1000 && peer_call_with_fd(&peer, METHOD(WATCH_FD), &request, fd, &error))
+		request.handle++;
+	assert_in_range(request.handle, 100, 1000);
+	assert_int_equal(error->status, STATUS(QUOTA));
+	assert_non_null(strstr(error->message, "as often as the kernel lets it"));
+	close_fd(fd);
+}
+
 /* Several in one packet, one descriptor each, and one acknowledgement for all. */
 static void test_batch(void **state _unused_) {
 	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
@@ -334,9 +348,9 @@ static void test_end_of_session(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_pipe),   TEST(test_timeout), TEST(test_process),
-		TEST(test_cancel), TEST(test_refused), TEST(test_refused_oneway),
-		TEST(test_limit),  TEST(test_batch),   TEST(test_end_of_session),
+		TEST(test_pipe),    TEST(test_timeout),        TEST(test_process), TEST(test_cancel),
+		TEST(test_refused), TEST(test_refused_oneway), TEST(test_limit),   TEST(test_watched_too_often),
+		TEST(test_batch),   TEST(test_end_of_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
