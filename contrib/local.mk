@@ -4,7 +4,12 @@
 dist_man_MANS += \
 	contrib/man/evloop.1 \
 	contrib/man/evloop-bridge.1 \
+	contrib/man/evloop.bash.3 \
 	contrib/man/evloopd.8 \
 	contrib/man/evloopd.limit.5 \
 	contrib/man/libevloop.3
 EXTRA_DIST += .ci/run contrib/check contrib/demo contrib/prepare.sh
+
+# To be sourced by scripts.
+evloopdatadir = $(datadir)/evloop
+dist_evloopdata_DATA = contrib/evloop.bash

@@ -7,6 +7,7 @@
 #     evloopd.limit(5)  every key
 #     evloop(1)      every verb, and every option of each verb's --help
 #     evloop-bridge(1)  every call
+#     evloop.bash(3)    every function
 #     libevloop(3)   every function, constant and structure member of evloop.h
 #     *.md           every file that is named exists
 set -eu
@@ -114,6 +115,12 @@ while read -r line; do
     complain "$line"
 done <"$scratch/lacking"
 
+# ---- evloop.bash(3) --------------------------------------------------------------------------------------------------
+
+sed -nE 's/^(ev_[a-z]+)\(\) \{/\1/p' contrib/evloop.bash >"$scratch/1"
+sed -nE 's/^\.It Ic (ev_[a-z]+)( .*|$)/\1/p' $man/evloop.bash.3 >"$scratch/2"
+same "contrib/evloop.bash" "evloop.bash(3)"
+
 # ---- libevloop(3) ----------------------------------------------------------------------------------------------------
 
 sed -nE 's/^\.F[no] (evl_[a-z_]+).*/\1/p' $man/libevloop.3 >"$scratch/2"
@@ -160,7 +167,7 @@ done <"$scratch/lacking"
 
 if command -v mandoc >/dev/null; then
     # Pages of other packages, and our own before they are installed, cannot be found.
-    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloop.1 $man/evloop-bridge.1 $man/libevloop.3 2>&1 |
+    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloop.1 $man/evloop-bridge.1 $man/evloop.bash.3 $man/libevloop.3 2>&1 |
         grep -vE 'referenced manual not found|outdated mandoc.db|unknown manual section|missing date' >"$scratch/lint" || true
     while read -r line; do
         complain "$line"

@@ -3,3 +3,6 @@
 
 dist_check_SCRIPTS += tests/bridge/test-bridge.py
 TESTS += tests/bridge/test-bridge.py
+
+TESTS += tests/bridge/bash.bats
+EXTRA_DIST += tests/bridge/bash.bats
