@@ -21,7 +21,7 @@ build  file:/usr/include/stdio.h  libc6-dev          glibc-devel
 build  cmd:protoc-c            protobuf-c-compiler   protobuf-c-compiler
 build  pc:libprotobuf-c        libprotobuf-c-dev     protobuf-c-devel
 build  pc:libevent_core        libevent-dev          libevent-devel
-build  pc:inih               libinih-dev           inih-devel
+build  pc:inih                 libinih-dev           inih-devel
 build  pc:jansson              libjansson-dev        jansson-devel
 build  pc:smartcols            libsmartcols-dev      libsmartcols-devel
 build  pc:libsystemd           libsystemd-dev        systemd-devel

@@ -10,6 +10,7 @@
 #     evloop.bash(3)    every function
 #     libevloop(3)   every function, constant and structure member of evloop.h
 #     *.md           every file that is named exists
+#     README.md      the packages to install are those that contrib/check and contrib/demo need for a build
 set -eu
 builddir=$PWD
 cd "${srcdir:-$(dirname "$0")/..}"
@@ -162,6 +163,13 @@ done >"$scratch/lacking"
 while read -r line; do
     complain "$line"
 done <"$scratch/lacking"
+
+# ---- packages to install -------------------------------------------------------------------------------------------
+
+# The C library's headers come with gcc.
+sed -nE 's/^build  [^ ]+ +([^ ]+) .*/\1/p' contrib/prepare.sh | grep -vx libc6-dev >"$scratch/1"
+sed -nE '/^    apt-get install/,/[^\\]$/{s/^    (apt-get install)?//;s/\\$//;p;}' README.md | tr -s ' ' '\n' | sed '/^$/d' >"$scratch/2"
+same "contrib/prepare.sh" "README.md"
 
 # ---- form ------------------------------------------------------------------------------------------------------------
 
