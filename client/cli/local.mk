@@ -23,6 +23,7 @@ libcli_la_SOURCES = \
 	client/cli/daemon.c client/cli/daemon.h \
 	client/cli/descriptor.c client/cli/descriptor.h \
 	client/cli/error.c client/cli/error.h \
+	client/cli/event.c client/cli/event.h \
 	client/cli/follow.c client/cli/follow.h \
 	client/cli/json.c client/cli/json.h \
 	client/cli/json-message.c client/cli/json-message.h \

@@ -7,6 +7,7 @@
 #include "client/cli/arm.h"
 #include "client/cli/daemon.h"
 #include "client/cli/error.h"
+#include "client/cli/event.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
 
@@ -63,7 +64,7 @@ static bool print_tick(const struct ticker *ticker, const Evloop__Event *event) 
 	char lateness[SECONDS_MAX];
 
 	if (ticker->inv->json)
-		return json_print_message(&event->base);
+		return event_print_json(event);
 	printf("%" PRIu64 " fires=%" PRIu64 " lateness=%s\n", event->fire_seq, event->fires,
 	       text_seconds(event->lateness_ns, lateness));
 	return text_flush();

@@ -8,7 +8,7 @@
 
 #include "client/cli/daemon.h"
 #include "client/cli/error.h"
-#include "client/cli/json.h"
+#include "client/cli/event.h"
 #include "client/cli/text.h"
 
 enum {
@@ -45,7 +45,7 @@ static void print_line(const struct awaited *awaited, const char *how, int statu
 	bool written;
 
 	if (waiting->json) {
-		written = json_print_message(&event->base);
+		written = event_print_json(event);
 	} else {
 		printf("%" PRIu64 " %s %s status=%d lateness=%s\n", awaited->id, text_name(awaited->name), how, status,
 		       text_seconds(lateness_ns, lateness));

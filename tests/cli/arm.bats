@@ -175,6 +175,7 @@ finish() {
     evl every 20ms --count 2 --now --json
     [[ ${#lines[@]} -eq 2 ]]
     [[ $(jq -r '.type + (.fire_seq|tostring)' <<<"${lines[1]}") == fired2 ]]
+    [[ $(jq -r '.first_scheduled_ns == .scheduled_ns, .generation, has("run")' <<<"${lines[1]}") == $'true\n1\nfalse' ]]
     evl every 100ms --until "$(date -d '+1 second' +@%s.%N)"
     expect_status 0
     ((${#lines[@]} >= 8 && ${#lines[@]} <= 10)) || fail "${#lines[@]} lines in a second"

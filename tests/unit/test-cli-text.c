@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "client/cli/event.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
 #include "client/cli/timers.h"
@@ -162,6 +163,46 @@ static void test_json(void **state _unused_) {
 	json_decref(object);
 }
 
+/* Only what the type has, and nothing that only the protocol reads. */
+static void test_events(void **state _unused_) {
+	Evloop__Event event = EVLOOP__EVENT__INIT;
+	Evloop__RunInfo run = EVLOOP__RUN_INFO__INIT;
+	json_t *object;
+
+	event.id = 7;
+	event.fire_seq = event.fires = 1;
+	event.scheduled_ns = 5;
+	object = event_json(&event);
+	assert_string_equal(text_of(object, "type"), "fired");
+	assert_int_equal(json_integer_value(json_object_get(object, "id")), 7);
+	assert_int_equal(json_integer_value(json_object_get(object, "generation")), 1);
+	assert_string_equal(text_of(object, "first_scheduled_ns"), "5");
+	assert_int_equal(json_object_size(object), 13);
+	assert_null(json_object_get(object, "claim"));
+	json_decref(object);
+
+	event.generation = 3;
+	event.first_scheduled_ns = 2;
+	object = event_json(&event);
+	assert_int_equal(json_integer_value(json_object_get(object, "generation")), 3);
+	assert_string_equal(text_of(object, "first_scheduled_ns"), "2");
+	json_decref(object);
+
+	event.type = EVLOOP__EVENT_TYPE__EVENT_EXITED;
+	event.run = &run;
+	object = event_json(&event);
+	assert_non_null(json_object_get(object, "run"));
+	assert_int_equal(json_object_size(object), 5);
+	json_decref(object);
+
+	/* Of a later protocol: all there is. */
+	event.type = (Evloop__EventType)99;
+	object = event_json(&event);
+	assert_non_null(json_object_get(object, "run"));
+	assert_non_null(json_object_get(object, "output_end"));
+	json_decref(object);
+}
+
 static void test_timers(void **state _unused_) {
 	Evloop__TimeReply now = EVLOOP__TIME_REPLY__INIT;
 	Evloop__TimerInfo info = EVLOOP__TIMER_INFO__INIT;
@@ -221,7 +262,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_enums),      cmocka_unit_test(test_commands), cmocka_unit_test(test_seconds),
 		cmocka_unit_test(test_json),       cmocka_unit_test(test_flags),    cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_json_flags), cmocka_unit_test(test_timers),
+		cmocka_unit_test(test_json_flags), cmocka_unit_test(test_events),   cmocka_unit_test(test_timers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

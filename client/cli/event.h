@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * JSON of an event, as in json.h; but only with the fields that its type has, and with the values that the protocol leaves out:
+ * `generation` 1, and a `first_scheduled_ns` that is the same as `scheduled_ns`.
+ */
+
+#include <jansson.h>
+
+#include "client/call.h"
+
+/* Return: an object, or NULL: no memory. */
+json_t *event_json(const Evloop__Event *event);
+
+/* json_print(event_json()). */
+bool event_print_json(const Evloop__Event *event);
