@@ -4,9 +4,12 @@
 #include "tests/unit/test.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/client-peer.h"
 
@@ -97,10 +100,23 @@ static void test_one_queue(void **state _unused_) {
 	assert_false(readable());
 }
 
-static void *post_later(void *userdata _unused_) {
-	const struct timespec pause = { .tv_nsec = 20000000 };
+/* What this process's first thread does at the moment, as proc(5) has it: 'S' is waiting. */
+static char state_of_main(void) {
+	char path[64], line[64] = "";
+	FILE *f;
 
-	(void)nanosleep(&pause, NULL);
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)getpid());
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (strncmp(line, "State:", 6) != 0)
+		assert_non_null(fgets(line, sizeof(line), f));
+	(void)fclose(f);
+	return line[7];
+}
+
+static void *post_to_waiting(void *userdata _unused_) {
+	while (state_of_main() != 'S')
+		(void)sched_yield();
 	assert_int_equal(evl_call_soon_threadsafe(evl, count, NULL), 0);
 	return NULL;
 }
@@ -108,7 +124,7 @@ static void *post_later(void *userdata _unused_) {
 static void test_thread_wakes_dispatch(void **state _unused_) {
 	pthread_t thread;
 
-	assert_int_equal(pthread_create(&thread, NULL, post_later, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, post_to_waiting, NULL), 0);
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(evl_dispatch(evl, 0), 0);
@@ -425,10 +441,14 @@ static void take_line(const char *line, void *userdata _unused_) {
 	(void)snprintf(logged, sizeof(logged), "%s", line);
 }
 
-static void slow(struct evl_source *source _unused_, const struct evl_event *event _unused_, void *userdata _unused_) {
-	const struct timespec pause = { .tv_nsec = 110000000 };
+/* With a threshold that every callback is above. */
+static int setup_slow(void **state) {
+	int r;
 
-	(void)nanosleep(&pause, NULL);
+	(void)setenv("EVLOOP_SLOW_MS", "0", 1);
+	r = setup(state);
+	(void)unsetenv("EVLOOP_SLOW_MS");
+	return r;
 }
 
 static void test_log(void **state _unused_) {
@@ -436,7 +456,7 @@ static void test_log(void **state _unused_) {
 	assert_int_equal(evl_call_later(evl, NULL, 0, count, NULL), 0);
 	assert_int_equal(evl_flush(evl), 0);
 	assert_non_null(strstr(logged, "oneway Arm"));
-	assert_int_equal(evl_call_soon(evl, NULL, slow, NULL), 0);
+	assert_int_equal(evl_call_soon(evl, NULL, count, NULL), 0);
 	assert_int_equal(evl_dispatch(evl, 0), 1);
 	assert_non_null(strstr(logged, "slow callback"));
 }
@@ -473,7 +493,7 @@ int main(void) {
 		TEST(test_run),
 		TEST(test_fork),
 		TEST(test_fork_in_callback),
-		TEST(test_log),
+		cmocka_unit_test_setup_teardown(test_log, setup_slow, teardown),
 		TEST(test_names),
 	};
 
