@@ -119,7 +119,7 @@ void help_print(const struct invocation *inv) {
 		print_overview();
 		return;
 	}
-	printf("Usage: evloop %s %s\n\n", verb->name, verb->usage);
+	printf("Usage: evloop %s%s%s\n\n", verb->name, verb->usage[0] ? " " : "", verb->usage);
 	fputs(verb->help, stdout);
 	if (verb->alias)
 		printf("\n'%s' is the same verb.\n", verb->alias);

@@ -33,7 +33,8 @@ setup() {
         evl "$verb" --help
         expect_status 0
         [[ -z $stderr ]] || fail "something on standard error"
-        [[ $verb == run || ${lines[0]} == "Usage: evloop $verb "* ]] || fail "help of $verb"
+        [[ $verb == run || ${lines[0]} == "Usage: evloop $verb"?( *) ]] || fail "help of $verb"
+        [[ $output != *' '$'\n'* ]] || fail "blanks at the end of a line of $verb"
         # Nothing wider than a terminal.
         [[ $(awk 'length > 80' <<<"$output") == '' ]] || fail "help of $verb has long lines"
         local by_option=$output
