@@ -15,10 +15,14 @@ complain() {
 sources=$(find proto daemon client contrib tests -name '*.[ch]' ! -name '*.pb-c.[ch]' -print | sort)
 scripts=$(find contrib tests .ci -type f \( -name '*.sh' -o -name '*.bash' -o -name '*.bats' -o -name '*.py' -o -name '*.mk' \
     -o -path contrib/demo -o -path contrib/check -o -path .ci/run \) -print 2>/dev/null | sort)
+others=$(find configure.ac Makefile.am proto client contrib tests -type f \( -name '*.ac' -o -name '*.am' -o -name '*.in' -o -name '*.cc' \
+    -o -name '*.proto' -o -name '*.sym' -o -name '*.socket' -o -name '*.[1358]' \) -print | sort)
 [ -n "$sources" ]
 
-for file in $sources $scripts; do
+for file in $sources $scripts $others; do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later' || complain "$file: no licence line"
+done
+for file in $sources $scripts; do
     # The marks are put together here so that this file has none.
     if grep -nE "\\b(TO""DO|FIX""ME|X""XX|HA""CK)\\b" "$file"; then
         complain "$file: unfinished"
