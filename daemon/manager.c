@@ -40,6 +40,7 @@ static bool manager_flush(void *userdata) {
 	bool more = sessions_flush(&manager->sessions);
 
 	give_memory_back(manager);
+	ids_look(&manager->ids, manager->loop, scheduler_next_id(manager->scheduler));
 	return more;
 }
 

@@ -62,6 +62,69 @@ static void test_crashes(void **state _unused_) {
 	}
 }
 
+static struct loop *loop;
+
+static bool stop_when_written(void *userdata) {
+	const struct ids *ids = userdata;
+
+	if (ids->background.fd < 0)
+		loop_stop(loop);
+	return false;
+}
+
+/* As the daemon does it in each turn; until the file is written. */
+static void look(struct ids *ids, int64_t next) {
+	static const struct loop_ops ops = { .flush = stop_when_written };
+
+	ids_look(ids, loop, (uint64_t)next);
+	loop_set_ops(loop, &ops, ids);
+	if (ids->background.fd >= 0)
+		assert_int_equal(loop_run(loop), 0);
+}
+
+/* More than were reserved: none of them is given again, and half of what is reserved is always left. */
+static void test_many(void **state _unused_) {
+	int64_t reserved = IDS_RESERVED;
+	struct ids ids;
+
+	assert_int_equal(loop_new(&loop), 0);
+	assert_int_equal(ids_begin(&ids, path), 1);
+	ids_look(&ids, loop, (uint64_t)reserved / 2);
+	assert_int_equal(ids.background.fd, -1); /* not yet */
+	for (int64_t next = 1; next < 100 * IDS_RESERVED; next += ids.block / 4) {
+		look(&ids, next);
+		assert_true(ids.reserved >= reserved && ids.reserved - next >= ids.block / 4);
+		reserved = ids.reserved;
+	}
+	assert_true(reserved > 100 * IDS_RESERVED);
+	free(ids.path); /* and is gone without a word */
+	assert_int_equal(ids_begin(&ids, path), reserved);
+	ids_end(&ids, (uint64_t)reserved);
+	(void)loop_free(loop);
+}
+
+/* The file cannot be written any more: said, tried again later, and no reason to stop. */
+static void test_unwritable(void **state _unused_) {
+	struct ids ids;
+
+	assert_int_equal(loop_new(&loop), 0);
+	assert_int_equal(ids_begin(&ids, path), 1);
+	free(ids.path);
+	ids.path = strdup("/nowhere/ids");
+	look(&ids, IDS_RESERVED);
+	assert_int_equal(ids.result, -ENOENT);
+	assert_int_equal(ids.reserved, 1 + IDS_RESERVED);
+	ids_look(&ids, loop, IDS_RESERVED + 1);
+	assert_int_equal(ids.background.fd, -1);
+	free(ids.path);
+	ids.path = strdup(path);
+	look(&ids, 3 * IDS_RESERVED);
+	assert_int_equal(ids.result, 0);
+	assert_true(ids.reserved > 3 * IDS_RESERVED);
+	ids_end(&ids, 3 * IDS_RESERVED);
+	(void)loop_free(loop);
+}
+
 /* What is no number, or none that an id can be, counts from the beginning; better than not to begin. */
 static void test_strange_files(void **state _unused_) {
 	static const char *const texts[] = {
@@ -112,8 +175,8 @@ static void test_no_file(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_clean_ends),     TEST(test_crashes), TEST(test_strange_files),
-		TEST(test_strange_places), TEST(test_no_file),
+		TEST(test_clean_ends),    TEST(test_crashes),        TEST(test_many),    TEST(test_unwritable),
+		TEST(test_strange_files), TEST(test_strange_places), TEST(test_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
