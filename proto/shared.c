@@ -100,8 +100,9 @@ int shared_try(const struct shared_config *config, struct shared_state *state, i
 		if (decision.tat == word ||
 		    atomic_compare_exchange_strong_explicit(&state->word, &word, decision.tat, memory_order_acq_rel,
 							    memory_order_acquire)) {
-			atomic_fetch_add_explicit(decision.allowed ? &state->allowed : &state->denied, 1,
-						  memory_order_relaxed);
+			if (cost > 0)
+				atomic_fetch_add_explicit(decision.allowed ? &state->allowed : &state->denied,
+							  decision.allowed ? cost : 1, memory_order_relaxed);
 			*ret = decision;
 			*ret_limit = snapshot.rule.burst;
 			return 0;

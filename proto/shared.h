@@ -38,8 +38,8 @@ struct shared_config {
 struct shared_state {
 	_Atomic uint64_t word;
 	/* On cache lines of their own; a client that lies here spoils statistics. */
-	_Alignas(128) _Atomic uint64_t allowed;
-	_Atomic uint64_t denied;
+	_Alignas(128) _Atomic uint64_t allowed; /* tokens */
+	_Atomic uint64_t denied; /* requests */
 };
 
 enum {

@@ -532,6 +532,7 @@ static void test_share(void **state) {
 	assert_int_equal(take_in_memory(f, memory, 1), 0);
 	limiter_describe(limiter, &info);
 	assert_true(info.shared);
+	assert_int_equal(info.allowed, 10);
 	assert_int_equal(info.denied, 2);
 	/* Who waits comes first. */
 	assert_int_equal(wait_for(&f->a, limiter, 1, 2, -1), LIMITER_E_QUEUED);
