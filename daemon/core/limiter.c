@@ -524,8 +524,30 @@ int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant 
 	return report(cell, ret);
 }
 
+/*
+ * Take from all, as all have said a moment ago that they would allow.  One may have changed its mind: clients take from memory
+ * meanwhile, and the last room for a key may be gone to one of the others.  Then what was taken is given back.
+ * Return: n, or which of them denied.
+ */
+static size_t take_together(struct limiter_item *items, size_t n) {
+	size_t i = 0, denied;
+
+	while (i < n && limiter_try(items[i].limiter, items[i].key, items[i].cost, &items[i].grant) == 0 &&
+	       items[i].grant.allowed)
+		i++;
+	denied = i;
+	if (denied == n)
+		return n;
+	items[denied].grant.allowed = false;
+	while (i-- > 0) {
+		items[i].limiter->allowed -= items[i].cost;
+		(void)limiter_refund(items[i].limiter, items[i].key, items[i].cost, &items[i].grant);
+	}
+	return denied;
+}
+
 int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, size_t *ret_item) {
-	bool allowed = true;
+	size_t denied = n;
 	int64_t longest = -1;
 	struct cell *cell;
 	int r;
@@ -540,19 +562,18 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
 						  &item->grant));
 		if (r != 0)
 			return r;
-		allowed = allowed && item->grant.allowed;
-	}
-	*ret_allowed = allowed;
-	for (size_t i = 0; i < n; i++) {
-		if (allowed) /* as it was found to be a moment ago */
-			(void)limiter_try(items[i].limiter, items[i].key, items[i].cost, &items[i].grant);
-		else if (!items[i].grant.allowed && items[i].grant.retry_after_ns > longest) {
-			longest = items[i].grant.retry_after_ns;
-			*ret_item = i;
+		if (!item->grant.allowed && item->grant.retry_after_ns > longest) {
+			longest = item->grant.retry_after_ns;
+			denied = i;
 		}
 	}
-	if (!allowed)
-		items[*ret_item].limiter->denied++;
+	if (denied < n)
+		items[denied].limiter->denied++;
+	else
+		denied = take_together(items, n);
+	*ret_allowed = denied == n;
+	if (denied < n)
+		*ret_item = denied;
 	return 0;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Limiters with time played: names, definitions, keys, lines, permits, and what is left when owners go. */
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "daemon/core/claim.h"
@@ -565,6 +568,82 @@ static void test_share(void **state) {
 	assert_null(limiter_share(make(f, &permits)));
 }
 
+/* Takes for itself, without the daemon, until there is nothing left. */
+struct hand {
+	const struct shared_memory *memory;
+	int64_t now_ns;
+	_Atomic uint64_t begin; /* the round that may begin */
+	_Atomic uint64_t taken, rounds;
+};
+
+#define ROUNDS 300
+#define TOKENS 1000
+
+static void *take_by_hand(void *userdata) {
+	struct hand *hand = userdata;
+	struct gcra_decision decision = { 0 };
+	uint64_t limit;
+
+	for (uint64_t round = 1; round <= ROUNDS; round++) {
+		while (atomic_load(&hand->begin) < round)
+			(void)sched_yield();
+		do {
+			int r = shared_try(hand->memory->config, hand->memory->state, hand->now_ns, 1, &decision,
+					   &limit);
+
+			if (r == SHARED_E_REQUEST) { /* the other one was faster, several times */
+				decision.allowed = true;
+				continue;
+			}
+			assert_int_equal(r, 0);
+			if (decision.allowed)
+				atomic_fetch_add(&hand->taken, 1);
+		} while (decision.allowed);
+		atomic_store(&hand->rounds, round);
+	}
+	return NULL;
+}
+
+/* Somebody takes from memory in between: it is still from all or from none, and never one more than there is. */
+static void test_together_beside_memory(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("r", 1, SEC, TOKENS), other = spec_rate("o", 1, SEC, 2 * TOKENS);
+	struct limiter_item items[] = { { .limiter = make(f, &other), .cost = 1 },
+					{ .limiter = make(f, &spec), .cost = 1 } };
+	struct hand hand = { .memory = limiter_share(items[1].limiter), .now_ns = world_boottime(&f->world) };
+	struct limiter_info info;
+	uint64_t allowed = 0;
+	struct grant grant;
+	pthread_t thread;
+
+	assert_non_null(hand.memory);
+	assert_int_equal(pthread_create(&thread, NULL, take_by_hand, &hand), 0);
+	for (uint64_t round = 1; round <= ROUNDS; round++) {
+		uint64_t together = 0;
+		bool more = true;
+		size_t item;
+
+		atomic_store(&hand.begin, round);
+		while (more) {
+			assert_int_equal(limiter_try_all(items, 2, &more, &item), 0);
+			together += more;
+		}
+		while (atomic_load(&hand.rounds) < round)
+			(void)sched_yield();
+		assert_int_equal(together + atomic_exchange(&hand.taken, 0), TOKENS);
+		assert_int_equal(limiter_peek(items[0].limiter, none, 1, &grant), 0);
+		assert_int_equal(grant.remaining, 2 * TOKENS - together);
+		assert_int_equal(limiter_reset(items[0].limiter, none, &grant), 0);
+		assert_int_equal(limiter_reset(items[1].limiter, none, &grant), 0);
+		allowed += together;
+	}
+	pthread_join(thread, NULL);
+	limiter_describe(items[0].limiter, &info);
+	assert_int_equal(info.allowed, allowed);
+	limiter_describe(items[1].limiter, &info);
+	assert_int_equal(info.allowed, TOKENS * ROUNDS);
+}
+
 /* Somebody scribbles: his limiter goes on without memory, and no other notices. */
 static void test_tamper(void **state) {
 	static const uint64_t words[] = { 0, UINT64_MAX, UINT64_MAX / 2 };
@@ -680,7 +759,7 @@ int main(void) {
 		TEST(test_bound_permit), TEST(test_as_if_they_had_never_come),
 		TEST(test_share),        TEST(test_tamper),
 		TEST(test_crowd),        TEST(test_idle),
-		TEST(test_of_all),
+		TEST(test_of_all),       TEST(test_together_beside_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
