@@ -26,7 +26,8 @@ struct line {
 };
 
 static void keep(struct taken *taken, const Evloop__Grant *grant) {
-	taken->grant = *grant; /* numbers only */
+	taken->grant = *grant;
+	taken->grant.basis = NULL; /* the rest is numbers, which outlive the message */
 }
 
 static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void *userdata) {

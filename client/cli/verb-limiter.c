@@ -367,21 +367,78 @@ static int run_holders(const struct invocation *inv, struct order *order) {
 
 /* ---- explain ---- */
 
-/* The numbers from which a decision can be worked out again, rule by rule. */
-static void explain_rule(const Evloop__LimiterRule *rule, size_t i) {
+/*
+ * The numbers from which a decision can be worked out again, rule by rule, in ticks, which are exact.
+ * Return: how long this rule denies, ns.
+ */
+static int64_t explain_rule(const Evloop__LimiterRule *rule, size_t i, uint64_t tat, uint64_t now, uint64_t cost) {
 	unsigned __int128 ticks = (unsigned __int128)16 * (uint64_t)rule->period_ns;
 	uint64_t interval = (uint64_t)((ticks + rule->tokens - 1) / rule->tokens);
+	uint64_t tolerance = rule->burst * interval, after = MAX(tat, now) + cost * interval;
 
-	printf("rule %zu       interval = ceil(16 * %" PRId64 " ns / %" PRIu64 ") = %" PRIu64 " ticks of 1/16 ns\n"
-	       "             tolerance = %" PRIu64 " * interval = %" PRIu64 " ticks\n",
-	       i, rule->period_ns, rule->tokens, interval, rule->burst, rule->burst * interval);
+	printf("rule %zu       interval = ceil(16 * %" PRId64 " ns / %" PRIu64 ") = %" PRIu64 " ticks\n"
+	       "             tolerance = %" PRIu64 " * interval = %" PRIu64 " ticks\n"
+	       "             TAT = %" PRIu64 ": it is full again\n"
+	       "             max(TAT, now) + cost * interval - tolerance = ",
+	       i, rule->period_ns, rule->tokens, interval, rule->burst, tolerance, tat);
+	if (after <= now + tolerance) {
+		printf("now - %" PRIu64 ": allowed\n", now + tolerance - after);
+		return 0;
+	}
+	after -= now + tolerance;
+	printf("now + %" PRIu64 ": not yet\n", after);
+	return (int64_t)((after + 15) / 16);
+}
+
+/* `rules_ns` and `hold_ns`: how long they deny, by the numbers. */
+static void explain_decision(const Evloop__LimiterInfo *info, const Evloop__Grant *grant, int64_t rules_ns,
+			     int64_t hold_ns) {
+	bool places = info->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
+
+	printf("%-12s ", "decision");
+	if (grant->allowed)
+		puts(places                    ? "allowed: so many places are free"
+		     : info->spec->n_rules > 0 ? "allowed: by every rule"
+					       : "allowed: it is unlimited");
+	else if (grant->limit == 0)
+		puts("denied: there is no room for one more key");
+	else if (hold_ns > 0 && hold_ns >= grant->retry_after_ns)
+		printf("denied by the hold until now + %" PRId64 " ns\n", hold_ns);
+	else if (places)
+		puts("denied: so many places are not free");
+	else if (grant->retry_after_ns > rules_ns)
+		printf("denied by those who wait until now + %" PRId64 " ns\n", grant->retry_after_ns);
+	else
+		printf("denied by rule %u until now + %" PRId64 " ns\n", grant->denied_by, grant->retry_after_ns);
+}
+
+static void explain(const Evloop__LimiterInfo *info, const Evloop__Grant *grant, uint64_t cost) {
+	const Evloop__LimiterBasis none = EVLOOP__LIMITER_BASIS__INIT, *basis = grant->basis ? grant->basis : &none;
+	int64_t hold_ns = MAX(basis->hold_until_ns - grant->now_ns, 0), rules_ns = 0;
+	uint64_t now = 16 * (uint64_t)grant->now_ns;
+	char text[DEFINITION_TEXT_MAX];
+
+	line("limit", definition_text(info->spec, text));
+	printf("%-12s %" PRId64 " ns of boottime = %" PRIu64 " ticks of 1/16 ns\n", "now", grant->now_ns, now);
+	line_number("cost", cost);
+	for (size_t i = 0; i < MIN(info->spec->n_rules, basis->n_tat); i++) {
+		int64_t rule_ns = explain_rule(info->spec->rules[i], i, (uint64_t)basis->tat[i], now, cost);
+
+		rules_ns = MAX(rules_ns, rule_ns);
+	}
+	if (hold_ns > 0)
+		printf("%-12s until now + %" PRId64 " ns\n", "hold", hold_ns);
+	line_number("waiting", info->waiting);
+	if (grant->remaining == UINT64_MAX)
+		line("remaining", "unlimited");
+	else
+		line_number("remaining", grant->remaining);
+	explain_decision(info, grant, rules_ns, hold_ns);
 }
 
 static int run_explain(const struct invocation *inv, struct order *order) {
 	_cleanup_message_ ProtobufCMessage *reply = NULL, *answer = NULL;
-	char text[DEFINITION_TEXT_MAX];
 	const Evloop__LimiterInfo *info;
-	const Evloop__Grant *grant;
 	int status = request_grant(inv, order, "explain", EVLOOP__METHOD__METHOD_LIMITER_PEEK, order->cost, &answer);
 
 	if (status != 0)
@@ -390,27 +447,12 @@ static int run_explain(const struct invocation *inv, struct order *order) {
 	if (status != 0)
 		return status;
 	info = ((const Evloop__LimiterListReply *)reply)->limiters[0];
-	grant = (const Evloop__Grant *)answer;
 	if (inv->json)
 		return json_print(json_pack("{s:o,s:o}", "limiter", json_of_message(&info->base), "grant",
 					    json_of_message(answer)))
 			       ? 0
 			       : 1;
-	line("limit", definition_text(info->spec, text));
-	for (size_t i = 0; i < info->spec->n_rules; i++)
-		explain_rule(info->spec->rules[i], i);
-	printf("%-12s %" PRId64 " ns of boottime\n", "now", grant->now_ns);
-	printf("%-12s now + %" PRId64 " ns: the time at which it is full again (TAT)\n", "full", grant->reset_after_ns);
-	line_number("cost", order->cost);
-	line_number("waiting", info->waiting);
-	line_number("remaining", grant->remaining);
-	if (grant->allowed)
-		line("decision", "allowed: max(TAT, now) + cost * interval - tolerance <= now");
-	else if (info->waiting > 0)
-		line("decision", "denied: others wait, and come first");
-	else
-		printf("%-12s denied by rule %u until now + %" PRId64 " ns\n", "decision", grant->denied_by,
-		       grant->retry_after_ns);
+	explain(info, (const Evloop__Grant *)answer, order->cost);
 	return text_flush() ? 0 : 1;
 }
 

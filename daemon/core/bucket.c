@@ -143,7 +143,7 @@ int bucket_try(struct bucket *bucket, const struct bucket_rules *rules, int64_t 
 }
 
 int bucket_peek(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
-		struct grant *ret) {
+		uint64_t *ret_words, struct grant *ret) {
 	uint64_t before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX], now;
 	int r;
 
@@ -153,6 +153,8 @@ int bucket_peek(struct bucket *bucket, const struct bucket_rules *rules, int64_t
 	/* What is there, not what would be left. */
 	(void)gcra_ticks(now_ns, &now);
 	describe(bucket, rules, before, now, ret);
+	for (unsigned i = 0; ret_words && i < rules->n; i++)
+		ret_words[i] = before[i];
 	return 0;
 }
 

@@ -86,9 +86,9 @@ void bucket_deinit(struct bucket *bucket); /* nobody may be in line */
 int bucket_try(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
 	       struct grant *ret);
 
-/* The same without taking anything. */
+/* The same without taking anything.  `ret_words`, unless NULL, gets the rules->n words by which it was decided. */
 int bucket_peek(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
-		struct grant *ret);
+		uint64_t *ret_words, struct grant *ret);
 
 /* Take as many as there are, at most `cost`; *ret_taken may be 0. */
 int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,

@@ -415,7 +415,7 @@ static void describe_permits(const struct cell *cell, struct grant *grant) {
 /* How it stands, without a wish. */
 static int report(struct cell *cell, struct grant *ret) {
 	if (!cell_is_permits(cell))
-		return of_bucket(bucket_peek(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), 0, ret));
+		return of_bucket(bucket_peek(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), 0, NULL, ret));
 	describe_permits(cell, ret);
 	ret->allowed = ret->remaining > 0;
 	return 0;
@@ -446,19 +446,32 @@ int limiter_try(struct limiter *limiter, struct limiter_key key, uint64_t cost, 
 	return r;
 }
 
-int limiter_peek(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+int limiter_explain(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct limiter_bucket *ret_bucket,
+		    struct grant *ret) {
 	struct cell *cell;
 	int r = open_cell(limiter, key, &cell, ret);
 
+	*ret_bucket = (struct limiter_bucket){ .key = key };
 	if (r != 0 || !cell)
 		return r;
-	if (!cell_is_permits(cell))
-		return of_bucket(bucket_peek(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret));
+	if (!cell_is_permits(cell)) {
+		ret_bucket->n = limiter->spec.rules.n;
+		ret_bucket->hold_until_ns = cell->bucket.hold_until_ns;
+		return of_bucket(
+			bucket_peek(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret_bucket->words, ret));
+	}
+	ret_bucket->hold_until_ns = cell->permits->hold_until_ns;
 	if (cost > limiter->spec.concurrency)
 		return LIMITER_E_COST;
 	r = report(cell, ret);
 	ret->allowed = ret->remaining >= MAX(cost, (uint64_t)1);
 	return r;
+}
+
+int limiter_peek(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+	struct limiter_bucket bucket;
+
+	return limiter_explain(limiter, key, cost, &bucket, ret);
 }
 
 int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t cost, uint64_t *ret_taken,
@@ -559,7 +572,7 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
 		r = open_bucket(item->limiter, item->key, &cell, &item->grant);
 		if (r == 0 && cell)
 			r = of_bucket(bucket_peek(&cell->bucket, &item->limiter->spec.rules, cell_now(cell), item->cost,
-						  &item->grant));
+						  NULL, &item->grant));
 		if (r != 0)
 			return r;
 		if (!item->grant.allowed && item->grant.retry_after_ns > longest) {
@@ -657,7 +670,7 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 		r = bucket_make_line(&(*ret)->bucket);
 	if (r != 0)
 		return r;
-	r = of_bucket(bucket_peek(&(*ret)->bucket, &limiter->spec.rules, cell_now(*ret), cost, &grant));
+	r = of_bucket(bucket_peek(&(*ret)->bucket, &limiter->spec.rules, cell_now(*ret), cost, NULL, &grant));
 	return r == LIMITER_E_RANGE ? 0 : r; /* that may pass */
 }
 

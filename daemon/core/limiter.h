@@ -170,13 +170,17 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
  */
 const struct shared_memory *limiter_share(struct limiter *limiter);
 
-/* A bucket as it is kept for another daemon. */
+/* What a bucket is made of, to be kept for another daemon or to be shown.  Permits have a hold and no words. */
 struct limiter_bucket {
 	struct limiter_key key;
 	uint64_t words[BUCKET_RULES_MAX]; /* as core/bucket.h has them */
 	unsigned n;
 	int64_t hold_until_ns; /* boottime */
 };
+
+/* As limiter_peek(), and what it was decided by.  There is nothing in *ret_bucket of a key for which there is no room. */
+int limiter_explain(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct limiter_bucket *ret_bucket,
+		    struct grant *ret);
 
 /* The next bucket that is not full; nobody may be in line.  *position is 0 at first; *ret borrows the key.  Return: false: no more. */
 bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limiter_bucket *ret);

@@ -246,8 +246,31 @@ int rpc_limiter_try(struct call *call, const void *request) {
 	return serve(call, request, limiter_try, LIMITER_TAKE);
 }
 
-int rpc_limiter_peek(struct call *call, const void *request) {
-	return serve(call, request, limiter_peek, LIMITER_LOOK);
+int rpc_limiter_peek(struct call *call, const void *data) {
+	const Evloop__LimiterRequest *request = data;
+	struct limiter *limiter = find(call, request->name, LIMITER_LOOK);
+	Evloop__LimiterBasis basis = EVLOOP__LIMITER_BASIS__INIT;
+	int64_t tat[BUCKET_RULES_MAX];
+	struct limiter_bucket bucket;
+	struct limiter_key key;
+	Evloop__Grant reply;
+	struct grant grant;
+	int r;
+
+	if (!limiter || !check_limiter_key(call, &request->key, &key))
+		return 0;
+	r = limiter_explain(limiter, key, request->cost, &bucket, &grant);
+	if (r != 0)
+		return refuse_limiter(call, r, limiter, request->cost);
+	convert_grant(&grant, &reply);
+	for (unsigned i = 0; i < bucket.n; i++)
+		tat[i] = (int64_t)MIN(bucket.words[i], (uint64_t)INT64_MAX);
+	basis.tat = tat;
+	basis.n_tat = bucket.n;
+	basis.hold_until_ns = bucket.hold_until_ns;
+	reply.basis = &basis;
+	call_reply(call, &reply.base);
+	return 0;
 }
 
 int rpc_limiter_refund(struct call *call, const void *request) {

@@ -75,16 +75,53 @@ allowed      4*'
     refused 65 "*has permits, which are waited for and held" limiter refund "$(evl limiter set db --concurrency 1; echo db)"
 }
 
+# explained PATTERN WORD...: the decision reads so, and the numbers before it come to the same, to the nanosecond.
+explained() {
+    local pattern=$1 line now=0 cost=0 interval=0 tolerance=0 ns wait=0 said=0
+    shift
+    evl limiter explain "$@"
+    expect_status 0
+    expect_match "*decision     $pattern"
+    for line in "${lines[@]}"; do
+        ns=0
+        case $line in
+        now*) now=${line##*= } now=${now%% *} ;;
+        cost*) cost=${line##* } ;;
+        *' tolerance = '[0-9]*) tolerance=${line##*= } tolerance=${tolerance%% *} ;;
+        *' interval = '*) interval=${line##*= } interval=${interval%% *} ;;
+        *' TAT = '*)
+            line=${line#*= } line=${line%%:*}
+            ns=$((((line > now ? line : now) + cost * interval - tolerance - now + 15) / 16))
+            ;;
+        hold*) ns=${line#*now + } ns=${ns% ns} ;;
+        decision*denied*) said=${line#*now + } said=${said% ns} ;;
+        esac
+        wait=$((ns > wait ? ns : wait))
+    done
+    [[ $wait -eq $said ]] || fail "$wait by the numbers"
+}
+
 @test "explain has the numbers of the decision" {
     evl limiter set api --rate 3/s
     evl limiter explain api
     expect_match '*interval = ceil(16 \* 1000000000 ns / 3) = 5333333334 ticks*tolerance = 3 \* interval = 16000000002 ticks*'
-    expect_match '*decision     allowed: *'
+    explained 'allowed: by every rule' api -n 3
     evl limit api -n 3
-    evl limiter explain api
-    expect_match '*decision     denied by rule 0 until now + * ns'
+    explained 'denied by rule 0 until now + * ns' api -n 2
     evl limiter explain api --json
-    is_json "$output"
+    [[ $(jq -r '.grant.basis.tat|length' <<<"$output") == 1 ]] || fail
+    evl limiter set both --rate 10/s --rate 100/h --burst 10
+    evl limit both -n 10
+    explained 'denied by rule 1 until now + * ns' both
+    evl limiter hold both 1h
+    explained 'denied by the hold until now + * ns' both
+    evl limiter set db --concurrency 2
+    explained 'allowed: so many places are free' db -n 2
+    evl limiter set free --rate unlimited
+    explained 'allowed: it is unlimited' free
+    evl limit k --rate 1/h --key a --max-keys 1 --on-full deny
+    evl limiter explain k --key b
+    expect_match '*decision     denied: there is no room for one more key'
 }
 
 @test "wrong use" {

@@ -122,7 +122,7 @@ static void test_refund_charge_reset_hold(void **state _unused_) {
 	bucket_refund(&f.bucket, &f.rules, START, 2);
 	assert_true(try_take(&f, START, 6, &grant));
 	bucket_refund(&f.bucket, &f.rules, START, 1000);
-	assert_int_equal(bucket_peek(&f.bucket, &f.rules, START, 1, &grant), 0);
+	assert_int_equal(bucket_peek(&f.bucket, &f.rules, START, 1, NULL, &grant), 0);
 	assert_int_equal(grant.remaining, 10);
 
 	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 15), 0);
