@@ -111,6 +111,20 @@ static int take_option(const struct invocation *inv, struct limit *limit, int op
 	}
 }
 
+/* Somebody looked for the other verb? */
+static void hint(const char *name) {
+	static const char *const words[][2] = {
+		{ "list", "list" },      { "ls", "list" },       { "show", "show" }, { "set", "set" },
+		{ "reset", "reset" },    { "peek", "peek" },     { "rm", "remove" }, { "remove", "remove" },
+		{ "refund", "refund" },  { "charge", "charge" }, { "hold", "hold" }, { "holders", "holders" },
+		{ "explain", "explain" }
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(words[i][0], name) == 0)
+			complain("did you mean 'evloop limiter %s'?", words[i][1]);
+}
+
 /* What only makes sense together, or not at all.  Return: 0, or the exit status after a complaint. */
 static int check(const struct invocation *inv, struct limit *limit) {
 	bool has_command = inv->argc > 1 || limit->shell;
@@ -135,7 +149,10 @@ static int check(const struct invocation *inv, struct limit *limit) {
 	if (limit->places && !has_command)
 		return complain_usage(inv, "a place is held by a command; which one?");
 	/* What cannot be run shall not cost anything. */
-	return has_command ? command_check(inv, limit->shell ? "sh" : inv->argv[1]) : 0;
+	r = has_command ? command_check(inv, limit->shell ? "sh" : inv->argv[1]) : 0;
+	if (r != 0 && !limit->definition.given)
+		hint(limit->take.name);
+	return r;
 }
 
 /* The name comes first, its options behind it; the first word that is neither begins the command. */
@@ -173,20 +190,6 @@ static int parse(struct invocation *inv, struct limit *limit) {
 }
 
 /* ---- asking ---- */
-
-/* Somebody looked for the other verb? */
-static void hint(const char *name) {
-	static const char *const words[][2] = {
-		{ "list", "list" },      { "ls", "list" },       { "show", "show" }, { "set", "set" },
-		{ "reset", "reset" },    { "peek", "peek" },     { "rm", "remove" }, { "remove", "remove" },
-		{ "refund", "refund" },  { "charge", "charge" }, { "hold", "hold" }, { "holders", "holders" },
-		{ "explain", "explain" }
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strcmp(words[i][0], name) == 0)
-			complain("did you mean 'evloop limiter %s'?", words[i][1]);
-}
 
 /* The limiter is there, and as defined.  Return: 0, or the exit status after a complaint. */
 static int establish(struct evl *evl, struct limit *limit) {

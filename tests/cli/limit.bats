@@ -57,6 +57,9 @@ shown() {
     [[ ${stderr_lines[1]} == "evloop: did you mean 'evloop limiter list'?" ]] || fail
     evl limit ls
     [[ ${stderr_lines[1]} == "evloop: did you mean 'evloop limiter list'?" ]] || fail
+    evl limit reset api
+    expect_status 127
+    [[ ${stderr_lines[1]} == "evloop: did you mean 'evloop limiter reset'?" ]] || fail
 }
 
 @test "wrong use" {
