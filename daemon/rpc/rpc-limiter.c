@@ -114,19 +114,35 @@ static Evloop__LimiterSpec *message_of_spec(struct call *call, const struct limi
 	return &message->spec;
 }
 
-static int refuse_exists(struct call *call, const struct limiter *holder) {
+/* `wanted`: the definition that was to be it. */
+static int refuse_exists(struct call *call, const struct limiter *holder, const struct limiter_spec *wanted) {
 	Evloop__Error error = EVLOOP__ERROR__INIT;
 	char definition[256], message[512];
 
 	describe_limiter(limiter_spec(holder), definition, sizeof(definition));
-	(void)snprintf(message, sizeof(message), "the limiter '%s' is %s otherwise: %s", limiter_spec(holder)->name,
-		       limiter_access(holder) ? "configured" : "defined", definition);
+	(void)snprintf(message, sizeof(message), "the limiter '%s' is %s otherwise: %s%s", limiter_spec(holder)->name,
+		       limiter_access(holder) ? "configured" : "defined", definition,
+		       wanted->keyed && !limiter_spec(holder)->keyed ? ", without keys" : "");
 	error.status = EVLOOP__STATUS__STATUS_EXISTS;
 	error.message = message;
 	error.existing_limiter = message_of_spec(call, limiter_spec(holder));
 	if (!error.existing_limiter)
 		return -ENOMEM;
 	call_refuse_with(call, &error);
+	return 0;
+}
+
+/* What a change cannot do. */
+static int refuse_kind(struct call *call, const struct limiter *limiter, const struct limiter_spec *wanted) {
+	const struct limiter_spec *spec = limiter_spec(limiter);
+	const char *why;
+
+	if (spec->kind != wanted->kind)
+		why = spec->kind == LIMITER_KIND_RATE ? "has a rate, which cannot become a number of places"
+						      : "has places, which cannot become a rate";
+	else
+		why = spec->keyed ? "has keys, which cannot be taken from it" : "has no keys, and cannot get any";
+	call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "the limiter '%s' %s: remove it first", spec->name, why);
 	return 0;
 }
 
@@ -173,7 +189,7 @@ static int set_configured(struct call *call, const struct limiter_spec *spec, en
 		return 0;
 	}
 	if (!limiter_is_alike(limiter, spec))
-		return refuse_exists(call, limiter);
+		return refuse_exists(call, limiter, spec);
 	if (!target_may(call, limiter, LIMITER_TAKE))
 		return 0;
 	reply.id = limiter_id(limiter);
@@ -207,11 +223,9 @@ int rpc_limiter_set(struct call *call, const void *data) {
 		call_reply(call, &reply.base);
 		return 0;
 	case LIMITER_E_EXISTS:
-		return refuse_exists(call, limiter);
+		return refuse_exists(call, limiter, &spec);
 	case LIMITER_E_KIND:
-		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
-			    "a limiter cannot change between tokens and permits, nor whether it has keys");
-		return 0;
+		return refuse_kind(call, limiter, &spec);
 	case LIMITER_E_RANGE:
 		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE,
 			    "what is taken of the limiter '%s' would be owed for more than 4.5 years", spec.name);
@@ -277,8 +291,22 @@ int rpc_limiter_refund(struct call *call, const void *request) {
 	return serve(call, request, limiter_refund, LIMITER_TAKE);
 }
 
-int rpc_limiter_charge(struct call *call, const void *request) {
-	return serve(call, request, limiter_charge, LIMITER_TAKE);
+int rpc_limiter_charge(struct call *call, const void *data) {
+	const Evloop__LimiterRequest *request = data;
+	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
+	struct limiter_key key;
+	struct grant grant;
+	int r;
+
+	if (!limiter || !check_limiter_key(call, &request->key, &key))
+		return 0;
+	r = limiter_charge(limiter, key, request->cost, &grant);
+	if (r != LIMITER_E_COST)
+		return answer(call, r, limiter, request->cost, &grant);
+	call_refuse(call, EVLOOP__STATUS__STATUS_COST_EXCEEDS_BURST,
+		    "%" PRIu64 " would take the limiter '%s' deeper into debt than %" PRIu64, request->cost,
+		    limiter_spec(limiter)->name, limiter_spec(limiter)->rules.max_debt);
+	return 0;
 }
 
 int rpc_limiter_reset(struct call *call, const void *request) {

@@ -52,7 +52,9 @@ allowed      4*'
     expect_output 'api unchanged'
     evl limiter set api --rate 10/h --burst 20 --max-debt 5
     expect_output 'api updated'
-    refused 65 '*cannot change between tokens and permits*' limiter set api --concurrency 5
+    refused 65 "*'api' has a rate, which cannot become a number of places: remove it first" limiter set api --concurrency 5
+    refused 65 "*'api' has no keys, and cannot get any: remove it first" limiter set api --rate 10/h --keyed
+    refused 73 "*'api' is defined otherwise: 10/h with a burst of 20, without keys" limit api --rate 10/h --burst 20 --key k
     refused 64 '*--rate or --concurrency has to be given' limiter set api
     evl limiter set api --rate 10/h --burst 10 --max-debt 5
     evl limit api -n 10
@@ -60,7 +62,7 @@ allowed      4*'
     expect_match 'allowed remaining=3 *'
     evl limiter charge api -n 8
     expect_match 'denied remaining=0 *'
-    refused 65 "*5 is more than the limiter 'api' could ever grant*" limiter charge api -n 5
+    refused 65 "*5 would take the limiter 'api' deeper into debt than 5" limiter charge api -n 5
     evl limiter reset api
     expect_match 'allowed remaining=10 *'
     evl limiter hold api 1h
