@@ -305,13 +305,24 @@ static _Atomic uint64_t *choose_words(struct cell *cell, const struct limiter_sp
 	return memory_of(cell) ? &memory_of(cell)->state->word : &cell->word;
 }
 
+static void change_permits(struct cell *cell, uint64_t max) {
+	struct permit_waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
+	struct permit_waiter *waiter;
+
+	permits_change(cell->permits, max, &unfit);
+	while ((waiter = TAILQ_FIRST(&unfit))) {
+		TAILQ_REMOVE(&unfit, waiter, link);
+		claim_failed(container_of(waiter, struct claim, permit_waiter), CLAIM_TIMED_OUT);
+	}
+}
+
 void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepared) {
 	struct waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
 	_Atomic uint64_t *before;
 	struct waiter *waiter;
 
 	if (cell_is_permits(cell)) {
-		cell->permits->max = to->concurrency;
+		change_permits(cell, to->concurrency);
 		return;
 	}
 	if (to->rules.n != 1)

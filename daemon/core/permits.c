@@ -46,6 +46,19 @@ void permits_release(struct permits *permits, uint64_t cost) {
 	permits->out -= MIN(cost, permits->out);
 }
 
+void permits_change(struct permits *permits, uint64_t max, struct permit_waiter_list *list) {
+	struct permit_waiter *waiter, *next;
+
+	permits->max = max;
+	for (waiter = TAILQ_FIRST(&permits->waiters); waiter; waiter = next) {
+		next = TAILQ_NEXT(waiter, link);
+		if (waiter->cost <= max)
+			continue;
+		permits_leave(permits, waiter);
+		TAILQ_INSERT_TAIL(list, waiter, link);
+	}
+}
+
 struct permit_waiter *permits_grant(struct permits *permits, int64_t now_ns) {
 	struct permit_waiter *waiter = TAILQ_FIRST(&permits->waiters);
 

@@ -15,10 +15,12 @@ struct permit_waiter {
 	uint64_t cost;
 };
 
+TAILQ_HEAD(permit_waiter_list, permit_waiter);
+
 struct permits {
 	uint64_t max; /* how many may be out; lowering it revokes none */
 	uint64_t out;
-	TAILQ_HEAD(, permit_waiter) waiters;
+	struct permit_waiter_list waiters;
 	size_t n_waiters;
 	int64_t hold_until_ns; /* boottime; nothing is granted before; 0: no hold */
 };
@@ -44,6 +46,9 @@ void permits_leave(struct permits *permits, struct permit_waiter *waiter);
 
 /* `cost` permits come back. */
 void permits_release(struct permits *permits, uint64_t cost);
+
+/* From now on there are `max`.  Those in line whose cost could never be granted any more are appended to `list`. */
+void permits_change(struct permits *permits, uint64_t max, struct permit_waiter_list *list);
 
 /* After a release, a leave, a higher maximum or the end of a hold: grant the first in line, if he fits.
  * Return: him, out of the line; NULL: nobody. */

@@ -413,6 +413,28 @@ static void unbind(struct claim_binding *binding _unused_) {
 }
 
 /* Whoever wants to hear everything by an event does. */
+/* Fewer of them: none is taken from who holds it; who waits for more than there will be waits no more, and holds up nobody. */
+static void test_fewer_permits(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_permits("db", 4);
+	struct limiter *limiter = make(f, &spec);
+	enum limiter_change change;
+	struct limiter_info info;
+
+	assert_int_equal(wait_for(&f->a, limiter, 1, 3, 0), 0);
+	assert_int_equal(wait_for(&f->b, limiter, 1, 4, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->b, limiter, 2, 2, -1), LIMITER_E_QUEUED);
+	spec.concurrency = 2;
+	assert_int_equal(limiter_set(f->a.owner.tenant, &spec, LIMITER_MODE_UPDATE, &limiter, &change), 0);
+	(void)expect(&f->b, 1, CLAIM_TIMED_OUT);
+	client_expect_none(&f->b);
+	limiter_describe(limiter, &info);
+	assert_int_equal(info.held, 1);
+	assert_int_equal(info.waiting, 1);
+	assert_int_equal(owner_cancel(&f->a.owner, 1), CANCEL_CANCELLED);
+	assert_true(expect(&f->b, 2, CLAIM_HELD).more);
+}
+
 static void test_tell(void **state) {
 	struct fixture *f = *state;
 	struct limiter_spec spec = spec_rate("r", 1, SEC, 1), permits = spec_permits("p", 1);
@@ -749,17 +771,29 @@ static void test_of_all(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_names),        TEST(test_default_burst),
-		TEST(test_six_takers),   TEST(test_leave),
-		TEST(test_withdraw),     TEST(test_max_wait),
-		TEST(test_update),       TEST(test_remove_with_a_line),
-		TEST(test_keys),         TEST(test_keys_denied),
-		TEST(test_together),     TEST(test_refund_and_charge),
-		TEST(test_permits),      TEST(test_tell),
-		TEST(test_bound_permit), TEST(test_as_if_they_had_never_come),
-		TEST(test_share),        TEST(test_tamper),
-		TEST(test_crowd),        TEST(test_idle),
-		TEST(test_of_all),       TEST(test_together_beside_memory),
+		TEST(test_names),
+		TEST(test_default_burst),
+		TEST(test_six_takers),
+		TEST(test_leave),
+		TEST(test_withdraw),
+		TEST(test_max_wait),
+		TEST(test_update),
+		TEST(test_remove_with_a_line),
+		TEST(test_keys),
+		TEST(test_keys_denied),
+		TEST(test_together),
+		TEST(test_refund_and_charge),
+		TEST(test_permits),
+		TEST(test_fewer_permits),
+		TEST(test_tell),
+		TEST(test_bound_permit),
+		TEST(test_as_if_they_had_never_come),
+		TEST(test_share),
+		TEST(test_tamper),
+		TEST(test_crowd),
+		TEST(test_idle),
+		TEST(test_of_all),
+		TEST(test_together_beside_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
