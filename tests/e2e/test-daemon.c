@@ -138,6 +138,25 @@ static void test_idle_daemon_leaves(void **state _unused_) {
 	assert_int_equal(daemon_stop(TAKE_PTR(daemon_under_test)), 0);
 }
 
+/* A bucket that is not full would be forgotten: tokens that come within 400 ms keep it that long. */
+static void test_idle_daemon_awaits_full_buckets(void **state _unused_) {
+	const struct evl_limit limit = EVL_RATE_BURST(5, EVL_SEC(1), 2);
+	struct evl *evl = start((const char *const[]){ "--exit-idle=1ms", NULL });
+	struct evl_grant grant = EVL_GRANT_INIT;
+	struct evl_limiter *limiter;
+	struct timespec ended;
+
+	assert_int_equal(evl_limiter_open(evl, &limiter, "bucket", &limit), 0);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 2, &grant), 1);
+	assert_in_range(grant.reset_after_ns, EVL_MSEC(1), EVL_MSEC(400));
+	evl_limiter_close(limiter);
+	evl_close(evl);
+	assert_int_equal(daemon_forget(daemon_under_test), 0);
+	assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &ended), 0);
+	assert_true(EVL_SEC(ended.tv_sec) + ended.tv_nsec >= grant.now_ns + grant.reset_after_ns);
+	assert_int_equal(daemon_stop(TAKE_PTR(daemon_under_test)), 0);
+}
+
 /* Return: whether somebody listens there.  Who could connect must be answered. */
 static bool greet(const char *path) {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -398,6 +417,7 @@ int main(void) {
 		cmocka_unit_test(test_wrong_use),
 		cmocka_unit_test(test_socket_of_another_daemon_stays),
 		cmocka_unit_test(test_idle_daemon_leaves),
+		cmocka_unit_test(test_idle_daemon_awaits_full_buckets),
 		cmocka_unit_test(test_leaving_daemon_turns_nobody_away),
 		cmocka_unit_test(test_socket_activation),
 		cmocka_unit_test(test_quota_is_named),

@@ -371,6 +371,94 @@ static void test_processes_that_ask(void **state _unused_) {
 	take_together(true);
 }
 
+/* ---- those who are killed ------------------------------------------------------------------------------------ */
+
+#define WAITERS 100
+
+struct place_in_line {
+	_Atomic bool waits;
+	_Atomic int64_t granted_ns;
+};
+
+static void note_grant(struct evl_source *source _unused_, const struct evl_event *event, void *userdata) {
+	struct place_in_line *place = userdata;
+
+	if (event->grant->allowed)
+		place->granted_ns = event->grant->now_ns;
+}
+
+static _Noreturn void wait_in_line(struct place_in_line *place) {
+	struct evl_limiter *limiter;
+	struct evl *own;
+
+	if (evl_connect(&own, daemon_socket(server)) < 0 || evl_limiter_open(own, &limiter, "line", NULL) < 0 ||
+	    evl_limiter_acquire(limiter, NULL, NULL, 1, -1, note_grant, place) < 0 || evl_roundtrip(own) < 0)
+		_exit(1);
+	place->waits = true;
+	_exit(evl_run(own) < 0);
+}
+
+/* Half of them, whichever. */
+static void kill_half(pid_t pids[WAITERS]) {
+	struct random random = RANDOM_INIT;
+
+	for (unsigned killed = 0; killed < WAITERS / 2;) {
+		pid_t *victim = &pids[random_below(&random, WAITERS)];
+		int status;
+
+		if (*victim == 0)
+			continue;
+		assert_int_equal(kill(*victim, SIGKILL), 0);
+		assert_int_equal(waitpid(*victim, &status, 0), *victim);
+		*victim = 0;
+		killed++;
+	}
+}
+
+/* A hundred processes in line, and half of them killed before the first grant: the others are granted in their order and at the times
+ * that there would have been without those. */
+static void test_killed_in_line(void **state _unused_) {
+	struct evl_limiter *limiter = open_rate("line", 50, EVL_SEC(1), 1);
+	struct place_in_line *places = share_memory(WAITERS * sizeof(*places));
+	struct evl_grant grant = EVL_GRANT_INIT;
+	int64_t times[WAITERS / 2];
+	pid_t pids[WAITERS];
+	struct gcra_rule rule;
+	unsigned n = 0;
+	int status;
+
+	assert_int_equal(evl_limiter_hold(limiter, NULL, EVL_SEC(3600), NULL), 0);
+	for (unsigned i = 0; i < WAITERS; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0)
+			wait_in_line(&places[i]);
+		while (!places[i].waits)
+			(void)usleep(100);
+	}
+	kill_half(pids);
+	assert_true(evl_limiter_reset(limiter, NULL, &grant) >= 0); /* now it begins */
+	for (unsigned i = 0; i < WAITERS; i++) {
+		if (pids[i] == 0)
+			continue;
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+		times[n++] = places[i].granted_ns;
+	}
+	/* In their order, none before its time, and not behind who is gone. */
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(times[i] >= grant.now_ns + (int64_t)i * EVL_MSEC(20));
+		assert_true(i == 0 || times[i] > times[i - 1]);
+	}
+	print_message("the last of %u was granted %.3f ms late\n", n,
+		      (double)(times[n - 1] - grant.now_ns - (int64_t)(n - 1) * EVL_MSEC(20)) / 1e6);
+	assert_true(times[n - 1] < grant.now_ns + WAITERS * EVL_MSEC(20));
+	assert_int_equal(gcra_rule_init(&rule, 50, EVL_SEC(1), 1), 0);
+	(void)check_times(times, n, &rule);
+	munmap(places, WAITERS * sizeof(*places));
+	evl_limiter_close(limiter);
+}
+
 static void test_fork(void **state _unused_) {
 	struct evl_limiter *limiter = open_rate("fork", 1, EVL_SEC(1), 1);
 	int status;
@@ -500,6 +588,54 @@ static void test_permits(void **state _unused_) {
 	evl_limiter_close(limiter);
 }
 
+#define KILLS 11
+
+static pid_t start_holder(const char *name) {
+	const char *const argv[] = { getenv("EVLOOP"), "--socket", daemon_socket(server), "limit", name, "--", "sleep",
+				     "1000",           NULL };
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)execv(argv[0], (char *const *)argv);
+		_exit(99);
+	}
+	return pid;
+}
+
+/* A command that holds a place is killed: how long until the next one has it?  At the median, for a machine may be busy. */
+static void test_killed_holder(void **state _unused_) {
+	struct evl_limit one = EVL_CONCURRENCY(1);
+	struct evl_limiter *limiter;
+	int64_t took_ns[KILLS];
+	int status;
+
+	assert_int_equal(evl_limiter_open(evl, &limiter, "killed", &one), 0);
+	for (unsigned i = 0; i < KILLS; i++) {
+		struct heard heard = { 0 };
+		struct evl_source *source;
+		pid_t pid = start_holder("killed");
+		int64_t killed_ns;
+
+		while (evl_limiter_peek(limiter, NULL, 1, NULL) != 0)
+			(void)usleep(1000);
+		assert_int_equal(evl_limiter_acquire(limiter, &source, NULL, 1, -1, hear, &heard), 0);
+		assert_int_equal(evl_roundtrip(evl), 0);
+		killed_ns = boottime();
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		while (heard.n == 0)
+			assert_true(evl_dispatch(evl, -1) >= 0);
+		assert_true(heard.allowed);
+		took_ns[i] = heard.now_ns - killed_ns;
+		evl_source_unref(source);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+	qsort(took_ns, KILLS, sizeof(*took_ns), compare);
+	print_message("a place is free %.3f ms after its holder is killed\n", (double)took_ns[KILLS / 2] / 1e6);
+	assert_in_range(took_ns[KILLS / 2], 0, EVL_MSEC(10));
+	evl_limiter_close(limiter);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
@@ -510,7 +646,8 @@ int main(void) {
 		TEST(test_processes),      TEST(test_processes_that_ask),
 		TEST(test_fork),           TEST(test_after_close),
 		TEST(test_acquire_tokens), TEST(test_acquire_refused),
-		TEST(test_permits),
+		TEST(test_permits),        TEST(test_killed_in_line),
+		TEST(test_killed_holder),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);
