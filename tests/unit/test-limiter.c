@@ -500,26 +500,52 @@ static void test_bound_permit(void **state) {
 	assert_int_equal(unbound, 3);
 }
 
-/* A hundred wait, half of them go at random times: the others are granted as if only they had come. */
+#define CROWD 100
+
+/* A hundred wait for different costs, and half of them die, at random: the others are granted as in a limiter to which only they came. */
 static void test_as_if_they_had_never_come(void **state) {
 	struct fixture *f = *state;
-	struct limiter_spec spec = spec_rate("r", 100, SEC, 1);
-	struct limiter *limiter = make(f, &spec);
-	int64_t begin = world_boottime(&f->world);
-	unsigned granted = 0;
-	uint64_t next = 2;
+	struct limiter_spec spec = spec_rate("all", 100, SEC, 5), same = spec_rate("few", 100, SEC, 5);
+	struct limiter *all = make(f, &spec), *few = make(f, &same);
+	struct random random = RANDOM_INIT;
+	struct client *dying = calloc(CROWD / 2, sizeof(*dying)), *alive[CROWD / 2];
+	uint64_t survivors[CROWD];
+	unsigned n = 0, n_dying = 0;
 
-	assert_true(try(limiter, none, 1));
-	for (uint64_t i = 1; i <= 100; i++)
-		assert_int_equal(wait_for(i % 2 ? &f->a : &f->b, limiter, i, 1, -1), LIMITER_E_QUEUED);
-	assert_false(owner_reduce(&f->a.owner, SIZE_MAX));
-	for (unsigned i = 1; i <= 50; i++, next += 2) {
-		world_run(&f->world, 10 * MSEC);
-		assert_int_equal(expect(&f->b, next, CLAIM_GRANTED).grant->now_ns, begin + i * 10 * MSEC);
-		granted++;
-		client_expect_none(&f->b);
+	assert_non_null(dying);
+	assert_true(try(all, none, 5));
+	assert_true(try(few, none, 5));
+	for (uint64_t i = 1; i <= CROWD; i++) {
+		uint64_t cost = 1 + random_below(&random, 5);
+
+		world_run(&f->world, (int64_t)random_below(&random, MSEC / 20));
+		if (random_below(&random, CROWD - i + 1) < CROWD / 2 - n_dying) {
+			alive[n_dying] = &dying[n_dying];
+			client_init(alive[n_dying], &f->world, 1000);
+			assert_int_equal(wait_for(alive[n_dying++], all, i, cost, -1), LIMITER_E_QUEUED);
+			continue;
+		}
+		survivors[n++] = i;
+		assert_int_equal(wait_for(&f->a, all, i, cost, -1), LIMITER_E_QUEUED);
+		assert_int_equal(wait_for(&f->b, few, i, cost, -1), LIMITER_E_QUEUED);
 	}
-	assert_int_equal(granted, 50);
+	assert_int_equal(n, CROWD / 2);
+	while (n_dying > 0) {
+		unsigned i = (unsigned)random_below(&random, n_dying);
+
+		world_run(&f->world, (int64_t)random_below(&random, MSEC / 20));
+		client_deinit(alive[i]);
+		alive[i] = alive[--n_dying];
+	}
+	free(dying);
+	client_expect_none(&f->b);
+	for (unsigned i = 0; i < 10000; i++)
+		world_run(&f->world, (int64_t)random_below(&random, MSEC));
+	for (unsigned i = 0; i < n; i++) {
+		int64_t granted_ns = expect(&f->a, survivors[i], CLAIM_GRANTED).grant->now_ns;
+
+		assert_int_equal(expect(&f->b, survivors[i], CLAIM_GRANTED).grant->now_ns, granted_ns);
+	}
 }
 
 /* ---- shared memory ---- */
