@@ -117,6 +117,7 @@ core_tests = \
 	tests/unit/test-timer-name \
 	tests/unit/test-topic \
 	tests/unit/test-limiter \
+	tests/unit/test-limiter-memory \
 	tests/unit/test-watch
 check_PROGRAMS += $(core_tests)
 TESTS += $(core_tests)
@@ -209,9 +210,12 @@ tests_unit_test_topic_SOURCES = tests/unit/test-topic.c $(core_world)
 tests_unit_test_topic_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_topic_LDADD = $(core_test_LDADD)
 
-tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c $(core_world)
+tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c tests/unit/limiter-fixture.h $(core_world)
 tests_unit_test_limiter_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_limiter_LDADD = $(core_test_LDADD)
+tests_unit_test_limiter_memory_SOURCES = tests/unit/test-limiter-memory.c tests/unit/limiter-fixture.h $(core_world)
+tests_unit_test_limiter_memory_CFLAGS = $(core_test_CFLAGS) -pthread
+tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)
 
 # Sessions and requests, on a loop that the test turns.
 daemon_tests = \
