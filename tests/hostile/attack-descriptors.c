@@ -10,7 +10,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tests/hostile/rig.h"
 
@@ -308,8 +311,91 @@ static void shared_pages(struct rig *rig, char *got, size_t size) {
 	peer_close(peer);
 }
 
+/* What another uid can do with pages that this one has: look at none of them, and write none that it was shown.  Runs in a process of its own. */
+static bool stranger_fails(const struct rig *rig, const int fds[2]) {
+	char path[64];
+
+	if (setresgid(VICTIM_UID, VICTIM_UID, VICTIM_UID) < 0 || setresuid(VICTIM_UID, VICTIM_UID, VICTIM_UID) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 1) < 0)
+		return false;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[i]);
+		if (open(path, O_RDWR | O_CLOEXEC) >= 0 || errno != EACCES)
+			return false;
+	}
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0) != MAP_FAILED)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/fd", rig->daemon);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 && errno == EACCES;
+}
+
+/* A limiter that all may take from, owned by root. */
+static bool configure(const char *directory) {
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/limits.d", directory);
+	if (mkdir(path, 0755) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/limits.d/common.limit", directory);
+	file = fopen(path, "we");
+	return file && fputs("[Limiter]\nRate=10/h\nBurst=10\nMode=0666\n", file) >= 0 && fclose(file) == 0;
+}
+
+static void unconfigure(const char *directory) {
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/limits.d/common.limit", directory);
+	(void)unlink(path);
+	snprintf(path, sizeof(path), "%s/limits.d", directory);
+	(void)rmdir(path);
+	(void)rmdir(directory);
+}
+
+/* Pages of one uid and another uid: they are not given to it, not even where it may take from the limiter, and what it gets hold of it
+ * cannot write. */
+static void pages_of_others(struct rig *main_rig, char *got, size_t size) {
+	char directory[] = "/tmp/test-hostile-XXXXXX";
+	struct peer *owner, *stranger;
+	int fds[2] = { -1, -1 }, none[2], status = -1;
+	struct rig rig;
+	pid_t pid;
+
+	if (main_rig->victim_uid == 0) {
+		snprintf(got, size, "not tried: only root can be others");
+		return;
+	}
+	CHECK(main_rig, mkdtemp(directory) && configure(directory));
+	rig_start(&rig, (const char *const[]){ "--config-dir", directory, NULL });
+	owner = peer_open(&rig);
+	CHECK(&rig, seteuid(VICTIM_UID) == 0);
+	stranger = peer_open(&rig);
+	CHECK(&rig, seteuid(0) == 0);
+	CHECK(&rig, define(owner, "mine") && share(owner, "mine", fds));
+	CHECK(&rig, !share(stranger, "mine", none) && stranger->error == EVLOOP__STATUS__STATUS_NOT_FOUND);
+	CHECK(&rig, remaining(stranger, "common") == 10);
+	CHECK(&rig, !share(stranger, "common", none) && stranger->error == EVLOOP__STATUS__STATUS_OK);
+	pid = fork();
+	if (pid == 0)
+		_exit(!stranger_fails(&rig, fds));
+	CHECK(&rig, waitpid(pid, &status, 0) == pid && status == 0);
+	for (unsigned i = 0; i < 2; i++)
+		close_fd(fds[i]);
+	/* Its owner gets it. */
+	CHECK(&rig, share(owner, "common", fds));
+	for (unsigned i = 0; i < 2; i++)
+		close_fd(fds[i]);
+	snprintf(got, size, "takes by request only");
+	peer_close(stranger);
+	peer_close(owner);
+	rig_stop(&rig);
+	unconfigure(directory);
+	main_rig->failures += rig.failures;
+}
+
 const struct attack attacks_by_descriptors[] = {
 	{ .name = "shared pages", .run = shared_pages },
+	{ .name = "shared pages of others", .run = pages_of_others },
 	{ .name = "descriptor counts", .run = counts },
 	{ .name = "descriptor flood", .run = flood },
 	{ .name = "session end in flight", .run = hidden_end },
