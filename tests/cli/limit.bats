@@ -118,10 +118,14 @@ b|--try|'
          NR > 2 && $1 - first < (NR - 2) * 500000000 - 1000 { exit 1 }' <<<"$times" || fail "$times"
 }
 
-@test "no item is lost under a rate" {
-    seq 60 | xargs -P16 -n1 "$EVLOOP" limit gh --rate 200/s --burst 1 -- sh -c 'echo "$1" >>items' - 3>&-
-    [[ $(sort -n items | tr '\n' ' ') == "$(seq 60 | tr '\n' ' ')" ]]
-    [[ $(shown gh allowed) == 60 ]]
+@test "no item is lost under a rate, and it takes the time that the rate says" {
+    local began=$(date +%s%N) took
+    seq 200 | xargs -P16 -n1 "$EVLOOP" limit gh --rate 50/s -- sh -c 'echo "$1" >>items' - 3>&-
+    took=$((($(date +%s%N) - began) / 1000000))
+    [[ $(sort -n items | tr '\n' ' ') == "$(seq 200 | tr '\n' ' ')" ]]
+    [[ $(shown gh allowed) == 200 ]]
+    # Fifty at once, and the others 20 ms apart.
+    [[ $took -ge 3000 && $took -lt 4500 ]] || fail "it took $took ms"
 }
 
 @test "who is killed in line has never been there" {
