@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Small programs that show the library from outside: they include <evloop.h> and link libevloop as anybody's would.
-# tests/e2e/test-lib-examples.sh runs them.
+# tests/e2e/test-lib-examples.sh runs them, and tests/cli/examples.bats those for the shell.
 
 example_CPPFLAGS = -I$(top_srcdir)/client
 
@@ -9,9 +9,13 @@ check_PROGRAMS += \
 	contrib/examples/beat \
 	contrib/examples/cancel-in-callback \
 	contrib/examples/embed-poll \
-	contrib/examples/prefork-limit
+	contrib/examples/prefork-limit \
+	contrib/examples/thread-pool
 contrib_examples_prefork_limit_CPPFLAGS = $(example_CPPFLAGS)
 contrib_examples_prefork_limit_LDADD = libevloop.la
+contrib_examples_thread_pool_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_thread_pool_CFLAGS = $(AM_CFLAGS) -pthread
+contrib_examples_thread_pool_LDADD = libevloop.la
 contrib_examples_one_timer_CPPFLAGS = $(example_CPPFLAGS)
 contrib_examples_one_timer_LDADD = libevloop.la
 contrib_examples_beat_CPPFLAGS = $(example_CPPFLAGS)
@@ -39,8 +43,12 @@ examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	contrib/examples/one-timer.c \
 	contrib/examples/prefork-limit.c \
+	contrib/examples/thread-pool.c \
 	contrib/examples/beat.c \
 	contrib/examples/cancel-in-callback.c \
 	contrib/examples/embed-poll.c \
 	contrib/examples/embed-sd-event.c \
 	contrib/examples/embed-libuv.c
+dist_examples_SCRIPTS = \
+	contrib/examples/fetch.sh \
+	contrib/examples/parallel.sh

@@ -9,6 +9,7 @@ BATS_TESTS = \
 	tests/cli/completion.bats \
 	tests/cli/config.bats \
 	tests/cli/daemon.bats \
+	tests/cli/examples.bats \
 	tests/cli/jobs.bats \
 	tests/cli/limit.bats \
 	tests/cli/limiter.bats \

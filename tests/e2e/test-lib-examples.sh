@@ -35,4 +35,5 @@ expect embed-poll 'the timer fired, it writes to the pipe' 'the pipe is readable
 expect embed-sd-event 'fire 1 inside sd-event' 'fire 2 inside sd-event' 'fire 3 inside sd-event'
 expect embed-libuv 'fire 1 inside libuv' 'fire 2 inside libuv' 'fire 3 inside libuv'
 expect prefork-limit '20 requests of 4 workers: as fast as they may'
+expect thread-pool '20 jobs of 4 threads: as fast as they may'
 exit "$failed"
