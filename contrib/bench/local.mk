@@ -17,7 +17,8 @@ bench_programs = \
 	contrib/bench/scale \
 	contrib/bench/spawn \
 	contrib/bench/try \
-	contrib/bench/try-floor
+	contrib/bench/try-floor \
+	contrib/bench/try-loop
 if LIBUV
 bench_programs += contrib/bench/memory-libuv
 endif
@@ -63,6 +64,9 @@ contrib_bench_try_SOURCES = contrib/bench/try.c $(bench_measure)
 contrib_bench_try_LDFLAGS = $(bench_ldflags)
 contrib_bench_try_LDADD = libevloop.la
 contrib_bench_try_floor_SOURCES = contrib/bench/try-floor.c $(bench_measure)
+contrib_bench_try_loop_SOURCES = contrib/bench/try-loop.c $(bench_measure)
+contrib_bench_try_loop_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+contrib_bench_try_loop_LDADD = libproto.la $(PROTOBUF_C_LIBS)
 
 EXTRA_DIST += \
 	contrib/bench/bench \

@@ -23,6 +23,8 @@ def scale_for(value, unit):
 
 def number(value):
     """Three digits, but no decimals that nobody needs."""
+    if 0 < abs(value) < 0.01:
+        return f'1/{1 / value:.0f}'
     if value == round(value) or abs(value) >= 100:
         return f'{value:.0f}'
     return f'{value:.2f}' if abs(value) < 10 else f'{value:.1f}'
@@ -78,7 +80,8 @@ def target(line, unit):
     if not line.sense:
         return ''
     if line.against:
-        return f'{line.sense} {line.against}' if line.bound == 1 else f'{line.sense} {line.bound:g} × {line.against}'
+        factor = f'1/{1 / line.bound:.0f}' if line.bound < 0.1 else f'{line.bound:g}'
+        return f'{line.sense} {line.against}' if line.bound == 1 else f'{line.sense} {factor} × {line.against}'
     if line.bound == 0:
         return '0'
     name, factor = scale_for(line.bound, unit)
