@@ -62,20 +62,62 @@ static void empty(struct cell *cell) {
 	bucket_deinit(&cell->bucket);
 }
 
+/* ---- memory ---- */
+
+#define CELL_STEP sizeof(void *) /* from one pool to the next */
+
+static size_t size_of_cell(size_t key_size) {
+	size_t size = offsetof(struct cell, key) + key_size;
+
+	return MAX((size + CELL_STEP - 1) / CELL_STEP * CELL_STEP, sizeof(struct cell));
+}
+
+/* NULL: none, malloc(3) is for those. */
+static struct pool *pool_for(struct scheduler *scheduler, size_t key_size) {
+	size_t i = (size_of_cell(key_size) - sizeof(struct cell)) / CELL_STEP;
+
+	return i < CELL_POOLS ? &scheduler->cell_pools[i] : NULL;
+}
+
+void cell_pools_init(struct pool *pools) {
+	for (size_t i = 0; i < CELL_POOLS; i++)
+		pool_init(&pools[i], sizeof(struct cell) + i * CELL_STEP);
+}
+
+void cell_pools_deinit(struct pool *pools) {
+	for (size_t i = 0; i < CELL_POOLS; i++)
+		pool_deinit(&pools[i]);
+}
+
+static struct cell *take_memory(struct scheduler *scheduler, size_t key_size) {
+	struct pool *pool = pool_for(scheduler, key_size);
+
+	return pool ? pool_take(pool) : malloc(size_of_cell(key_size));
+}
+
+static void give_memory(struct cell *cell) {
+	struct pool *pool = pool_for(scheduler_of(cell), cell->key_size);
+
+	if (pool)
+		pool_give(pool, cell);
+	else
+		free(cell);
+}
+
 struct cell *cell_new(struct limiter *limiter, struct limiter_key key) {
-	struct cell *cell = malloc(sizeof(*cell) + key.size);
+	struct cell *cell = take_memory(limiter->tenant->scheduler, key.size);
 
 	if (!cell)
 		return NULL;
 	*cell = (struct cell){ .limiter = limiter, .place = CELL_NOT_QUEUED, .key_size = (uint8_t)key.size };
 	LIST_INIT(&cell->claims);
 	if (fill(cell) < 0) {
-		free(cell);
+		give_memory(cell);
 		return NULL;
 	}
 	if (queue_reserve(&limiter->tenant->scheduler->cells) < 0) {
 		empty(cell);
-		free(cell);
+		give_memory(cell);
 		return NULL;
 	}
 	if (key.size > 0)
@@ -215,7 +257,7 @@ void cell_free(struct cell *cell) {
 	queue_release(&scheduler->cells);
 	cell_unshare(cell);
 	empty(cell);
-	free(cell);
+	give_memory(cell);
 }
 
 /* When there is something to hand out; INT64_MAX: when somebody brings it. */

@@ -78,6 +78,10 @@ int limiter_ask(struct claim *claim);
 
 /* ---- cell.c ---- */
 
+/* Where the memory of cells comes from: scheduler::cell_pools. */
+void cell_pools_init(struct pool *pools);
+void cell_pools_deinit(struct pool *pools);
+
 /* Return: NULL: no memory. */
 struct cell *cell_new(struct limiter *limiter, struct limiter_key key);
 /* Who waits is told that the limiter is gone; what is held is forgotten. */

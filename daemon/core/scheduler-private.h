@@ -9,9 +9,12 @@
 
 TAILQ_HEAD(tenant_list, tenant);
 
+#define CELL_POOLS 6 /* enough for keys of 43 bytes; cells with longer ones are malloc's */
+
 struct scheduler {
 	struct instant now;
 	struct pool timers; /* struct timer */
+	struct pool cell_pools[CELL_POOLS]; /* struct cell, by how long its key is */
 	struct map_memory maps; /* of all maps of the core */
 	struct map tenants; /* by uid */
 	struct queue clocks[TIMER_CLOCK_MAX]; /* of tenants, by tenant_clock::place */

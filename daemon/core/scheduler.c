@@ -30,6 +30,7 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 		}
 	}
 	pool_init(&scheduler->timers, sizeof(struct timer));
+	cell_pools_init(scheduler->cell_pools);
 	map_memory_init(&scheduler->maps);
 	map_init(&scheduler->tenants, &scheduler->maps);
 	scheduler->now = *now;
@@ -59,6 +60,7 @@ struct scheduler *scheduler_free(struct scheduler *scheduler) {
 	queue_deinit(&scheduler->patience);
 	queue_deinit(&scheduler->reminders);
 	pool_deinit(&scheduler->timers);
+	cell_pools_deinit(scheduler->cell_pools);
 	map_memory_deinit(&scheduler->maps);
 	if (scheduler->board)
 		job_board_free(scheduler->board);
