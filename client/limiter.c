@@ -219,6 +219,8 @@ static int try_in_memory(const struct evl_limiter *limiter, uint64_t cost, struc
 	default:
 		return -EAGAIN;
 	}
+	if (!ret)
+		return decision.allowed;
 	whole = (struct evl_grant){
 		.size = sizeof(whole),
 		.allowed = decision.allowed,
