@@ -38,6 +38,19 @@ REPLIES = {
     pb.METHOD_POKE: pb.ManageReply,
     pb.METHOD_KILL: pb.ManageReply,
     pb.METHOD_LOG: pb.LogReply,
+    pb.METHOD_LIMITER_SET: pb.LimiterSetReply,
+    pb.METHOD_LIMITER_TRY: pb.Grant,
+    pb.METHOD_LIMITER_PEEK: pb.Grant,
+    pb.METHOD_LIMITER_TAKE_UP_TO: pb.Grant,
+    pb.METHOD_LIMITER_WAIT: pb.Grant,
+    pb.METHOD_LIMITER_REFUND: pb.Grant,
+    pb.METHOD_LIMITER_CHARGE: pb.Grant,
+    pb.METHOD_LIMITER_HOLD: pb.Grant,
+    pb.METHOD_LIMITER_RESET: pb.Grant,
+    pb.METHOD_LIMITER_MULTI: pb.LimiterMultiReply,
+    pb.METHOD_LIMITER_LIST: pb.LimiterListReply,
+    pb.METHOD_LIMITER_CLAIMS: pb.LimiterClaimsReply,
+    pb.METHOD_LIMITER_REMOVE: pb.LimiterRemoveReply,
 }
 
 Frame = collections.namedtuple("Frame", "method kind fds serial message")
@@ -349,6 +362,99 @@ def test_list(path):
     while other.call(pb.METHOD_LIST, pb.ListRequest(target=pb.Target(glob="wire.*"))).timers:
         assert time.monotonic() < until
     other.close()
+
+
+def hourly(name, burst, **fields):
+    """A limiter whose tokens do not come back while anybody looks."""
+    rule = pb.LimiterRule(tokens=10, period_ns=3600 * 1000 * MS, burst=burst)
+    return pb.LimiterSpec(name=name, rules=[rule], **fields)
+
+
+def test_limiter(path):
+    """Tokens: every verb, and what it answers."""
+    client = Client(path)
+    client.hello()
+
+    def ask(method, cost=0, key=b""):
+        return client.call(method, pb.LimiterRequest(name="wire", cost=cost, key=key))
+
+    client.call(pb.METHOD_LIMITER_SET, hourly("wire", 10, max_debt=3))
+    grant = ask(pb.METHOD_LIMITER_TRY, 4)
+    assert grant.allowed and (grant.remaining, grant.limit) == (6, 10) and grant.reset_after_ns > 0, grant
+    grant = ask(pb.METHOD_LIMITER_TAKE_UP_TO, 10)
+    assert (grant.taken, grant.remaining) == (6, 0), grant
+    assert ask(pb.METHOD_LIMITER_TAKE_UP_TO, 10).taken == 0
+    grant = ask(pb.METHOD_LIMITER_TRY, 1)
+    assert not grant.allowed and 0 < grant.retry_after_ns <= 360 * 1000 * MS, grant
+    refused(pb.STATUS_COST_EXCEEDS_BURST, ask, pb.METHOD_LIMITER_TRY, 11)
+    assert ask(pb.METHOD_LIMITER_REFUND, 4).remaining == 4
+    assert not ask(pb.METHOD_LIMITER_CHARGE, 7).allowed
+    refused(pb.STATUS_COST_EXCEEDS_BURST, ask, pb.METHOD_LIMITER_CHARGE, 1)
+    # The rule, the words and the time are the decision.
+    grant = ask(pb.METHOD_LIMITER_PEEK, 2)
+    earliest = max(grant.basis.tat[0], 16 * grant.now_ns) + (2 - 10) * 16 * 360 * 1000 * MS
+    assert -(-(earliest - 16 * grant.now_ns) // 16) == grant.retry_after_ns, grant
+    assert ask(pb.METHOD_LIMITER_RESET).remaining == 10
+    grant = client.call(pb.METHOD_LIMITER_HOLD, pb.LimiterHoldRequest(name="wire", duration_ns=10**12))
+    assert not grant.allowed and grant.retry_after_ns == 10**12, grant
+    assert ask(pb.METHOD_LIMITER_PEEK, 1).basis.hold_until_ns == grant.now_ns + 10**12
+    refused(pb.STATUS_INVALID, ask, pb.METHOD_LIMITER_TRY, 1, b"key")
+    client.call(pb.METHOD_LIMITER_REMOVE, pb.LimiterRemoveRequest(name="wire"))
+    refused(pb.STATUS_NOT_FOUND, ask, pb.METHOD_LIMITER_PEEK, 1)
+    client.close()
+
+
+def test_limiter_lines(path):
+    """In line, in sight, granted and gone; and several at once."""
+    client = Client(path)
+    client.hello()
+    client.call(pb.METHOD_LIMITER_SET, hourly("wire/line", 1))
+    client.call(pb.METHOD_LIMITER_SET, hourly("wire/keys", 1, keyed=True))
+
+    def wait(handle, max_wait_ns=-1, name="wire/line"):
+        request = pb.LimiterWaitRequest(handle=handle, name=name, cost=1, max_wait_ns=max_wait_ns)
+        return client.call(pb.METHOD_LIMITER_WAIT, request)
+
+    assert wait(1).allowed
+    late = wait(2, 10**9)
+    assert not late.allowed and not late.queued and late.retry_after_ns > 10**9
+    for handle in (3, 4, 5):
+        grant = wait(handle)
+        assert grant.queued and grant.position == handle - 3 and grant.expected_ns > grant.now_ns, grant
+    claims = client.call(pb.METHOD_LIMITER_CLAIMS, pb.LimiterClaimsRequest(name="wire/line")).claims
+    assert [(c.position, c.uid, c.pid) for c in claims] == [(i, os.getuid(), os.getpid()) for i in range(3)]
+    assert claims[0].expected_ns < claims[1].expected_ns < claims[2].expected_ns
+    # Who leaves gives back his place; a refund is for the first who is left; and then there is no limiter any more.
+    reply = client.call(pb.METHOD_CANCEL_HANDLE, pb.HandleRequest(handle=3))
+    assert reply.outcome == pb.OUTCOME_CANCELLED
+    client.call(pb.METHOD_LIMITER_REFUND, pb.LimiterRequest(name="wire/line", cost=1))
+    event = client.event().message
+    assert (event.handle, event.claim) == (4, pb.CLAIM_GRANTED) and event.grant.allowed, event
+    client.call(pb.METHOD_LIMITER_REMOVE, pb.LimiterRemoveRequest(name="wire/line"))
+    event = client.event().message
+    assert (event.handle, event.claim) == (5, pb.CLAIM_REMOVED), event
+    # All or nothing.
+    client.call(pb.METHOD_LIMITER_SET, hourly("wire/two", 2))
+
+    def together(key):
+        items = [pb.LimiterRequest(name="wire/two", cost=1), pb.LimiterRequest(name="wire/keys", key=key, cost=1)]
+        return client.call(pb.METHOD_LIMITER_MULTI, pb.LimiterMultiRequest(items=items))
+
+    assert together(b"a").allowed
+    reply = together(b"a")
+    assert not reply.allowed and reply.denied_by == 1 and len(reply.grants) == 2, reply
+    assert together(b"\0b").allowed
+    assert together(b"c").denied_by == 0
+    # Permits: held until cancelled.
+    kind = pb.LIMITER_CONCURRENCY
+    client.call(pb.METHOD_LIMITER_SET, pb.LimiterSpec(name="wire/places", kind=kind, concurrency=1))
+    assert wait(6, name="wire/places").allowed and wait(7, name="wire/places").queued
+    info = client.call(pb.METHOD_LIMITER_LIST, pb.LimiterListRequest(target=pb.Target(glob="wire/p*"))).limiters
+    assert [(i.spec.name, i.held, i.waiting) for i in info] == [("wire/places", 1, 1)]
+    client.call(pb.METHOD_CANCEL_HANDLE, pb.HandleRequest(handle=6))
+    event = client.event().message
+    assert (event.handle, event.claim, event.more) == (7, pb.CLAIM_HELD, True), event
+    client.close()
 
 
 def test_unknown_fields(path):
