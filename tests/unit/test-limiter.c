@@ -203,6 +203,23 @@ static void test_keys(void **state) {
 	assert_int_equal(tenant_use(f->a.owner.tenant)->keys, 0);
 }
 
+/* Every length has its own way to memory, or none. */
+static void test_keys_of_all_lengths(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("k", 1, SEC, 1);
+	struct limiter *limiter;
+	struct limiter_key k;
+	char text[LIMITER_KEY_MAX];
+
+	memset(text, 'k', sizeof(text));
+	spec.keyed = true;
+	spec.max_keys = LIMITER_KEY_MAX;
+	limiter = make(f, &spec);
+	for (unsigned round = 0; round < 2; round++)
+		for (k = (struct limiter_key){ .data = text, .size = 1 }; k.size <= LIMITER_KEY_MAX; k.size++)
+			assert_int_equal(try(limiter, k, 1), round == 0);
+}
+
 static void test_keys_denied(void **state) {
 	struct fixture *f = *state;
 	struct limiter_spec spec = spec_rate("k", 1, SEC, 1);
@@ -513,6 +530,7 @@ int main(void) {
 		TEST(test_remove_with_a_line),
 		TEST(test_keys),
 		TEST(test_keys_denied),
+		TEST(test_keys_of_all_lengths),
 		TEST(test_together),
 		TEST(test_refund_and_charge),
 		TEST(test_permits),
