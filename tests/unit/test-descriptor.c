@@ -336,7 +336,8 @@ static void test_sessions(void **state) {
 	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), other, client, session, pair[2];
 
 	(void)state;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path_of("socket"));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s", (int)sizeof(address.sun_path) - 1,
+		 path_of("socket"));
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(listener, 8), 0);
 	client = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -355,7 +356,8 @@ static void test_sessions(void **state) {
 	assert_false(descriptor_is_of_session(other, session));
 	close_fd(other);
 	other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path_of("socket2"));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s", (int)sizeof(address.sun_path) - 1,
+		 path_of("socket2"));
 	assert_int_equal(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_false(descriptor_is_of_session(other, session));
 	close_fd(other);
