@@ -19,7 +19,8 @@ lib_e2e_tests = \
 	tests/e2e/test-lib-limiters \
 	tests/e2e/test-lib-loss \
 	tests/e2e/test-lib-sources \
-	tests/e2e/test-lib-timers
+	tests/e2e/test-lib-timers \
+	tests/e2e/test-watch-soak
 check_PROGRAMS += $(lib_e2e_tests)
 TESTS += $(lib_e2e_tests)
 # As users have it: the shared library and nothing of its inside.
@@ -39,6 +40,10 @@ tests_e2e_test_lib_loss_LDADD = $(lib_e2e_LDADD)
 tests_e2e_test_lib_sources_SOURCES = tests/e2e/test-lib-sources.c $(daemon_fixture)
 tests_e2e_test_lib_sources_CFLAGS = $(lib_e2e_CFLAGS)
 tests_e2e_test_lib_sources_LDADD = $(lib_e2e_LDADD)
+
+tests_e2e_test_watch_soak_SOURCES = tests/e2e/test-watch-soak.c $(daemon_fixture)
+tests_e2e_test_watch_soak_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_watch_soak_LDADD = $(lib_e2e_LDADD)
 
 # The process of the daemon, from outside.
 check_PROGRAMS += tests/e2e/test-daemon

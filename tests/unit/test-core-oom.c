@@ -7,10 +7,13 @@
 #include "tests/unit/test.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include "daemon/core/gate.h"
+#include "daemon/core/poller.h"
 #include "daemon/core/topic.h"
+#include "daemon/core/watch.h"
 #include "tests/unit/core-world.h"
 #include "tests/unit/fake-starter.h"
 
@@ -56,6 +59,7 @@ struct fixture {
 	struct client client;
 	struct timer *timer; /* a named one, detached, that is there already */
 	struct timer *anonymous; /* of the client, handle 50 */
+	struct poller *poller;
 };
 
 static void fixture_init(struct fixture *f) {
@@ -71,10 +75,12 @@ static void fixture_init(struct fixture *f) {
 				     .detached = true,
 			     });
 	f->anonymous = world_after(&f->world, &f->client, 50, 100);
+	assert_int_equal(poller_new(&f->poller), 0);
 }
 
 static void fixture_deinit(struct fixture *f) {
 	client_deinit(&f->client);
+	poller_free(f->poller);
 	world_deinit(&f->world);
 }
 
@@ -227,6 +233,39 @@ static int gate(struct fixture *f) {
 	return r;
 }
 
+/* So many that the poller's table grows.  Nothing is taken over from who fails. */
+static int watch_many(struct fixture *f) {
+	for (uint64_t handle = 300; handle < 350; handle++) {
+		struct watch_spec spec = {
+			.handle = handle, .readiness = READINESS_READABLE, .timeout_ns = 10, .closes_at_once = true
+		};
+		size_t before = tenant_use(f->client.owner.tenant)->descriptors;
+		int fd, r;
+		struct watch *watch;
+
+		if (owner_find(&f->client.owner, handle))
+			continue;
+		fd = eventfd(0, EFD_CLOEXEC);
+		r = watch_new(&watch, f->poller, &f->client.owner, &spec, fd);
+		assert_int_equal(tenant_use(f->client.owner.tenant)->descriptors, before + (r == 0));
+		if (r < 0)
+			assert_int_equal(close(fd), 0);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int new_poller(struct fixture *f) {
+	struct poller *poller;
+	int r = poller_new(&poller);
+
+	(void)f;
+	if (r == 0)
+		poller_free(poller);
+	return r;
+}
+
 static int new_tenant(struct fixture *f) {
 	struct tenant *tenant;
 	int r = scheduler_tenant(f->world.scheduler, 4711, &tenant);
@@ -327,6 +366,16 @@ static void test_gate(void **state) {
 	torture(gate);
 }
 
+static void test_watch_many(void **state) {
+	(void)state;
+	torture(watch_many);
+}
+
+static void test_poller(void **state) {
+	(void)state;
+	torture(new_poller);
+}
+
 static void test_tenant(void **state) {
 	(void)state;
 	torture(new_tenant);
@@ -343,7 +392,8 @@ int main(void) {
 		cmocka_unit_test(test_arm_command),   cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_ensure),        cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_trigger),       cmocka_unit_test(test_tenant),
-		cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_subscribe),
+		cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_watch_many),
+		cmocka_unit_test(test_poller),        cmocka_unit_test(test_subscribe),
 		cmocka_unit_test(test_emit),          cmocka_unit_test(test_gate),
 	};
 

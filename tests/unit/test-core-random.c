@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Everything that can be done to timers, in no order: names, detached ones, followers, commands, owners that come
- * and go.  What must hold in between is counted anew each time.
+ * and go; and watches of pipes among them.  What must hold in between is counted anew each time.
  */
 
 #include "tests/unit/test.h"
 
+#include <fcntl.h>
+#include <signal.h>
+
+#include "daemon/core/poller.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
+#include "daemon/core/watch.h"
 #include "proto/limits.h"
 #include "tests/unit/core-world.h"
 #include "tests/unit/fake-starter.h"
@@ -16,6 +21,7 @@
 #define STEPS 150000
 #define HANDLES 40
 #define RUNS 64
+#define PIPES 4
 
 /* A starter that many runs are left with. */
 struct many_starter {
@@ -27,6 +33,8 @@ struct monkey {
 	struct many_starter many;
 	struct world world;
 	struct client clients[CLIENTS];
+	struct poller *poller;
+	int pipes[PIPES][2];
 	struct random random;
 };
 
@@ -84,7 +92,7 @@ static struct census count_timers(struct tenant *tenant) {
 	return census;
 }
 
-static size_t count_followers(const struct monkey *monkey, const struct tenant *tenant) {
+static size_t count_kind(const struct monkey *monkey, const struct tenant *tenant, enum source_kind kind) {
 	size_t n = 0;
 
 	for (size_t i = 0; i < CLIENTS; i++) {
@@ -95,7 +103,7 @@ static size_t count_followers(const struct monkey *monkey, const struct tenant *
 			continue;
 		for (uint64_t handle = 0; (source = map_find_from(&owner->handles, handle));
 		     handle = source->handle + 1)
-			n += source->kind == SOURCE_ATTACHMENT;
+			n += source->kind == kind;
 	}
 	return n;
 }
@@ -109,7 +117,10 @@ static void check_all(struct monkey *monkey) {
 		struct tenant *tenant = monkey->clients[uid].owner.tenant;
 		struct census census = count_timers(tenant);
 
-		assert_int_equal(tenant_use(tenant)->timers, census.live + count_followers(monkey, tenant));
+		assert_int_equal(tenant_use(tenant)->timers,
+				 census.live + count_kind(monkey, tenant, SOURCE_ATTACHMENT));
+		/* Of some only the last event is left. */
+		assert_true(tenant_use(tenant)->descriptors <= count_kind(monkey, tenant, SOURCE_WATCH));
 		live += census.live;
 		finished += census.finished;
 	}
@@ -203,11 +214,53 @@ static void manage(struct monkey *monkey, struct client *client) {
 	}
 }
 
+static void watch(struct monkey *monkey, struct client *client) {
+	int *fds = monkey->pipes[roll(monkey, PIPES)];
+	struct watch_spec spec = { .handle = 1 + roll(monkey, HANDLES), .closes_at_once = true };
+	bool taken = owner_find(&client->owner, spec.handle);
+	int fd = fcntl(fds[roll(monkey, 2)], F_DUPFD_CLOEXEC, 0), r;
+	struct watch *watch;
+
+	assert_true(fd >= 0);
+	spec.readiness = 1 + (unsigned)roll(monkey, 3);
+	spec.timeout_ns = (int64_t)roll(monkey, 50);
+	r = watch_new(&watch, monkey->poller, &client->owner, &spec, fd);
+	assert_int_equal(r, taken ? WATCH_E_HANDLE_EXISTS : 0);
+	if (r != 0)
+		close_fd(fd);
+}
+
+static void open_pipe(int fds[2]) {
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+}
+
+/* Something is written, read, or hung up. */
+static void use_pipe(struct monkey *monkey) {
+	int *fds = monkey->pipes[roll(monkey, PIPES)];
+	char data[64] = "";
+
+	switch (roll(monkey, 8)) {
+	case 0:
+		close_fd(fds[0]);
+		close_fd(fds[1]);
+		open_pipe(fds);
+		break;
+	case 1:
+	case 2:
+	case 3:
+		(void)!write(fds[1], data, 1 + roll(monkey, sizeof(data)));
+		break;
+	default:
+		(void)!read(fds[0], data, sizeof(data));
+	}
+	poller_dispatch(monkey->poller);
+}
+
 static void take(struct monkey *monkey, struct client *client) {
 	struct event event;
 
 	for (uint64_t n = roll(monkey, 8); n > 0 && owner_peek_event(&client->owner, &event); n--) {
-		bool last = event.type == EVENT_TYPE_ENDED ||
+		bool last = event.type == EVENT_TYPE_ENDED || (event.type == EVENT_TYPE_READY && !event.more) ||
 			    (event.type == EVENT_TYPE_FIRED && !event.more &&
 			     owner_find(&client->owner, event.handle)->kind == SOURCE_TIMER &&
 			     owner_find(&client->owner, event.handle)->pending == 1u << EVENT_TYPE_FIRED);
@@ -258,9 +311,15 @@ static void come_and_go(struct monkey *monkey) {
 
 static void act(struct monkey *monkey) {
 	struct client *client = some_client(monkey);
-	uint64_t chance = roll(monkey, 100);
+	uint64_t chance = roll(monkey, 120);
 
-	if (chance < 30)
+	if (chance >= 115)
+		watch(monkey, client);
+	else if (chance >= 106)
+		use_pipe(monkey);
+	else if (chance >= 100)
+		owner_ack(&client->owner, 1 + roll(monkey, HANDLES));
+	else if (chance < 30)
 		arm(monkey, client);
 	else if (chance < 55)
 		manage(monkey, client);
@@ -278,13 +337,20 @@ static void act(struct monkey *monkey) {
 
 static void test_anything(void **state) {
 	static struct monkey monkey;
+	int last_fd;
 
 	(void)state;
+	(void)signal(SIGPIPE, SIG_IGN);
 	monkey = (struct monkey){
 		.many.starter = { .start = many_start, .kill = many_kill, .abandon = many_abandon },
 		.random = RANDOM_INIT,
 	};
 	world_init_with(&monkey.world, &monkey.many.starter);
+	assert_int_equal(poller_new(&monkey.poller), 0);
+	last_fd = dup(0);
+	close_fd(last_fd);
+	for (size_t i = 0; i < PIPES; i++)
+		open_pipe(monkey.pipes[i]);
 	scheduler_set_job_limit(monkey.world.scheduler, 20);
 	for (size_t i = 0; i < CLIENTS; i++)
 		client_init(&monkey.clients[i], &monkey.world, 1 + i % 2);
@@ -295,6 +361,13 @@ static void test_anything(void **state) {
 	}
 	for (size_t i = 0; i < CLIENTS; i++)
 		client_deinit(&monkey.clients[i]);
+	for (size_t i = 0; i < PIPES; i++) {
+		close_fd(monkey.pipes[i][0]);
+		close_fd(monkey.pipes[i][1]);
+	}
+	assert_int_equal(dup(0), last_fd); /* nothing is open that was not */
+	close_fd(last_fd);
+	poller_free(monkey.poller);
 	world_deinit(&monkey.world);
 	for (size_t i = 0; i < RUNS; i++)
 		assert_null(monkey.many.runs[i]);
