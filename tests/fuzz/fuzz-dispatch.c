@@ -28,6 +28,8 @@ enum step {
 	STEP_STEP, /* how: the realtime clock is set by 2^n ns, back with bit 7 */
 	STEP_RUN, /* who: a run; a byte: what becomes of it */
 	STEP_REFUSE, /* how: commands can be started or not */
+	STEP_CHOOSE, /* how: the first of the descriptors that are sent next */
+	STEP_TOUCH, /* how: what happens to those that were sent */
 	STEP_MAX,
 };
 
@@ -133,6 +135,12 @@ static void play_step(struct world *world, struct gathered *gathered, struct inp
 		break;
 	case STEP_REFUSE:
 		world->starter_refuses = who & 1;
+		break;
+	case STEP_CHOOSE:
+		world->next_fd = who % WORLD_FDS;
+		return;
+	case STEP_TOUCH:
+		world_touch(world, who);
 		break;
 	case STEP_MAX:
 		break;
@@ -414,6 +422,56 @@ static void seed_topics(struct script *script) {
 	end(script, "y_topics");
 }
 
+static void put_watch_fd(struct script *script, unsigned peer, uint64_t handle, unsigned events, int64_t timeout_ns) {
+	Evloop__WatchFdRequest request = EVLOOP__WATCH_FD_REQUEST__INIT;
+
+	request.handle = handle;
+	request.events = events;
+	request.timeout_ns = timeout_ns;
+	put_frame(script, peer, FRAME_REQUEST | 0x10, EVLOOP__METHOD__METHOD_WATCH_FD, &request);
+}
+
+static void put_ack(struct script *script, unsigned peer, uint64_t *handles, size_t n) {
+	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
+
+	request.handles = handles;
+	request.n_handles = n;
+	put_frame(script, peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_ACK, &request);
+	put_go(script, peer);
+}
+
+/* Each in one packet, with its descriptor. */
+static void seed_watches(struct script *script) {
+	Evloop__WatchPidRequest process = EVLOOP__WATCH_PID_REQUEST__INIT;
+	uint64_t handles[] = { 1, 2, 3, 4, 5, 99 };
+
+	begin(script, 1);
+	put(script, STEP_CHOOSE, 0);
+	for (unsigned handle = 1; handle <= 5; handle++)
+		put_watch_fd(script, 0, handle, handle % 2 ? 1 : 3, handle == 5 ? NSEC_PER_MSEC : 0);
+	process.handle = 6;
+	process.timeout_ns = NSEC_PER_MSEC;
+	put_frame(script, 0, FRAME_REQUEST | 0x10, EVLOOP__METHOD__METHOD_WATCH_PID, &process);
+	put(script, STEP_SEND, 0x60);
+	for (unsigned how = 0; how < 8; how++) {
+		put(script, STEP_TOUCH, how);
+		put(script, STEP_PASS, 24);
+		put(script, STEP_RECEIVE, 0xf0);
+		put_ack(script, 0, handles, ARRAY_SIZE(handles));
+	}
+	put_handle(script, 0, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, 5);
+	put_go(script, 0);
+	end(script, "y_watches");
+
+	begin(script, 1);
+	put(script, STEP_CHOOSE, 5);
+	for (unsigned handle = 1; handle <= 3; handle++)
+		put_watch_fd(script, 0, handle, 1, 0);
+	put(script, STEP_SEND, 0x30);
+	put(script, STEP_RECEIVE, 0xf0);
+	end(script, "n_watches");
+}
+
 static void seed_slow(struct script *script) {
 	begin(script, 1);
 	for (unsigned i = 1; i < 20; i++)
@@ -472,6 +530,7 @@ void fuzz_seeds(seed_taker take, void *userdata) {
 	script->userdata = userdata;
 	seed_timers(script);
 	seed_jobs(script);
+	seed_watches(script);
 	seed_topics(script);
 	seed_slow(script);
 	seed_wrong(script);

@@ -11,9 +11,13 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "daemon/core/poller.h"
 #include "daemon/svc/log.h"
@@ -213,12 +217,62 @@ void world_send(struct world *world, unsigned n, const void *data, size_t size, 
 		control.header.cmsg_type = SCM_RIGHTS;
 		control.header.cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
 		for (unsigned i = 0; i < n_fds; i++)
-			memcpy(CMSG_DATA(&control.header) + sizeof(int) * i, &peer->fd, sizeof(int));
+			memcpy(CMSG_DATA(&control.header) + sizeof(int) * i,
+			       &world->fds[(world->next_fd + i) % WORLD_FDS], sizeof(int));
 		msg.msg_control = &control;
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
 	}
 	(void)sendmsg(peer->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
+
+/* ---- what they send ---- */
+
+enum {
+	PIPE, /* and its other end */
+	SOCKET = PIPE + 2, /* and its other end */
+	EVENT = SOCKET + 2,
+	PROCESS,
+	EPOLL,
+	DEVICE,
+};
+
+static void open_pair(int fds[2], bool pipe) {
+	assert((pipe ? pipe2(fds, O_NONBLOCK | O_CLOEXEC)
+		     : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds)) == 0);
+}
+
+static void open_all(struct world *world) {
+	signal(SIGPIPE, SIG_IGN);
+	open_pair(&world->fds[PIPE], true);
+	open_pair(&world->fds[SOCKET], false);
+	world->fds[EVENT] = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	world->fds[PROCESS] = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	world->fds[EPOLL] = epoll_create1(EPOLL_CLOEXEC);
+	world->fds[DEVICE] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (size_t i = 0; i < WORLD_FDS; i++)
+		assert(world->fds[i] >= 0);
+}
+
+void world_touch(struct world *world, unsigned how) {
+	int *pair = &world->fds[how & 1 ? SOCKET : PIPE];
+	char data[64] = "";
+
+	switch (how >> 1 & 3) {
+	case 0:
+	case 1:
+		(void)!write(pair[1], data, sizeof(data));
+		break;
+	case 2:
+		(void)!read(pair[0], data, sizeof(data));
+		break;
+	default:
+		close_fd(pair[0]);
+		close_fd(pair[1]);
+		open_pair(pair, pair == &world->fds[PIPE]);
+	}
+}
+
+/* ---- what they are told ---- */
 
 /* Whatever a peer does, what it is told must be well-formed. */
 static void check_frame(struct world *world, struct world_peer *peer, const struct frame *frame) {
@@ -261,6 +315,9 @@ static void check_frame(struct world *world, struct world_peer *peer, const stru
 		assert(event->handle != 0 && event->id != 0);
 		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_FIRED ||
 		       (event->fires > 0 && event->fire_seq >= event->fires && event->lateness_ns >= 0));
+		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_READY ||
+		       (event->fires == 1 && event->fire_seq > 0 && event->fired_ns > 0 && event->readiness > 0 &&
+			event->readiness < 16));
 		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_MESSAGE ||
 		       (event->fires > 0 && event->fire_seq >= event->fires && event->name[0]));
 		assert(!event->gap || (event->gap->first > 0 && event->gap->count > 0 &&
@@ -328,13 +385,15 @@ void world_init(struct world *world) {
 		world->loop->now.ns[clock] = BIRTH_NS * (clock + 1);
 	for (unsigned i = 0; i < WORLD_PEERS; i++)
 		world->peers[i].fd = -1;
+	open_all(world);
 	assert(scheduler_new(&world->scheduler, &world->loop->now, &world->starter) == 0);
 	world->loop->scheduler = world->scheduler;
 	quota_init(&world->quota, false);
 	/* Low ones, so that they are met. */
 	assert(!quota_set(&world->quota, "timers=100") && !quota_set(&world->quota, "sessions=3") &&
 	       !quota_set(&world->quota, "command-bytes=10000") && !quota_set(&world->quota, "jobs=4") &&
-	       !quota_set(&world->quota, "subscriptions=20") && !quota_set(&world->quota, "claims=20"));
+	       !quota_set(&world->quota, "descriptors=20") && !quota_set(&world->quota, "subscriptions=20") &&
+	       !quota_set(&world->quota, "claims=20"));
 	scheduler_set_message_limit(world->scheduler, 5000);
 	scheduler_set_job_limit(world->scheduler, 4);
 	assert(rpc_init(&world->rpc, world->loop, world->scheduler, &world->quota, true) == 0);
@@ -347,6 +406,8 @@ void world_init(struct world *world) {
 void world_deinit(struct world *world) {
 	for (unsigned i = 0; i < WORLD_PEERS; i++)
 		world_disconnect(world, i);
+	for (size_t i = 0; i < WORLD_FDS; i++)
+		close_fd(world->fds[i]);
 	sessions_deinit(&world->sessions);
 	rpc_deinit(&world->rpc);
 	assert(LIST_EMPTY(&world->quota.accounts));

@@ -13,6 +13,7 @@
 
 #define WORLD_PEERS 4
 #define WORLD_RUNS 8
+#define WORLD_FDS 8
 
 /* One end of a session, and what it has been told. */
 struct world_peer {
@@ -32,6 +33,8 @@ struct world {
 	struct run *runs[WORLD_RUNS]; /* active ones, with holes */
 	bool starter_refuses;
 	struct world_peer peers[WORLD_PEERS];
+	int fds[WORLD_FDS]; /* what peers send: both ends of a pipe, both of a socket, and others */
+	unsigned next_fd; /* the first of those that are sent with the next packet */
 	struct packet in;
 	struct arena arena;
 };
@@ -51,6 +54,8 @@ void world_connect(struct world *world, unsigned peer);
 void world_disconnect(struct world *world, unsigned peer);
 /* One packet, as it is.  What the socket does not take is lost. */
 void world_send(struct world *world, unsigned peer, const void *data, size_t size, unsigned n_fds);
+/* Something happens to what was sent: it is written, read, hung up. */
+void world_touch(struct world *world, unsigned how);
 /* Receive at most `n` packets, and check all that is in them. */
 void world_receive(struct world *world, unsigned peer, unsigned n);
 
