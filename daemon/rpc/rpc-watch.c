@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "daemon/core/loop.h"
 #include "daemon/core/process.h"
@@ -17,7 +18,19 @@
 #include "daemon/rpc/descriptor.h"
 #include "daemon/rpc/gate.h"
 
+#define DESCRIPTORS_RESERVED 64 /* that the daemon may open, and does not watch */
 #define READINESS_ASKED (EVLOOP__READINESS__READINESS_READABLE | EVLOOP__READINESS__READINESS_WRITABLE)
+
+/* Those who connect need some, too; the numbers of descriptors are given from below. */
+static bool check_reserve(struct call *call) {
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)call->fds[0] + DESCRIPTORS_RESERVED < limit.rlim_cur)
+		return true;
+	return REFUSE(call, QUOTA,
+		      "the daemon may have %llu descriptors open (LimitNOFILE=), and the last %d are for sessions",
+		      (unsigned long long)limit.rlim_cur, DESCRIPTORS_RESERVED);
+}
 
 /* What both requests have. */
 static bool check_watch(struct call *call, uint64_t handle, int64_t timeout_ns) {
@@ -29,7 +42,8 @@ static bool check_watch(struct call *call, uint64_t handle, int64_t timeout_ns) 
 	if (call->frame->n_fds != 1)
 		return REFUSE(call, INVALID,
 			      "the descriptor is missing: it comes in the same packet, claimed by the frame");
-	return check_range(call, "timeout_ns", timeout_ns, 0) && call_allows(call, QUOTA_DESCRIPTORS, used, 1);
+	return check_range(call, "timeout_ns", timeout_ns, 0) && call_allows(call, QUOTA_DESCRIPTORS, used, 1) &&
+	       check_reserve(call);
 }
 
 /* What the descriptor is, or that it is not watched. */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -279,6 +280,24 @@ static void test_limit(void **state _unused_) {
 	close_fd(fd);
 }
 
+/* Some are left for who connects. */
+static void test_limit_of_the_process(void **state _unused_) {
+	Evloop__WatchFdRequest request = request_of(1, READABLE);
+	int fd = eventfd(0, EFD_CLOEXEC);
+	const Evloop__Error *error = NULL;
+	struct rlimit limit, low;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = (struct rlimit){ .rlim_cur = 66, .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_null(peer_call_with_fd(&peer, METHOD(WATCH_FD), &request, fd, &error));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(error->status, STATUS(QUOTA));
+	assert_non_null(strstr(error->message, "may have 66 descriptors open"));
+	watch(1, fd, READABLE);
+	close_fd(fd);
+}
+
 /* The kernel has a limit of its own: so often it lets one thing be waited for behind two epolls. */
 static void test_watched_too_often(void **state _unused_) {
 	Evloop__WatchFdRequest request = request_of(1, READABLE);
@@ -348,9 +367,10 @@ static void test_end_of_session(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_pipe),    TEST(test_timeout),        TEST(test_process), TEST(test_cancel),
-		TEST(test_refused), TEST(test_refused_oneway), TEST(test_limit),   TEST(test_watched_too_often),
-		TEST(test_batch),   TEST(test_end_of_session),
+		TEST(test_pipe),   TEST(test_timeout),           TEST(test_process),
+		TEST(test_cancel), TEST(test_refused),           TEST(test_refused_oneway),
+		TEST(test_limit),  TEST(test_watched_too_often), TEST(test_limit_of_the_process),
+		TEST(test_batch),  TEST(test_end_of_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
