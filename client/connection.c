@@ -32,6 +32,7 @@ static void free_parts(struct evl *evl) {
 	input_deinit(&evl->input);
 	handle_deinit(&evl->handles);
 	loop_deinit(&evl->loop);
+	evl->local_fd = close_fd(evl->local_fd);
 	side_deinit(&evl->side);
 	evl->socket = close_fd(evl->socket);
 	if (evl->hello)
@@ -49,7 +50,7 @@ static void free_parts(struct evl *evl) {
 static int init_parts(struct evl *evl, const char *path, unsigned flags) {
 	int r;
 
-	evl->socket = -1;
+	evl->socket = evl->local_fd = -1;
 	evl->timeout_ns = DEFAULT_TIMEOUT_NS;
 	evl->flags = flags;
 	TAILQ_INIT(&evl->requests);
@@ -111,12 +112,12 @@ void connection_drop_source(struct evl *evl) {
 		free(evl);
 }
 
-/* The destructor of each may close, cancel and free others, so nothing is remembered from one to the next. */
-static void end_sources(struct evl *evl, bool keep_rearmed) {
+/* All, or those that end with the session.  The destructor of each may close, cancel and free others, so nothing is remembered from one to the next. */
+static void end_sources(struct evl *evl, bool all) {
 	for (size_t i = 0; i < evl->handles.n_slots; i++) {
 		struct evl_source *source = handle_in_slot(&evl->handles, i);
 
-		if (!source || (keep_rearmed && source->rearm))
+		if (!source || (!all && (source->rearm || !source_at_daemon(source))))
 			continue;
 		source_retire(source);
 		source_settle(source);
@@ -131,7 +132,8 @@ struct evl *evl_close(struct evl *evl) {
 		(void)output_send_until(evl, call_deadline(evl));
 	evl->closed = true;
 	call_fail_all(evl, -ECONNRESET);
-	end_sources(evl, false);
+	end_sources(evl, true);
+	executor_end(evl);
 	ack_drop(evl);
 	local_deinit(evl);
 	evl->socket = close_fd(evl->socket);
@@ -172,7 +174,7 @@ int connection_error(struct evl *evl) {
 
 int connection_settle(struct evl *evl) {
 	evl->link = LINK_DOWN;
-	end_sources(evl, true);
+	end_sources(evl, false);
 	if (!evl->closed && evl->error_handler)
 		evl->error_handler(evl, NULL, evl->loss, loss_message(evl), evl->error_userdata);
 	return evl->closed || evl->link == LINK_UP ? 1 : connection_error(evl);
@@ -229,7 +231,7 @@ int evl_reconnect(struct evl *evl) {
 	connection_pin(evl);
 	if (evl->link == LINK_LOST) {
 		evl->link = LINK_DOWN;
-		end_sources(evl, true);
+		end_sources(evl, false);
 	}
 	if (evl->closed) {
 		connection_unpin(evl);

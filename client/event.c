@@ -30,6 +30,13 @@ void event_call(struct evl_source *source, const struct evl_event *event) {
 	source_settle(source);
 }
 
+/* The daemon can mean no other. */
+static struct evl_source *find(struct evl *evl, uint64_t handle) {
+	struct evl_source *source = handle_find(&evl->handles, handle);
+
+	return source && source_at_daemon(source) ? source : NULL;
+}
+
 /* A restart that was refused leaves the timer as it was, if there is one. */
 static bool refusal_ends(const Evloop__Error *refusal) {
 	return refusal->method != EVLOOP__METHOD__METHOD_RESTART_HANDLE ||
@@ -43,7 +50,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	evl->refusals_received++;
 	if (!refusal)
 		return;
-	source = handle_find(&evl->handles, refusal->handle);
+	source = find(evl, refusal->handle);
 	if (source && refusal_ends(refusal))
 		source->refused = true;
 	if (evl->first_refusal == 0 && (source || refusal->handle == 0)) {
@@ -80,7 +87,7 @@ static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
 	if (!refusal)
 		return 0;
 	error = error_of(refusal);
-	source = handle_find(&evl->handles, refusal->handle);
+	source = find(evl, refusal->handle);
 	if (!source && refusal->handle != 0)
 		return 0; /* cancelled meanwhile: nobody wants it any more */
 	if (source && refusal_ends(refusal))
@@ -159,13 +166,13 @@ static int dispatch_event(struct evl *evl, const struct frame *frame, unsigned s
 		connection_lost(evl, -EPROTO);
 		return 0;
 	}
-	source = handle_find(&evl->handles, e->handle);
+	source = find(evl, e->handle);
 	if (!source)
 		return 0;
 	acked = wants_ack(source, e);
 	r = dispatch_to(evl, source, e, session != evl->session);
 	/* If it is still there, and so is the session that the event came from. */
-	if (acked && session == evl->session && (source = handle_find(&evl->handles, e->handle)))
+	if (acked && session == evl->session && (source = find(evl, e->handle)))
 		ack_note(source);
 	return r;
 }

@@ -55,8 +55,8 @@ int evl_connect(struct evl **ret, const char *path);
 /* The same with flags of enum evl_connect_flags. */
 int evl_connect_with(struct evl **ret, const char *path, unsigned flags);
 
-/* Send what has gathered, disconnect and free; NULL is fine.  Sources that are still referenced survive, inert.  Waits only where
- * the daemon does not read, as long as other calls would.  Returns NULL. */
+/* Send what has gathered, disconnect and free; NULL is fine.  Sources that are still referenced survive, inert.  Waits
+ * for functions that run in the executor; else only where the daemon does not read, as long as other calls would.  Returns NULL. */
 struct evl *evl_close(struct evl *evl);
 
 /* Connect again after a loss, to the same socket.  Timers that were armed with `rearm` are armed again, with what is left of
@@ -128,6 +128,7 @@ enum evl_event_type {
 	EVL_EVENT_CHANGED, /* something has changed at a path; evl_event::changes, rescan, error */
 	EVL_EVENT_MESSAGE, /* somebody has emitted; evl_event::data, len, gap_first */
 	EVL_EVENT_TIMEOUT, /* a watch has had no event for its `timeout_ns` */
+	EVL_EVENT_EXECUTED, /* evl_run_in_executor: the function has returned; evl_event::result */
 };
 
 /* Bits of what a descriptor is ready for. */
@@ -216,6 +217,7 @@ struct evl_event {
 	size_t n_changes;
 	uint64_t gap_first,
 		gap_last; /* MESSAGE: these were lost before it, by their numbers in this subscription; 0: none */
+	void *result; /* EXECUTED: what the function has returned */
 };
 
 typedef void (*evl_callback)(struct evl_source *source, const struct evl_event *event, void *userdata);
@@ -320,6 +322,15 @@ int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_c
 int evl_add_reader(struct evl *evl, struct evl_source **ret, int fd, evl_callback callback, void *userdata);
 int evl_add_writer(struct evl *evl, struct evl_source **ret, int fd, evl_callback callback, void *userdata);
 
+/*
+ * The same for what concerns nobody else: the library watches by itself, and nothing is sent.  Calls back in every round in which `fd` is ready,
+ * so take what there is, or cancel.  `events`: EVL_READABLE, EVL_WRITABLE or both; hangup and error are always told, and end it as
+ * above.  Cancel before you close `fd`.  Goes on where the connection is lost.
+ * Errors: −EINVAL, −EBADF, −EPERM (a regular file or a folder: always ready).
+ */
+int evl_add_local(struct evl *evl, struct evl_source **ret, int fd, uint32_t events, evl_callback callback,
+		  void *userdata);
+
 /* Call back once, when that process has ended, whoever's child it is.  Its status is known where the kernel tells it, and of a child that
  * has not been waited for.  Nothing is reaped.  Errors: −ESRCH, −EMFILE. */
 int evl_watch_pid(struct evl *evl, struct evl_source **ret, pid_t pid, evl_callback callback, void *userdata);
@@ -405,6 +416,18 @@ static inline struct evl_subscription evl_subscription_init() {
 int evl_subscription_add(struct evl *evl, struct evl_source **ret, const struct evl_subscription *subscription,
 			 evl_callback callback, void *userdata);
 
+/* ---- the executor ---------------------------------------------------------------------------------------- */
+
+/*
+ * Run `work` on another thread, and call back `done` with what it has returned: for what blocks, or takes long.  Both get `userdata`.
+ * Threads are made as needed, at most 4 more than there are processors and at most 32, with all signals blocked.
+ * Cancelled before it has begun, `work` never runs; else only `done` does not, and the destructor waits for `work`, as evl_close() does.
+ * `work` may call evl_call_soon_threadsafe() and evl_limiter_try(), nothing else of this connection.
+ * Errors: −EAGAIN (no thread can be made).
+ */
+int evl_run_in_executor(struct evl *evl, struct evl_source **ret, void *(*work)(void *userdata), evl_callback done,
+			void *userdata);
+
 /* ---- sources --------------------------------------------------------------------------------------------- */
 
 enum evl_outcome {
@@ -439,7 +462,7 @@ struct evl *evl_source_evl(struct evl_source *source); /* NULL after evl_close()
 void *evl_source_userdata(struct evl_source *source);
 
 /* Called exactly once with the userdata, when no callback can come any more: after the last event, or in evl_cancel(), or in
- * evl_close(); but not before the source's own callback has returned. */
+ * evl_close(); but not before the source's own callback, or the function that the executor runs, has returned. */
 void evl_source_set_destroy(struct evl_source *source, void (*destroy)(void *userdata));
 
 /* ---- limiters -------------------------------------------------------------------------------------------- */

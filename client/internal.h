@@ -30,6 +30,8 @@
 enum source_kind {
 	SOURCE_POSTED, /* evl_call_soon */
 	SOURCE_REMOTE, /* evl_call_soon_threadsafe: its callback sees no source */
+	SOURCE_LOCAL, /* evl_add_local */
+	SOURCE_WORK, /* evl_run_in_executor */
 	/* The daemon knows the following. */
 	SOURCE_TIMER,
 	SOURCE_ATTACHED,
@@ -56,15 +58,21 @@ struct evl_source {
 	union {
 		struct definition *definition; /* SOURCE_TIMER; NULL: once, on `clock` */
 		struct arming *arming; /* SOURCE_WATCH, SOURCE_SUBSCRIPTION; NULL: not to be armed again */
+		struct work *work; /* SOURCE_WORK */
 	};
 	STAILQ_ENTRY(evl_source) link; /* local::posted, local::remote or evl::unacked */
 	uint32_t n_refs; /* of the caller's */
-	int32_t pid; /* that it watches; 0: none, or not known */
+	union {
+		int32_t pid; /* SOURCE_WATCH: of the process; 0: none, or not known */
+		int32_t fd; /* SOURCE_LOCAL; -1: not watched any more */
+	};
 	int16_t id_error; /* why the id could not be told; 0 */
 	uint8_t kind; /* enum source_kind */
 	uint8_t clock; /* enum Clock of evloop.proto */
 	bool live : 1;
 	bool pinned : 1; /* its callback or destructor runs */
+	bool working : 1; /* SOURCE_WORK: a thread has it, or will, and uses its userdata */
+	bool fd_is_copy : 1;
 	bool queued : 1; /* in local::posted or evl::unacked */
 	bool destroyed : 1; /* its destructor has run */
 	bool cancelled : 1;
@@ -340,11 +348,51 @@ int local_init(struct local *local);
 /* What is left is dropped, sources end. */
 void local_deinit(struct evl *evl);
 
-/* Is anything posted? */
+/* Take over what other threads have posted. */
+void local_fetch(struct evl *evl);
+
+/* Is anything posted, or may it be? */
 bool local_pending(struct evl *evl);
+
+/* Post a source that was made before. */
+void local_enqueue(struct evl_source *source);
+
+/* From any thread: wake the loop, for something has been done. */
+void local_signal(struct evl *evl);
 
 /* Run what was posted before the call.  Return: how many callbacks ran. */
 int local_dispatch(struct evl *evl);
+
+/* ---- readiness.c: descriptors watched here -------------------------------------------------------------------- */
+
+/* Call back what is ready, each once.  Return: how many. */
+int readiness_dispatch(struct evl *evl);
+
+/* It is not watched any more. */
+void readiness_forget(struct evl_source *source);
+
+/* ---- executor.c: functions on other threads ------------------------------------------------------------------- */
+
+struct executor;
+struct work;
+
+/* Has anything been done that executor_collect() would find? */
+bool executor_pending(const struct evl *evl);
+
+/* Post what has been done.  May run the user's code, for what was cancelled meanwhile: look at evl::closed afterwards. */
+void executor_collect(struct evl *evl);
+
+/* What the function has returned. */
+void *executor_result(const struct evl_source *source);
+
+/* It can call back no more: what has not been begun never will be. */
+void executor_forget(struct evl_source *source);
+
+/* Of one that is forgotten: too late. */
+bool executor_has_begun(const struct evl_source *source);
+
+/* Wait for what runs, and end the threads. */
+void executor_end(struct evl *evl);
 
 /* ---- loop.c: waiting ---------------------------------------------------------------------------------------- */
 
@@ -355,6 +403,7 @@ struct loop {
 	bool wake_set; /* by this thread */
 	bool watches_output; /* poll_fd waits for the socket to take more */
 	bool dispatching;
+	bool running; /* evl_run() is */
 	bool stopping;
 	int64_t timer_set_ns;
 };
@@ -364,6 +413,9 @@ void loop_deinit(struct loop *loop);
 
 /* The socket is a new one. */
 int loop_watch_socket(struct evl *evl);
+
+/* There is an epoll of descriptors now. */
+int loop_watch_local(struct evl *evl);
 
 /* Make the descriptor of evl_fd() readable if there is something to do.  Cheap where evl_fd() was never called. */
 void loop_update(struct evl *evl);
@@ -472,6 +524,8 @@ struct evl {
 	struct output output;
 	struct input input;
 	struct local local;
+	int local_fd; /* of readiness.c; -1: not needed yet */
+	struct executor *executor; /* NULL: not needed yet */
 	struct loop loop;
 	struct debug debug;
 	struct side side;

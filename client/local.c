@@ -12,10 +12,12 @@ int local_init(struct local *local) {
 	return -pthread_mutex_init(&local->lock, NULL);
 }
 
-static void enqueue(struct evl *evl, struct evl_source *source) {
+void local_enqueue(struct evl_source *source) {
+	struct local *local = &source->evl->local;
+
 	source->queued = true;
-	evl->local.n_posted++;
-	STAILQ_INSERT_TAIL(&evl->local.posted, source, link);
+	local->n_posted++;
+	STAILQ_INSERT_TAIL(&local->posted, source, link);
 }
 
 static struct evl_source *dequeue(struct evl *evl) {
@@ -29,7 +31,7 @@ static struct evl_source *dequeue(struct evl *evl) {
 	return source;
 }
 
-static void take_remote(struct evl *evl) {
+void local_fetch(struct evl *evl) {
 	struct local *local = &evl->local;
 	struct source_queue taken = STAILQ_HEAD_INITIALIZER(taken);
 	struct evl_source *source;
@@ -50,7 +52,7 @@ static void take_remote(struct evl *evl) {
 		STAILQ_REMOVE_HEAD(&taken, link);
 		evl->n_sources++;
 		evl->n_live++;
-		enqueue(evl, source);
+		local_enqueue(source);
 	}
 }
 
@@ -59,7 +61,7 @@ void local_deinit(struct evl *evl) {
 
 	/* In a child after fork another thread may hold the lock for ever; what it posted is the parent's. */
 	if (*evl->alive)
-		take_remote(evl);
+		local_fetch(evl);
 	while ((source = dequeue(evl))) {
 		source_retire(source);
 		source_settle(source);
@@ -69,20 +71,26 @@ void local_deinit(struct evl *evl) {
 }
 
 bool local_pending(struct evl *evl) {
-	return !STAILQ_EMPTY(&evl->local.posted) || atomic_load_explicit(&evl->local.waiting, memory_order_acquire);
+	return !STAILQ_EMPTY(&evl->local.posted) || atomic_load_explicit(&evl->local.waiting, memory_order_acquire) ||
+	       executor_pending(evl);
 }
 
 int local_dispatch(struct evl *evl) {
 	size_t left;
 	int n = 0;
 
-	take_remote(evl);
+	local_fetch(evl);
+	executor_collect(evl);
 	/* What these callbacks post is for the next round. */
 	for (left = evl->local.n_posted; left > 0 && connection_goes_on(evl); left--) {
 		struct evl_event event = { .size = sizeof(event), .type = EVL_EVENT_SOON };
 		struct evl_source *source = dequeue(evl);
 
 		if (source->live) {
+			if (source->kind == SOURCE_WORK) {
+				event.type = EVL_EVENT_EXECUTED;
+				event.result = executor_result(source);
+			}
 			source_retire(source);
 			event_call(source, &event);
 			n++;
@@ -104,17 +112,35 @@ int evl_call_soon(struct evl *evl, struct evl_source **ret, evl_callback callbac
 	r = source_new(evl, SOURCE_POSTED, callback, userdata, &source);
 	if (r < 0)
 		return r;
-	take_remote(evl);
-	enqueue(evl, source);
+	local_fetch(evl);
+	local_enqueue(source);
 	source_publish(source, ret);
 	loop_update(evl);
 	return 0;
 }
 
+/* Under the lock. */
+static void set_signal(struct evl *evl) {
+	struct local *local = &evl->local;
+	uint64_t one = 1;
+
+	atomic_store_explicit(&local->waiting, true, memory_order_release);
+	if (!local->signalled) {
+		local->signalled = true;
+		/* It can only fail when the counter is full, and then it is readable. */
+		(void)!write(evl->loop.wake_fd, &one, sizeof(one));
+	}
+}
+
+void local_signal(struct evl *evl) {
+	(void)pthread_mutex_lock(&evl->local.lock);
+	set_signal(evl);
+	(void)pthread_mutex_unlock(&evl->local.lock);
+}
+
 int evl_call_soon_threadsafe(struct evl *evl, evl_callback callback, void *userdata) {
 	struct local *local = &evl->local;
 	struct evl_source *source;
-	uint64_t one = 1;
 
 	if (!*evl->alive)
 		return -ECHILD;
@@ -132,12 +158,7 @@ int evl_call_soon_threadsafe(struct evl *evl, evl_callback callback, void *userd
 	};
 	(void)pthread_mutex_lock(&local->lock);
 	STAILQ_INSERT_TAIL(&local->remote, source, link);
-	atomic_store_explicit(&local->waiting, true, memory_order_release);
-	if (!local->signalled) {
-		local->signalled = true;
-		/* It can only fail when the counter is full, and then it is readable. */
-		(void)!write(evl->loop.wake_fd, &one, sizeof(one));
-	}
+	set_signal(evl);
 	(void)pthread_mutex_unlock(&local->lock);
 	return 0;
 }

@@ -13,6 +13,7 @@ libevloop_core_la_SOURCES = \
 	client/debug.c \
 	client/error.c \
 	client/event.c \
+	client/executor.c \
 	client/handle.c \
 	client/hello.c \
 	client/input.c \
@@ -22,6 +23,7 @@ libevloop_core_la_SOURCES = \
 	client/locate.c \
 	client/loop.c \
 	client/output.c \
+	client/readiness.c \
 	client/source.c \
 	client/structure.c \
 	client/timer.c \

@@ -49,6 +49,10 @@ int loop_watch_socket(struct evl *evl) {
 	return evl->loop.poll_fd < 0 ? 0 : watch(evl, EPOLL_CTL_ADD, evl->socket, EPOLLIN);
 }
 
+int loop_watch_local(struct evl *evl) {
+	return evl->loop.poll_fd < 0 || evl->local_fd < 0 ? 0 : watch(evl, EPOLL_CTL_ADD, evl->local_fd, EPOLLIN);
+}
+
 int evl_fd(struct evl *evl) {
 	struct loop *loop = &evl->loop;
 	int r;
@@ -63,6 +67,8 @@ int evl_fd(struct evl *evl) {
 	r = watch(evl, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN);
 	if (r >= 0 && evl->socket >= 0)
 		r = loop_watch_socket(evl);
+	if (r >= 0)
+		r = loop_watch_local(evl);
 	if (r < 0) {
 		loop->poll_fd = close_fd(loop->poll_fd);
 		return r;
@@ -158,19 +164,36 @@ int loop_wait_socket(struct evl *evl, int64_t deadline_ns) {
 
 /* Wait for anything.  Return: false: the time is over, or a signal came. */
 static bool wait_for_work(struct evl *evl, int64_t deadline_ns) {
-	struct pollfd fds[] = { socket_pollfd(evl), { .fd = evl->loop.wake_fd, .events = POLLIN } };
+	struct pollfd fds[] = {
+		socket_pollfd(evl),
+		{ .fd = evl->loop.wake_fd, .events = POLLIN },
+		{ .fd = evl->local_fd, .events = POLLIN }, /* where there is none, it is passed over */
+	};
 	int64_t request_deadline_ns = call_next_deadline(evl);
 	int r = wait_until(fds, ARRAY_SIZE(fds), MIN(deadline_ns, request_deadline_ns));
 
 	return r > 0 || (r == 0 && request_deadline_ns < deadline_ns);
 }
 
+/* Is there something that evl_run() is for?  What other threads have posted is counted when it is fetched. */
+static bool has_reason_to_run(struct evl *evl) {
+	if (!connection_goes_on(evl) || evl->loop.stopping)
+		return false;
+	local_fetch(evl);
+	return evl->n_live > 0;
+}
+
+/* A destructor may have ended the last source: nothing would come to end the wait. */
+static bool may_wait(struct evl *evl) {
+	return !evl->loop.running || has_reason_to_run(evl);
+}
+
 /*
- * What was posted, then what was received, then what is to be sent; with nothing to do wait for it until `deadline_ns`
- * (0: do not wait).  Return: how many callbacks ran, or −errno; *ret_over: there was nothing, and no time is left.
+ * What was posted, then what was received, then which descriptors are ready, then what is to be sent; with nothing to do wait for it
+ * until `deadline_ns` (0: do not wait).  Return: how many callbacks ran, or −errno; *ret_over: there was nothing, and no time is left.
  */
 static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
-	int n, r;
+	int n, r, n_ready = 0;
 
 	*ret_over = false;
 	wake_clear(&evl->loop);
@@ -179,7 +202,7 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 		return n;
 	output_send(evl);
 	if (evl->link == LINK_UP && input_is_empty(&evl->input)) {
-		if (n == 0 && deadline_ns != 0)
+		if (n == 0 && deadline_ns != 0 && may_wait(evl))
 			*ret_over = !wait_for_work(evl, deadline_ns);
 		if (n > 0 || deadline_ns == 0 || !*ret_over)
 			(void)input_receive(evl);
@@ -187,17 +210,19 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	clear_timer(&evl->loop);
 	call_expire(evl);
 	r = event_dispatch(evl);
+	if (connection_goes_on(evl))
+		n_ready = readiness_dispatch(evl);
 	if (!connection_goes_on(evl))
-		return n + MAX(r, 0);
+		return n + MAX(r, 0) + n_ready;
 	output_send(evl);
 	if (deadline_ns == 0)
 		*ret_over = input_is_empty(&evl->input);
 	if (r < 0)
 		return r;
-	/* What had been received before the loss comes first. */
+	/* What had been received before the loss comes first; descriptors that are always ready do not. */
 	if (n + r == 0 && evl->link == LINK_LOST && input_is_empty(&evl->input))
 		return connection_settle(evl);
-	return n + r;
+	return n + r + n_ready;
 }
 
 static int check_dispatch(const struct evl *evl) {
@@ -251,10 +276,6 @@ int evl_flush(struct evl *evl) {
 	return evl->link == LINK_UP ? 0 : connection_error(evl);
 }
 
-static bool has_reason_to_run(struct evl *evl) {
-	return connection_goes_on(evl) && !evl->loop.stopping && (evl->n_live > 0 || local_pending(evl));
-}
-
 int evl_run(struct evl *evl) {
 	int r = check_dispatch(evl);
 	bool over;
@@ -263,9 +284,11 @@ int evl_run(struct evl *evl) {
 		return r;
 	begin_dispatch(evl);
 	evl->loop.stopping = false;
+	evl->loop.running = true;
 	/* Round by round: a source may end without a word, and with it the reason to wait. */
 	while (r >= 0 && has_reason_to_run(evl))
 		r = run_round(evl, INT64_MAX, &over);
+	evl->loop.running = false;
 	if (connection_goes_on(evl))
 		output_send(evl);
 	end_dispatch(evl);

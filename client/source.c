@@ -22,7 +22,7 @@ int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, vo
 		.kind = (uint8_t)kind,
 		.live = true,
 	};
-	if (source_at_daemon(source) && handle_add(&evl->handles, source, &source->handle) < 0) {
+	if (kind != SOURCE_POSTED && handle_add(&evl->handles, source, &source->handle) < 0) {
 		free(source);
 		return -ENOMEM;
 	}
@@ -39,6 +39,8 @@ static void source_free(struct evl_source *source) {
 		definition_free(source->definition);
 	else if (source->kind == SOURCE_WATCH || source->kind == SOURCE_SUBSCRIPTION)
 		arming_free(source->arming);
+	else if (source->kind == SOURCE_WORK)
+		free(source->work);
 	free(source);
 	connection_drop_source(evl);
 }
@@ -53,6 +55,10 @@ void source_retire(struct evl_source *source) {
 		return;
 	source->live = false;
 	source->evl->n_live--;
+	if (source->kind == SOURCE_LOCAL)
+		readiness_forget(source);
+	else if (source->kind == SOURCE_WORK)
+		executor_forget(source);
 	if (source->handle) {
 		handle_remove(&source->evl->handles, source->handle);
 		source->handle = 0;
@@ -77,7 +83,7 @@ int source_revive(struct evl_source *source) {
 void source_settle(struct evl_source *source) {
 	struct evl *evl = source->evl;
 
-	if (source->live || source->pinned)
+	if (source->live || source->pinned || source->working)
 		return;
 	if (source->destroy && !source->destroyed) {
 		source->destroyed = source->pinned = true;
@@ -164,6 +170,8 @@ int evl_cancel_sync(struct evl_source *source, int *ret_outcome) {
 			r = cancel_at_daemon(source, &outcome);
 		source->cancelled = true;
 		source_retire(source);
+		if (source->kind == SOURCE_WORK && executor_has_begun(source))
+			outcome = EVL_OUTCOME_TOO_LATE;
 		source_settle(source);
 	}
 	if (r >= 0 && ret_outcome)

@@ -52,10 +52,12 @@ tests_unit_test_cli_text_LDADD = libcli.la $(CMOCKA_LIBS)
 
 # The library, against a daemon played by the test.
 client_tests = \
+	tests/unit/test-client-executor \
 	tests/unit/test-client-handle \
 	tests/unit/test-client-link \
 	tests/unit/test-client-loop \
 	tests/unit/test-client-oom \
+	tests/unit/test-client-readiness \
 	tests/unit/test-client-source \
 	tests/unit/test-client-topic \
 	tests/unit/test-client-watch
@@ -64,6 +66,10 @@ TESTS += $(client_tests)
 client_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 client_test_LDADD = libevloop-core.la libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
 client_peer = tests/unit/client-peer.c tests/unit/client-peer.h
+
+tests_unit_test_client_executor_SOURCES = tests/unit/test-client-executor.c $(client_peer)
+tests_unit_test_client_executor_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_executor_LDADD = $(client_test_LDADD)
 
 tests_unit_test_client_handle_SOURCES = tests/unit/test-client-handle.c
 tests_unit_test_client_handle_CFLAGS = $(client_test_CFLAGS)
@@ -82,6 +88,10 @@ tests_unit_test_client_oom_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_oom_LDADD = $(client_test_LDADD)
 tests_unit_test_client_oom_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
+
+tests_unit_test_client_readiness_SOURCES = tests/unit/test-client-readiness.c $(client_peer)
+tests_unit_test_client_readiness_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_readiness_LDADD = $(client_test_LDADD)
 
 tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
