@@ -20,6 +20,7 @@ lib_e2e_tests = \
 	tests/e2e/test-lib-loss \
 	tests/e2e/test-lib-sources \
 	tests/e2e/test-lib-timers \
+	tests/e2e/test-lib-watches \
 	tests/e2e/test-watch-soak
 check_PROGRAMS += $(lib_e2e_tests)
 TESTS += $(lib_e2e_tests)
@@ -55,6 +56,10 @@ tests_e2e_test_daemon_LDADD = libevloop-core.la $(CMOCKA_LIBS)
 tests_e2e_test_lib_timers_SOURCES = tests/e2e/test-lib-timers.c $(daemon_fixture)
 tests_e2e_test_lib_timers_CFLAGS = $(lib_e2e_CFLAGS)
 tests_e2e_test_lib_timers_LDADD = $(lib_e2e_LDADD)
+
+tests_e2e_test_lib_watches_SOURCES = tests/e2e/test-lib-watches.c $(daemon_fixture)
+tests_e2e_test_lib_watches_CFLAGS = $(lib_e2e_CFLAGS)
+tests_e2e_test_lib_watches_LDADD = $(lib_e2e_LDADD)
 
 # The starter of commands, with its loop and nothing else of the daemon.
 check_PROGRAMS += tests/e2e/test-spawn
