@@ -10,6 +10,7 @@
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/dispatch.h"
+#include "daemon/rpc/gate.h"
 #include "proto/limits.h"
 
 static bool check_owner(struct call *call) {
@@ -84,27 +85,10 @@ static int make_spec(struct call *call, const Evloop__WatchPathRequest *request,
 	return 0;
 }
 
-int rpc_watch_path(struct call *call, const void *data) {
-	const Evloop__WatchPathRequest *request = data;
-	Evloop__Watched reply = EVLOOP__WATCHED__INIT;
-	struct path_watch *watch;
-	struct path_spec spec;
-	int r;
-
-	if (!check_request(call, request))
-		return 0;
-	r = make_spec(call, request, &spec);
-	if (r < 0)
-		return r;
-	r = path_watch_new(&watch, &call->session->owner, request->handle, &spec, request->settle_ns,
-			   request->timeout_ns);
+static int refuse(struct call *call, uint64_t handle, int r) {
 	switch (r) {
-	case 0:
-		reply.id = path_watch_id(watch);
-		call_reply(call, &reply.base);
-		return 0;
 	case PATH_WATCH_E_HANDLE_EXISTS:
-		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
+		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", handle);
 		return 0;
 	case PATH_WATCH_E_STUCK:
 		call_refuse(call, EVLOOP__STATUS__STATUS_INTERNAL,
@@ -117,4 +101,33 @@ int rpc_watch_path(struct call *call, const void *data) {
 	default:
 		return r;
 	}
+}
+
+int rpc_watch_path(struct call *call, const void *data) {
+	const Evloop__WatchPathRequest *request = data;
+	Evloop__Watched reply = EVLOOP__WATCHED__INIT;
+	struct path_watch *watch;
+	struct path_spec spec;
+	struct gate *gate;
+	int r;
+
+	if (!check_request(call, request))
+		return 0;
+	r = make_spec(call, request, &spec);
+	if (r < 0)
+		return r;
+	if (!make_gate(call, request->gate, &gate, &r))
+		return r;
+	r = path_watch_new(&watch, &call->session->owner, request->handle, &spec, request->settle_ns,
+			   request->timeout_ns);
+	if (r != 0) {
+		gate_free(gate);
+		return refuse(call, request->handle, r);
+	}
+	reply.id = path_watch_id(watch);
+	r = set_gate(call, gate, request->handle);
+	if (r < 0)
+		return r;
+	call_reply(call, &reply.base);
+	return 0;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/core/limiter.h"
+#include "daemon/core/path-watch.h"
 #include "daemon/core/tenant.h"
 #include "tests/unit/fake-starter.h"
 #include "tests/unit/peer-world.h"
@@ -287,12 +288,58 @@ static void test_watch(void **state _unused_) {
 	close_fd(fds[1]);
 }
 
+static struct path_watch *path_watch;
+
+static int add_path(struct path_watcher *watcher _unused_, struct path_watch *watch,
+		    const struct path_spec *spec _unused_, void **ret_token) {
+	*ret_token = path_watch = watch;
+	return 0;
+}
+
+static void remove_path(struct path_watcher *watcher _unused_, void *token) {
+	assert_ptr_equal(token, path_watch);
+	path_watch = NULL;
+}
+
+static void test_path(void **state _unused_) {
+	static struct path_watcher watcher = { .add = add_path, .remove = remove_path };
+	Evloop__WatchPathRequest watch = EVLOOP__WATCH_PATH_REQUEST__INIT;
+	Evloop__AckRequest ack = EVLOOP__ACK_REQUEST__INIT;
+	Evloop__Gate gate = gate_of("l"), none = gate_of("none");
+	uint64_t handle = 7;
+
+	scheduler_set_path_watcher(world.scheduler, &watcher);
+	watch.handle = handle;
+	watch.path = (ProtobufCBinaryData){ .data = (uint8_t *)"/w", .len = 2 };
+	watch.gate = &none;
+	expect_refusal(METHOD(WATCH_PATH), &watch, STATUS(NOT_FOUND), "there is no limiter named 'none'");
+	assert_null(path_watch);
+	watch.gate = &gate;
+	assert_non_null(peer_call(&peer, METHOD(WATCH_PATH), &watch, NULL));
+	expect_refusal(METHOD(WATCH_PATH), &watch, STATUS(EXISTS), "handle 7 is in use");
+	assert_int_equal(use_of()->claims, 1);
+	path_watch_changed(path_watch, "a", 1, PATH_CREATED);
+	peer_world_settle(&world);
+	expect_event(7, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
+	ack.handles = &handle;
+	ack.n_handles = 1;
+	assert_non_null(peer_call(&peer, METHOD(ACK), &ack, NULL));
+	path_watch_changed(path_watch, "a", 1, PATH_DELETED);
+	expect_none();
+	reset();
+	expect_event(7, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
+	expect_none();
+	peer_hang_up(&peer);
+	peer_world_settle(&world);
+	assert_null(path_watch);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(test_refused), TEST(test_refused_timers), TEST(test_handle_in_use), TEST(test_timers),
-		TEST(test_ensure),  TEST(test_topic),          TEST(test_watch),
+		TEST(test_ensure),  TEST(test_topic),          TEST(test_watch),         TEST(test_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
