@@ -7,6 +7,7 @@ dist_man_MANS += \
 	contrib/man/evloop.bash.3 \
 	contrib/man/evloopd.8 \
 	contrib/man/evloopd.limit.5 \
+	contrib/man/evloopd.topic.5 \
 	contrib/man/libevloop.3
 EXTRA_DIST += .ci/run contrib/check contrib/demo contrib/prepare.sh
 

@@ -40,7 +40,8 @@ static const char help_text[] =
 	"      --system            serve all users, and run no commands\n"
 	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m; 0: stay)\n"
 	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
-	"      --config-dir=DIR    read DIR/limits.d, in place of the directories of evloopd.limit(5)\n"
+	"      --config-dir=DIR    read DIR/limits.d and DIR/topics.d, in place of the directories of\n"
+	"                          evloopd.limit(5)\n"
 	"      --check-config      read the configuration, say what is wrong, and leave\n"
 	"      --ready-fd=FD       write READY to descriptor FD when listening, and close it\n"
 	"      --verbose           also log who comes and goes\n"
@@ -224,9 +225,9 @@ static size_t find_directories(const char *ret[static DIRECTORIES_MAX], char **r
 }
 
 /* Return: 0, or an exit status. */
-static int read_limits(struct limit_set *ret, const char *const *directories, size_t n) {
-	char error[LIMIT_ERROR_MAX];
-	int r = limit_set_read(ret, directories, n, error);
+static int read_config(struct config *ret, const char *const *directories, size_t n) {
+	char error[CONFIG_ERROR_MAX];
+	int r = config_read(ret, directories, n, error);
 
 	if (r == 0)
 		return 0;
@@ -234,20 +235,27 @@ static int read_limits(struct limit_set *ret, const char *const *directories, si
 	return r < 0 ? EX_OSERR : EX_CONFIG;
 }
 
+static void print_set(const struct config_set *set) {
+	for (size_t i = 0; i < set->n; i++)
+		printf("%s: %s\n", set->definitions[i]->path, set->definitions[i]->name);
+}
+
 static int check_config(void) {
 	_cleanup_free_ char *own = NULL;
 	const char *directories[DIRECTORIES_MAX];
-	struct limit_set limits = LIMIT_SET_INIT;
+	struct config config = CONFIG_INIT;
 	size_t n = find_directories(directories, &own);
-	int r = read_limits(&limits, directories, n);
+	int r = read_config(&config, directories, n);
 
-	for (size_t i = 0; i < limits.n && r == 0; i++)
-		r = printf("%s: %s\n", limits.definitions[i]->path, limits.definitions[i]->name) < 0 ? EX_IOERR : 0;
-	if (r == 0 && fflush(stdout) != 0)
-		r = EX_IOERR;
-	if (r == EX_IOERR)
-		fprintf(stderr, "evloopd: write error: %s\n", strerror(errno));
-	limit_set_free(&limits);
+	if (r == 0) {
+		print_set(&config.limits);
+		print_set(&config.topics);
+		if (fflush(stdout) != 0 || ferror(stdout)) {
+			fprintf(stderr, "evloopd: write error: %s\n", strerror(errno));
+			r = EX_IOERR;
+		}
+	}
+	config_free(&config);
 	return r;
 }
 
@@ -426,7 +434,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	_cleanup_free_ char *paths_helper = NULL, *socket_path = NULL, *ids_path = NULL, *state_path = NULL,
 			    *own = NULL;
 	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH, *directories[DIRECTORIES_MAX];
-	struct limit_set limits = LIMIT_SET_INIT;
+	struct config config = CONFIG_INIT;
 	size_t n_directories = find_directories(directories, &own), n = 1;
 	int fds[LISTENERS_MAX], r;
 
@@ -440,7 +448,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 		return r;
 	if (arg_private)
 		redirect_log(socket);
-	r = read_limits(&limits, directories, n_directories);
+	r = read_config(&config, directories, n_directories);
 	if (r != 0)
 		return r;
 	paths_helper = path_beside(helper);
@@ -458,7 +466,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				     .socket_path = socket_path,
 				     .ids_path = ids_path,
 				     .state_path = state_path,
-				     .limits = &limits,
+				     .config = &config,
 				     .directories = directories,
 				     .n_directories = n_directories,
 				     .exit_idle_ns = arg_exit_idle_ns,

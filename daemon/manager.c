@@ -222,7 +222,7 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	manager->state_path = options->state_path;
 	load_state(manager);
 	reload_init(&manager->reload, manager->loop, manager->scheduler, options->directories, options->n_directories);
-	reload_apply(&manager->reload, options->limits);
+	reload_apply(&manager->reload, options->config);
 	return 0;
 }
 

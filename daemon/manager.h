@@ -26,7 +26,7 @@ struct manager_options {
 	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
 	const char *ids_path; /* NULL: ids are not remembered */
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
-	struct limit_set *limits; /* that configuration defines; taken over */
+	struct config *config; /* what files define; taken over */
 	const char *const *directories; /* where SIGHUP reads them again; borrowed as long as the manager lives */
 	size_t n_directories;
 	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */

@@ -37,19 +37,19 @@ void reload_deinit(struct reload *reload) {
 	if (!reload->loop)
 		return;
 	if (background_end(&reload->background) && reload->result == 0)
-		limit_set_free(&reload->limits);
+		config_free(&reload->config);
 	drop_all(&reload->reading);
 	drop_all(&reload->waiting);
 }
 
-void reload_apply(struct reload *reload, struct limit_set *limits) {
+void reload_apply(struct reload *reload, struct config *config) {
 	int r;
 
 	(void)loop_refresh(reload->loop);
-	r = limit_set_apply(limits, reload->scheduler);
+	r = config_apply(config, reload->scheduler);
 	if (r < 0)
-		log_error("not all configured limiters are there: %s", strerror(-r));
-	limit_set_free(limits);
+		log_error("not all that is configured is there: %s", strerror(-r));
+	config_free(config);
 }
 
 /* `error` NULL: all is well. */
@@ -74,7 +74,7 @@ static void fail(struct reload *reload, Evloop__Status status, const char *error
 static void read_files(void *userdata) {
 	struct reload *reload = userdata;
 
-	reload->result = limit_set_read(&reload->limits, reload->directories, reload->n_directories, reload->error);
+	reload->result = config_read(&reload->config, reload->directories, reload->n_directories, reload->error);
 }
 
 static void begin(struct reload *reload);
@@ -83,8 +83,9 @@ static void were_read(void *userdata) {
 	struct reload *reload = userdata;
 
 	if (reload->result == 0) {
-		log_notice("configuration was read: %zu limiters", reload->limits.n);
-		reload_apply(reload, &reload->limits);
+		log_notice("configuration was read: %zu limiters, %zu topics", reload->config.limits.n,
+			   reload->config.topics.n);
+		reload_apply(reload, &reload->config);
 		answer(&reload->reading, EVLOOP__STATUS__STATUS_OK, NULL);
 	} else if (reload->result < 0) {
 		fail(reload, EVLOOP__STATUS__STATUS_INTERNAL, strerror(-reload->result));

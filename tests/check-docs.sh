@@ -5,6 +5,7 @@
 #
 #     evloopd(8)     every option of --help, every limit of proto/limits.h with its value
 #     evloopd.limit(5)  every key
+#     evloopd.topic(5)  every key
 #     evloop(1)      every verb, and every option of each verb's --help
 #     evloop-bridge(1)  every call
 #     evloop.bash(3)    every function
@@ -86,6 +87,12 @@ same "proto/limits.h" "evloopd(8)"
 } >"$scratch/1"
 sed -nE 's/^\.It Cm ([A-Za-z]+) .*/\1/p' $man/evloopd.limit.5 >"$scratch/2"
 same "daemon/svc/limit-file.c" "evloopd.limit(5)"
+
+# ---- evloopd.topic(5) ------------------------------------------------------------------------------------------------
+
+sed -nE '/topic_keys_table\[\] = \{/,/^\};/s/\{ "/\n"/gp' daemon/svc/topic-file.c | sed -nE 's/^"([A-Za-z]+)", .*/\1/p' >"$scratch/1"
+sed -nE 's/^\.It Cm ([A-Za-z]+) .*/\1/p' $man/evloopd.topic.5 >"$scratch/2"
+same "daemon/svc/topic-file.c" "evloopd.topic(5)"
 
 # ---- evloop(1) -------------------------------------------------------------------------------------------------------
 
@@ -175,7 +182,7 @@ same "contrib/prepare.sh" "README.md"
 
 if command -v mandoc >/dev/null; then
     # Pages of other packages, and our own before they are installed, cannot be found.
-    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloop.1 $man/evloop-bridge.1 $man/evloop.bash.3 $man/libevloop.3 2>&1 |
+    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloopd.topic.5 $man/evloop.1 $man/evloop-bridge.1 $man/evloop.bash.3 $man/libevloop.3 2>&1 |
         grep -vE 'referenced manual not found|outdated mandoc.db|unknown manual section|missing date' >"$scratch/lint" || true
     while read -r line; do
         complain "$line"

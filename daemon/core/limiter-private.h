@@ -32,7 +32,7 @@ struct limiter {
 	struct tenant *tenant;
 	uint64_t id;
 	struct limiter_spec spec;
-	struct limiter_access access; /* of TENANT_OF_ALL */
+	struct access access; /* of TENANT_OF_ALL */
 	struct cell *common; /* of all, or, with keys, of those that find the table full; NULL: none yet */
 	struct keys cells; /* keyed */
 	struct shared_memory *memory; /* where the word of `common` is, for clients to take from; NULL: it is not */

@@ -225,11 +225,11 @@ bool limiter_is_alike(const struct limiter *limiter, const struct limiter_spec *
 	return is_alike(&limiter->spec, spec);
 }
 
-void limiter_set_access(struct limiter *limiter, const struct limiter_access *access) {
+void limiter_set_access(struct limiter *limiter, const struct access *access) {
 	limiter->access = *access;
 }
 
-const struct limiter_access *limiter_access(const struct limiter *limiter) {
+const struct access *limiter_access(const struct limiter *limiter) {
 	return limiter->tenant->uid == TENANT_OF_ALL ? &limiter->access : NULL;
 }
 

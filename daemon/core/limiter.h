@@ -7,6 +7,7 @@
  * Everything counts from scheduler_now(): refresh it before a verb.
  */
 
+#include "daemon/core/access.h"
 #include "daemon/core/bucket.h"
 #include "daemon/core/source.h"
 
@@ -51,13 +52,6 @@ enum {
 	LIMITER_E_QUEUED, /* wait: the claim is in line */
 	LIMITER_E_CROWDED, /* wait: the line has max_waiters already */
 	LIMITER_E_HANDLE_EXISTS,
-};
-
-/* Who may use a limiter of all uids: as with a file's, `mode` has read (to look at it) and write (to take from it) for three. */
-struct limiter_access {
-	uid_t owner;
-	gid_t group;
-	mode_t mode;
 };
 
 /* The key of a request; size 0: none. */
@@ -108,10 +102,10 @@ uint64_t limiter_id(const struct limiter *limiter);
 /* As it was given; borrowed. */
 const struct limiter_spec *limiter_spec(const struct limiter *limiter);
 
-/* For limiters of TENANT_OF_ALL; copied. */
-void limiter_set_access(struct limiter *limiter, const struct limiter_access *access);
+/* For limiters of TENANT_OF_ALL; copied.  To look at it takes read, to take from it write. */
+void limiter_set_access(struct limiter *limiter, const struct access *access);
 /* Borrowed.  NULL: it is its uid's own. */
-const struct limiter_access *limiter_access(const struct limiter *limiter);
+const struct access *limiter_access(const struct limiter *limiter);
 
 /* Would that definition decide like its own, whatever it is written as? */
 bool limiter_is_alike(const struct limiter *limiter, const struct limiter_spec *spec);

@@ -3,6 +3,7 @@
 
 noinst_LTLIBRARIES += libcore.la
 libcore_la_SOURCES = \
+	daemon/core/access.h \
 	daemon/core/acked.c daemon/core/acked.h \
 	daemon/core/attachment.c daemon/core/attachment.h \
 	daemon/core/bucket.c daemon/core/bucket.h \

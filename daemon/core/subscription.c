@@ -192,11 +192,24 @@ void subscription_free(struct subscription *subscription) {
 
 	while (subscription->n > 0)
 		delivery_free(tenant, remove_first(subscription));
-	if (subscription->audience)
-		audience_leave(subscription);
+	if (subscription->topic)
+		topic_leave(subscription);
 	tenant->use.subscriptions--;
 	source_deinit(&subscription->source);
 	free(subscription);
+}
+
+static bool is_over(const struct subscription *subscription) {
+	return !subscription->audience;
+}
+
+void subscription_end(struct subscription *subscription) {
+	subscription->audience = NULL;
+	if (subscription->n > 0)
+		return;
+	subscription->merged = 0;
+	subscription->first_ns = tenant_of(subscription)->scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
+	source_raise(&subscription->source, EVENT_TYPE_MESSAGE);
 }
 
 /* ---- as a source ---- */
@@ -214,22 +227,27 @@ static enum cancel_outcome cancel(struct source *source) {
 
 /* The subscription whose turn it is when `source` comes up: that of the owner's first mail. */
 static struct subscription *subscription_due(struct source *source) {
-	return source->gated ? subscription_of(source) : TAILQ_FIRST(&source->owner->mail)->subscription;
+	struct subscription *subscription = subscription_of(source);
+
+	/* One that has no mail is over, and its last word its own. */
+	if (source->gated || subscription->n == 0)
+		return subscription;
+	return TAILQ_FIRST(&source->owner->mail)->subscription;
 }
 
 static void fill_event(struct source *source, struct event *ret) {
 	const struct subscription *subscription = subscription_due(source);
-	const struct message *message = first_of(subscription)->message;
+	const struct message *message = subscription->n > 0 ? first_of(subscription)->message : NULL;
 
 	ret->handle = subscription->source.handle;
 	ret->id = subscription->source.id;
-	ret->name = subscription->audience->topic->name;
-	ret->fires = fires_of(subscription);
-	ret->fire_seq = first_seq(subscription);
-	ret->fired_ns = subscription->queue == 0 ? subscription->first_ns : message->emitted_ns;
-	ret->data = message->data;
-	ret->data_size = message->size;
-	ret->more = true;
+	ret->name = subscription->topic->name;
+	ret->fires = message ? fires_of(subscription) : 0;
+	ret->fire_seq = message ? first_seq(subscription) : subscription->seq;
+	ret->fired_ns = message && subscription->queue > 0 ? message->emitted_ns : subscription->first_ns;
+	ret->data = message ? message->data : NULL;
+	ret->data_size = message ? message->size : 0;
+	ret->more = !is_over(subscription) || subscription->n > 1;
 	if (subscription->lost_from > 0) {
 		ret->gap_first = subscription->lost_from;
 		ret->gap_last = ret->fire_seq - ret->fires;
@@ -238,14 +256,17 @@ static void fill_event(struct source *source, struct event *ret) {
 
 /* `source` has lent its place to the one whose turn it was; both stay in the order if they have more. */
 static void took_event(struct source *source, enum event_type type) {
-	struct subscription *taken = subscription_due(source);
+	struct subscription *taken = subscription_due(source), *lender = subscription_of(source);
 
 	taken->lost_from = 0;
-	delivery_free(tenant_of(taken), remove_first(taken));
-	if (taken->n == 0)
-		(void)source_withdraw(&taken->source, type);
-	if (subscription_of(source)->n > 0)
+	if (taken->n > 0)
+		delivery_free(tenant_of(taken), remove_first(taken));
+	if (lender->n > 0)
 		source_raise(source, type);
+	if (taken->n == 0 && is_over(taken))
+		subscription_free(taken);
+	else if (taken->n == 0)
+		(void)source_withdraw(&taken->source, type);
 }
 
 const struct source_ops subscription_source_ops = {

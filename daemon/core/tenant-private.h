@@ -8,6 +8,7 @@
 struct timer_extra;
 
 TAILQ_HEAD(finished_list, timer_extra);
+LIST_HEAD(topic_list, topic);
 
 /* The timers of a tenant on one clock. */
 struct tenant_clock {
@@ -19,7 +20,7 @@ struct tenant_clock {
 struct tenant {
 	struct scheduler *scheduler;
 	uid_t uid;
-	size_t refs; /* held by others; the tenant also lives while it has timers, limiters or claims, those of another one's limiters included */
+	size_t refs; /* held by others; the tenant also lives while it has timers, limiters, configured topics or claims, those of another one's limiters included */
 	struct tenant_use use;
 	struct owner owner; /* of detached timers */
 	struct map ids; /* of all timers, finished ones included */
@@ -27,6 +28,7 @@ struct tenant {
 	struct map limiters; /* by id */
 	void *limiter_names; /* tsearch(3) tree of limiter::name */
 	void *topics; /* tsearch(3) tree of topic::name */
+	struct topic_list topics_of_all; /* of TENANT_OF_ALL */
 	struct mail_list old_mail; /* what may be lost, as something newer came: delivery::old_link */
 	struct tenant_clock clocks[TIMER_CLOCK_MAX];
 	enum timer_clock first_clock; /* whose timers are dispatched first in the next turn */

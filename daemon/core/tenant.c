@@ -13,6 +13,7 @@
 #include "daemon/core/limiter.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
+#include "daemon/core/topic.h"
 #include "proto/limits.h"
 
 int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid) {
@@ -33,6 +34,7 @@ int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid) {
 	TAILQ_INIT(&tenant->owner.pending);
 	TAILQ_INIT(&tenant->owner.mail);
 	TAILQ_INIT(&tenant->old_mail);
+	LIST_INIT(&tenant->topics_of_all);
 	TAILQ_INIT(&tenant->soon);
 	TAILQ_INIT(&tenant->finished);
 
@@ -62,12 +64,15 @@ struct tenant *tenant_free(struct tenant *tenant) {
 	struct scheduler *scheduler = tenant->scheduler;
 	struct limiter *limiter;
 	struct timer *timer;
+	struct topic *topic;
 
 	tenant->refs++; /* freeing the last timer must not free the tenant */
 	while ((timer = map_find_from(&tenant->ids, 0)))
 		timer_free(timer);
 	while ((limiter = map_find_from(&tenant->limiters, 0)))
 		limiter_remove(limiter);
+	while ((topic = LIST_FIRST(&tenant->topics_of_all)))
+		topic_undefine(topic);
 	if (tenant->due)
 		TAILQ_REMOVE(&scheduler->due, tenant, due_link);
 	tdestroy(tenant->names, name_keep);
@@ -88,7 +93,8 @@ struct tenant *tenant_ref(struct tenant *tenant) {
 }
 
 void tenant_settle(struct tenant *tenant) {
-	if (tenant->refs == 0 && tenant->ids.count == 0 && tenant->limiters.count == 0 && tenant->use.claims == 0)
+	if (tenant->refs == 0 && tenant->ids.count == 0 && tenant->limiters.count == 0 && tenant->use.claims == 0 &&
+	    LIST_EMPTY(&tenant->topics_of_all))
 		tenant_free(tenant);
 }
 

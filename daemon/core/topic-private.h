@@ -13,6 +13,11 @@ STAILQ_HEAD(own_deliveries, delivery);
 
 struct topic {
 	struct tenant *tenant; /* whose name it is */
+	size_t refs; /* subscriptions, those included that are over */
+	bool listed; /* it is found by its name */
+	bool defined; /* by configuration */
+	struct access access; /* defined */
+	LIST_ENTRY(topic) link; /* tenant::topics_of_all, while it is defined */
 	struct audience_list audiences;
 	char name[];
 };
@@ -46,7 +51,8 @@ struct delivery {
 
 struct subscription {
 	struct source source;
-	struct audience *audience;
+	struct topic *topic; /* NULL: none yet */
+	struct audience *audience; /* NULL: it is over, or has not begun */
 	TAILQ_ENTRY(subscription) link; /* audience::subscriptions */
 	struct own_deliveries deliveries;
 	struct delivery *last; /* of them, if there are any */
@@ -64,10 +70,13 @@ static inline struct subscription *subscription_of(struct source *source) {
 
 /* ---- subscription.c ---- */
 
-/* Of no audience yet.  Return: 0, SOURCE_E_HANDLE_EXISTS, -ENOMEM. */
+/* Of no topic yet.  Return: 0, SOURCE_E_HANDLE_EXISTS, -ENOMEM. */
 int subscription_new(struct subscription **ret, struct owner *owner, uint64_t handle, uint32_t queue);
-/* With all that it has; leaves its audience. */
+/* With all that it has; leaves its topic. */
 void subscription_free(struct subscription *subscription);
+
+/* It has left its audience: nothing more will come but what it has, and the news of that. */
+void subscription_end(struct subscription *subscription);
 
 /* One more message.  Return: false: it is lost for this one, for there is no memory, or nobody hears it. */
 bool subscription_give(struct subscription *subscription, struct message *message);
@@ -81,5 +90,5 @@ void message_unref(struct message *message);
 
 /* ---- topic.c ---- */
 
-/* Its last subscription may be the end of its topic. */
-void audience_leave(struct subscription *subscription);
+/* The last one may be the end of the topic. */
+void topic_leave(struct subscription *subscription);

@@ -19,7 +19,7 @@ static int name_compare(const void *a, const void *b) {
 	return strcmp(a, b);
 }
 
-static struct topic *topic_find(struct tenant *tenant, const char *name) {
+static struct topic *topic_find(const struct tenant *tenant, const char *name) {
 	char *const *found = tfind(name, &tenant->topics, name_compare);
 
 	return found ? container_of(*found, struct topic, name) : NULL;
@@ -41,14 +41,21 @@ static struct topic *topic_new(struct tenant *tenant, const char *name) {
 		return NULL;
 	}
 	*place = topic->name;
+	topic->listed = true;
 	return topic;
 }
 
-/* Nobody has subscribed any more. */
+static void topic_unlist(struct topic *topic) {
+	if (topic->listed)
+		(void)tdelete(topic->name, &topic->tenant->topics, name_compare);
+	topic->listed = false;
+}
+
+/* Free it if nobody has to do with it any more. */
 static void topic_settle(struct topic *topic) {
-	if (!LIST_EMPTY(&topic->audiences))
+	if (topic->refs > 0 || topic->defined)
 		return;
-	(void)tdelete(topic->name, &topic->tenant->topics, name_compare);
+	topic_unlist(topic);
 	free(topic);
 }
 
@@ -71,15 +78,22 @@ static struct audience *get_audience(struct topic *topic, struct tenant *tenant)
 	return audience;
 }
 
-void audience_leave(struct subscription *subscription) {
+static void audience_leave(struct subscription *subscription) {
 	struct audience *audience = subscription->audience;
-	struct topic *topic = audience->topic;
 
 	TAILQ_REMOVE(&audience->subscriptions, subscription, link);
 	if (!TAILQ_EMPTY(&audience->subscriptions))
 		return;
 	LIST_REMOVE(audience, link);
 	free(audience);
+}
+
+void topic_leave(struct subscription *subscription) {
+	struct topic *topic = subscription->topic;
+
+	if (subscription->audience)
+		audience_leave(subscription);
+	topic->refs--;
 	topic_settle(topic);
 }
 
@@ -104,6 +118,8 @@ int topic_subscribe(struct tenant *tenant, const char *name, struct owner *owner
 	}
 	TAILQ_INSERT_TAIL(&audience->subscriptions, subscription, link);
 	subscription->audience = audience;
+	subscription->topic = topic;
+	topic->refs++;
 	*ret_id = subscription->source.id;
 	return 0;
 }
@@ -154,4 +170,93 @@ int topic_emit(struct tenant *tenant, const char *name, const void *data, size_t
 	LIST_FOREACH(audience, &topic->audiences, link)
 	*ret_receivers += tell(audience);
 	return 0;
+}
+
+/* ---- those of all uids ---- */
+
+/* All who have subscribed are told that it is over. */
+static void end_all(struct topic *topic) {
+	struct audience *audience;
+
+	while ((audience = LIST_FIRST(&topic->audiences))) {
+		struct subscription *subscription = TAILQ_FIRST(&audience->subscriptions);
+
+		audience_leave(subscription);
+		subscription_end(subscription);
+	}
+}
+
+/* What uids have of their own under that name is not to be found any more. */
+static void hide_others(struct scheduler *scheduler, const char *name) {
+	for (struct tenant *tenant = scheduler_next_tenant(scheduler, 0); tenant && tenant->uid != TENANT_OF_ALL;
+	     tenant = scheduler_next_tenant(scheduler, (uint64_t)tenant->uid + 1)) {
+		struct topic *topic = topic_find(tenant, name);
+
+		if (!topic)
+			continue;
+		topic_unlist(topic);
+		end_all(topic);
+	}
+}
+
+static bool access_is_same(const struct access *a, const struct access *b) {
+	return a->owner == b->owner && a->group == b->group && a->mode == b->mode;
+}
+
+int topic_define(struct scheduler *scheduler, const char *name, const struct access *access) {
+	struct topic *topic = topic_of_all(scheduler, name);
+	struct tenant *tenant;
+	int r;
+
+	if (topic) {
+		if (!access_is_same(&topic->access, access))
+			end_all(topic);
+		topic->access = *access;
+		return 0;
+	}
+	r = scheduler_tenant(scheduler, TENANT_OF_ALL, &tenant);
+	if (r < 0)
+		return r;
+	topic = topic_new(tenant, name);
+	if (topic) {
+		topic->defined = true;
+		topic->access = *access;
+		LIST_INSERT_HEAD(&tenant->topics_of_all, topic, link);
+		hide_others(scheduler, name);
+	}
+	tenant_unref(tenant);
+	return topic ? 0 : -ENOMEM;
+}
+
+void topic_undefine(struct topic *topic) {
+	struct tenant *tenant = tenant_ref(topic->tenant);
+
+	LIST_REMOVE(topic, link);
+	topic->defined = false;
+	topic_unlist(topic);
+	end_all(topic);
+	topic_settle(topic);
+	tenant_unref(tenant);
+}
+
+struct topic *topic_of_all(const struct scheduler *scheduler, const char *name) {
+	const struct tenant *all = scheduler_next_tenant(scheduler, TENANT_OF_ALL);
+
+	return all ? topic_find(all, name) : NULL;
+}
+
+struct topic *topic_next(const struct scheduler *scheduler, const struct topic *topic) {
+	const struct tenant *all = scheduler_next_tenant(scheduler, TENANT_OF_ALL);
+
+	if (topic)
+		return LIST_NEXT(topic, link);
+	return all ? LIST_FIRST(&all->topics_of_all) : NULL;
+}
+
+const char *topic_name(const struct topic *topic) {
+	return topic->name;
+}
+
+const struct access *topic_access(const struct topic *topic) {
+	return &topic->access;
 }

@@ -2,6 +2,7 @@
 # The only place where messages meet the core.
 
 libdaemon_la_SOURCES += \
+	daemon/rpc/access.c daemon/rpc/access.h \
 	daemon/rpc/check-limiter.c daemon/rpc/check-limiter.h \
 	daemon/rpc/check.c daemon/rpc/check.h \
 	daemon/rpc/convert-limiter.c daemon/rpc/convert-limiter.h \

@@ -468,7 +468,7 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limiter) {
 	Evloop__LimiterInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
 	Evloop__Grant *peeked = arena_alloc(&call->rpc->arena, sizeof(*peeked));
-	const struct limiter_access *access;
+	const struct access *access;
 	struct limiter_info info;
 	struct grant grant;
 
@@ -632,7 +632,7 @@ int rpc_limiter_share(struct call *call, const void *data) {
 	const Evloop__LimiterShareRequest *request = data;
 	Evloop__LimiterShareReply reply = EVLOOP__LIMITER_SHARE_REPLY__INIT;
 	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
-	const struct limiter_access *access;
+	const struct access *access;
 	const struct shared_memory *memory;
 
 	if (!limiter)

@@ -9,8 +9,10 @@
 #include <inttypes.h>
 
 #include "daemon/core/loop.h"
+#include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
 #include "daemon/core/topic.h"
+#include "daemon/rpc/access.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/gate.h"
 
@@ -20,6 +22,26 @@ static bool check_topic(struct call *call, const char *name) {
 	if (!name[0])
 		return REFUSE(call, INVALID, "the topic has no name");
 	return check_name(call, name);
+}
+
+/*
+ * Whose topic it is that the session means: one that configuration gives to all, before one of its uid's own.
+ * Return: NULL: it may not, and the call has been refused.
+ */
+static struct tenant *tenant_of_topic(struct call *call, const char *name, mode_t need) {
+	const struct topic *topic = topic_of_all(call->rpc->scheduler, name);
+	const struct access *access;
+
+	if (!topic)
+		return call->session->owner.tenant;
+	access = topic_access(topic);
+	if (access_allows(access, call->session, need))
+		return scheduler_next_tenant(call->rpc->scheduler, TENANT_OF_ALL);
+	call_refuse(call, EVLOOP__STATUS__STATUS_PERM,
+		    "uid %u may not %s the topic '%s', which is of uid %u and gid %u with mode %04o",
+		    (unsigned)call->session->uid, need == ACCESS_READ ? "subscribe to" : "emit on", name,
+		    (unsigned)access->owner, (unsigned)access->group, (unsigned)access->mode);
+	return NULL;
 }
 
 static bool check_subscribe(struct call *call, const Evloop__SubscribeRequest *request) {
@@ -37,12 +59,16 @@ int rpc_subscribe(struct call *call, const void *data) {
 	const Evloop__SubscribeRequest *request = data;
 	struct owner *owner = &call->session->owner;
 	Evloop__Watched reply = EVLOOP__WATCHED__INIT;
+	struct tenant *tenant;
 	struct gate *gate;
 	int r = 0;
 
-	if (!check_subscribe(call, request) || !make_gate(call, request->gate, &gate, &r))
+	if (!check_subscribe(call, request))
+		return 0;
+	tenant = tenant_of_topic(call, request->topic, ACCESS_READ);
+	if (!tenant || !make_gate(call, request->gate, &gate, &r))
 		return r;
-	r = topic_subscribe(owner->tenant, request->topic, owner, request->handle, request->queue, &reply.id);
+	r = topic_subscribe(tenant, request->topic, owner, request->handle, request->queue, &reply.id);
 	if (r == 0)
 		r = set_gate(call, gate, request->handle);
 	else
@@ -60,6 +86,7 @@ int rpc_subscribe(struct call *call, const void *data) {
 int rpc_emit(struct call *call, const void *data) {
 	const Evloop__EmitRequest *request = data;
 	Evloop__EmitReply reply = EVLOOP__EMIT_REPLY__INIT;
+	struct tenant *tenant;
 	size_t receivers;
 	int r;
 
@@ -70,8 +97,11 @@ int rpc_emit(struct call *call, const void *data) {
 	}
 	if (!check_topic(call, request->topic))
 		return 0;
+	tenant = tenant_of_topic(call, request->topic, ACCESS_WRITE);
+	if (!tenant)
+		return 0;
 	(void)loop_refresh(call->rpc->loop);
-	r = topic_emit(call->session->owner.tenant, request->topic, request->data.data, request->data.len, &receivers);
+	r = topic_emit(tenant, request->topic, request->data.data, request->data.len, &receivers);
 	if (r < 0)
 		return r;
 	call->dear = receivers >= RECEIVERS_MANY;

@@ -5,6 +5,7 @@
 
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
+#include "daemon/rpc/access.h"
 #include "proto/limits.h"
 
 static struct tenant *tenant_of_all(struct call *call) {
@@ -18,19 +19,15 @@ struct limiter *target_limiter_of_all(struct call *call, const char *name) {
 }
 
 static bool may(struct session *session, const struct limiter *limiter, enum limiter_need need) {
-	const struct limiter_access *access = limiter_access(limiter);
+	const struct access *access = limiter_access(limiter);
 
-	if (!access || session->uid == 0)
+	if (!access)
 		return true;
-	if (need == LIMITER_RULE)
-		return session->uid == access->owner;
-	if (session->uid == access->owner)
-		return access->mode >> 6 & need;
-	return (session_in_group(session, access->group) ? access->mode >> 3 : access->mode) & need;
+	return need == LIMITER_RULE ? access_owns(access, session) : access_allows(access, session, need);
 }
 
 bool target_may(struct call *call, const struct limiter *limiter, enum limiter_need need) {
-	const struct limiter_access *access = limiter_access(limiter);
+	const struct access *access = limiter_access(limiter);
 
 	if (may(call->session, limiter, need))
 		return true;

@@ -5,7 +5,7 @@
 #include "daemon/core/limiter.h"
 #include "daemon/rpc/dispatch.h"
 
-/* What is wanted of it; the first two as in limiter_access::mode. */
+/* What is wanted of it; the first two as ACCESS_READ and ACCESS_WRITE of rpc/access.h. */
 enum limiter_need {
 	LIMITER_LOOK = 4,
 	LIMITER_TAKE = 2,

@@ -3,6 +3,9 @@
 
 libdaemon_la_SOURCES += \
 	daemon/svc/background.c daemon/svc/background.h \
+	daemon/svc/config.c daemon/svc/config.h \
+	daemon/svc/config-file.c daemon/svc/config-file.h \
+	daemon/svc/config-set.c daemon/svc/config-set.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
 	daemon/svc/journal.h \
@@ -14,7 +17,9 @@ libdaemon_la_SOURCES += \
 	daemon/svc/state-file.c daemon/svc/state-file.h \
 	daemon/svc/service-status.c daemon/svc/service-status.h \
 	daemon/svc/spawn.c daemon/svc/spawn.h \
-	daemon/svc/systemd.h
+	daemon/svc/systemd.h \
+	daemon/svc/topic-file.c daemon/svc/topic-file.h \
+	daemon/svc/topic-set.c daemon/svc/topic-set.h
 
 if SYSTEMD
 libdaemon_la_SOURCES += daemon/svc/journal.c daemon/svc/systemd.c

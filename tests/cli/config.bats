@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Limiters that configuration defines: what a file may say, what is said of a mistake, reloading, and who may use them.
+# Limiters and topics that configuration defines: what a file may say, what is said of a mistake, reloading, and who may use them.
 
 # shellcheck disable=SC2154 # variables of the helper
 load helper
@@ -199,11 +199,110 @@ $config/limits.d/users.limit: users"
     expect_match '*remaining    2*'
 }
 
+# topic NAME LINE...: a file in topics.d
+topic() {
+    local path=$config/topics.d/$1
+    shift
+    mkdir -p "$(dirname "$path")"
+    printf '%s\n' "$@" >"$path"
+}
+
+# Wait until the log has a line, so many times.
+until_log() {
+    for _ in {1..200}; do
+        [[ $(grep -c "$1" "$BATS_TEST_TMPDIR/log") -ge ${2:-1} ]] && return
+        sleep 0.02
+    done
+    fail "expected in the log: $1"
+}
+
+@test "topics: files, drop-ins, masks, and the first mistake" {
+    file api.limit '[Limiter]' 'Rate=1/s'
+    topic chat.topic '[Topic]' 'Name=chat/all' 'Mode=0660'
+    topic chat.topic.d/10-group.conf '[Topic]' 'Group=0' 'Mode=0640'
+    topic plain.topic '# everything as it comes'
+    : >"$config/topics.d/empty.topic"
+    ln -s /dev/null "$config/topics.d/null.topic"
+    topic api.limit 'this is no topic'
+    check_config
+    expect_status 0
+    [[ -z $stderr ]]
+    expect_output "$config/limits.d/api.limit: api
+$config/topics.d/chat.topic: chat/all
+$config/topics.d/plain.topic: plain"
+    rm "$config/topics.d/api.limit"
+    bad() {
+        local complaint="evloopd: $config/topics.d/bad.topic:$1"
+        shift
+        topic bad.topic "$@"
+        check_config
+        [[ $status -eq 78 && -z $output && $stderr == "$complaint" ]] || fail "expected: $complaint"
+    }
+    bad '2: Mode=7: an octal mode made of subscribe (4) and emit (2) is expected, as 0660' '[Topic]' 'Mode=7'
+    bad '2: [Topic] has no key Rate' '[Topic]' 'Rate=1/s'
+    bad '3: Name= is in no section [Topic]' '# a comment' '[Limiter]' 'Name=x'
+    bad '2: Owner=no-such-user: there is no such user' '[Topic]' 'Owner=no-such-user' 'Mode=x'
+    bad '2: Name=topic:x: the name begins with topic:, which is reserved' '[Topic]' 'Name=topic:x'
+    topic bad.topic '[Topic]' 'Name=plain'
+    check_config
+    expect_status 78
+    [[ $stderr == "evloopd: $config/topics.d/plain.topic: the name 'plain' is that of $config/topics.d/bad.topic already" ]] || fail
+    # A mistake in either is one of the whole.
+    rm "$config/topics.d/bad.topic"
+    file bad.limit '[Limiter]' 'Rate=5/'
+    check_config
+    expect_status 78
+}
+
+@test "topics: a reload begins and ends them, and with a mistake keeps them" {
+    topic kept.topic '[Topic]'
+    topic gone.topic '[Topic]'
+    start_daemon --config-dir "$config" 2>"$BATS_TEST_TMPDIR/log"
+    pids=()
+    for name in kept gone own; do
+        "$EVLOOP" subscribe "$name" >"$BATS_TEST_TMPDIR/$name" 2>"$BATS_TEST_TMPDIR/$name.err" 3>&- &
+        pids+=($!)
+    done
+    hears() {
+        for _ in {1..200}; do
+            evl emit "$1" "$2"
+            [[ $output == "receivers=${3:-1}" ]] && return
+            sleep 0.02
+        done
+        fail "$1: expected receivers=${3:-1}"
+    }
+    for name in kept gone own; do
+        hears "$name" one
+    done
+    topic bad.topic '[Topic]' 'Mode=x'
+    rm "$config/topics.d/gone.topic"
+    kill -HUP "$daemon"
+    until_log "evloopd: configuration stays as it was: $config/topics.d/bad.topic:2: Mode=x"
+    for name in kept gone own; do
+        hears "$name" two
+    done
+    rm "$config/topics.d/bad.topic"
+    topic own.topic '[Topic]'
+    kill -HUP "$daemon"
+    until_log 'configuration was read: 0 limiters, 2 topics'
+    hears kept three
+    # The other two are over: who has subscribed ends.
+    hears gone three 0
+    hears own three 0
+    wait "${pids[1]}" "${pids[2]}" || true
+    kill "${pids[0]}"
+    wait "${pids[0]}" || true
+    [[ $(<"$BATS_TEST_TMPDIR/kept") == $'one\ntwo\nthree' ]] || fail "kept: $(<"$BATS_TEST_TMPDIR/kept")"
+    [[ $(<"$BATS_TEST_TMPDIR/gone") == $'one\ntwo' ]] || fail "gone: $(<"$BATS_TEST_TMPDIR/gone")"
+    [[ $(<"$BATS_TEST_TMPDIR/own") == $'one\ntwo' ]] || fail "own: $(<"$BATS_TEST_TMPDIR/own")"
+}
+
 @test "who may look and who may take" {
     [[ $(id -u) -eq 0 ]] && setpriv --reuid=1 --clear-groups true 2>/dev/null || skip "only root can be others"
     file api.limit '[Limiter]' 'Rate=1/h' 'Burst=100' 'Owner=2001' 'Group=2002' 'Mode=0640'
     file team.limit '[Limiter]' 'Concurrency=2' 'Owner=2001' 'Group=2002' 'Mode=0660'
     file everyone.limit '[Limiter]' 'Rate=1/h' 'Burst=100'
+    topic news.topic '[Topic]' 'Owner=2001' 'Group=2002' 'Mode=0642'
     # Others must be able to get there.
     dir=$(mktemp -d /tmp/evloop-test-XXXXXX)
     chmod 755 "$dir"
@@ -253,5 +352,20 @@ $config/limits.d/users.limit: users"
     expect_match '*held pid=* uid=2006 n=1 *'
     other 2005:2002 ping
     expect_status 0
+    # Topics: heard by whom they are for, whoever's uid emits.
+    other 2005:3001 subscribe news --timeout 10ms
+    expect_status 77
+    [[ $stderr == "evloop: news: uid 2005 may not subscribe to the topic 'news', which is of uid 2001 and gid 2002 with mode 0642" ]] || fail
+    EVLOOP_SOCKET=$dir/socket setpriv --reuid=2006 --regid=2002 --clear-groups \
+        "$EVLOOP" subscribe news --once >"$BATS_TEST_TMPDIR/news" 3>&- &
+    for _ in {1..200}; do
+        other 2005:3001 emit news "from 2005"
+        [[ $output == receivers=1 ]] && break
+        sleep 0.02
+    done
+    wait $!
+    [[ $(<"$BATS_TEST_TMPDIR/news") == "from 2005" ]] || fail
+    other 2006:2002 emit news no
+    expect_status 77
     rm -r "$dir"
 }

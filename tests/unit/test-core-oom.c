@@ -208,6 +208,14 @@ static int emit(struct fixture *f) {
 	return r;
 }
 
+static int define(struct fixture *f) {
+	static const struct access access = { .mode = 0666 };
+	int r = topic_define(f->world.scheduler, "all", &access);
+
+	assert_int_equal(!topic_of_all(f->world.scheduler, "all"), r < 0);
+	return r;
+}
+
 /* Once it is there, nothing can fail any more. */
 static int gate(struct fixture *f) {
 	struct limiter_spec spec = {
@@ -361,6 +369,11 @@ static void test_emit(void **state) {
 	torture(emit);
 }
 
+static void test_define(void **state) {
+	(void)state;
+	torture(define);
+}
+
 static void test_gate(void **state) {
 	(void)state;
 	torture(gate);
@@ -395,6 +408,7 @@ int main(void) {
 		cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_watch_many),
 		cmocka_unit_test(test_poller),        cmocka_unit_test(test_subscribe),
 		cmocka_unit_test(test_emit),          cmocka_unit_test(test_gate),
+		cmocka_unit_test(test_define),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

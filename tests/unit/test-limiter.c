@@ -485,7 +485,7 @@ static void test_idle(void **state) {
 static void test_of_all(void **state) {
 	struct fixture *f = *state;
 	struct limiter_spec spec = spec_permits("db", 1);
-	struct limiter_access access = { .owner = 7, .group = 8, .mode = 0660 };
+	struct access access = { .owner = 7, .group = 8, .mode = 0660 };
 	static struct claim_binding binding = { .pid = 77, .unbind = unbind }; /* lives until the teardown */
 	enum limiter_change change;
 	struct limiter *limiter;

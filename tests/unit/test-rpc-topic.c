@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/core/tenant.h"
+#include "daemon/core/topic.h"
 #include "tests/unit/peer-world.h"
 
 #define METHOD(name) EVLOOP__METHOD__METHOD_##name
@@ -232,12 +233,85 @@ static void test_many_receivers(void **state _unused_) {
 	assert_int_equal(emit(&b, "t", "x", 1), 0);
 }
 
+/* One of all uids, for whoever it allows; the sessions are told to be somebody else's, for root may do everything. */
+static void test_access(void **state _unused_) {
+	static const struct {
+		uid_t uid;
+		mode_t mode;
+		bool subscribes, emits;
+	} table[] = {
+		{ 4711, 0600, true, true },  { 4711, 0400, true, false }, { 4711, 0277, false, true },
+		{ 4712, 0604, true, false }, { 4712, 0602, false, true }, { 4712, 0660, false, false },
+		{ 0, 0, true, true },
+	};
+	Evloop__SubscribeRequest subscribe_request = subscription(1, "t", 4);
+	Evloop__HandleRequest cancel = EVLOOP__HANDLE_REQUEST__INIT;
+	Evloop__EmitRequest emit_request = emission("t", "x", 1);
+	struct session *session = peer_world_newest(&world);
+	const Evloop__Error *error;
+	uid_t former = session->uid;
+	char expected[160];
+
+	cancel.handle = 1;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct access access = { .owner = 4711, .group = 4711, .mode = table[i].mode };
+
+		assert_int_equal(topic_define(world.scheduler, "t", &access), 0);
+		session->uid = table[i].uid;
+		if (table[i].subscribes) {
+			assert_non_null(peer_call(&b, METHOD(SUBSCRIBE), &subscribe_request, NULL));
+			assert_non_null(peer_call(&b, METHOD(CANCEL_HANDLE), &cancel, NULL));
+		} else {
+			assert_null(peer_call(&b, METHOD(SUBSCRIBE), &subscribe_request, &error));
+			assert_int_equal(error->status, STATUS(PERM));
+			snprintf(expected, sizeof(expected),
+				 "uid %u may not subscribe to the topic 't', which is of uid 4711 and gid 4711 with "
+				 "mode %04o",
+				 (unsigned)table[i].uid, (unsigned)table[i].mode);
+			assert_string_equal(error->message, expected);
+		}
+		if (table[i].emits) {
+			assert_non_null(peer_call(&b, METHOD(EMIT), &emit_request, NULL));
+		} else {
+			assert_null(peer_call(&b, METHOD(EMIT), &emit_request, &error));
+			assert_int_equal(error->status, STATUS(PERM));
+			assert_non_null(strstr(error->message, "may not emit on the topic 't'"));
+		}
+	}
+	session->uid = former;
+	/* Others are whoever's they were. */
+	subscribe(&a, 9, "own", 4);
+	assert_int_equal(emit(&a, "own", "x", 1), 1);
+}
+
+/* The end of a topic is an event. */
+static void test_end_of_a_topic(void **state _unused_) {
+	static const struct access access = { .mode = 0666 };
+	const Evloop__Event *event;
+	struct frame frame;
+
+	assert_int_equal(topic_define(world.scheduler, "t", &access), 0);
+	subscribe(&a, 1, "t", 4);
+	assert_int_equal(emit(&b, "t", "x", 1), 1);
+	peer_world_settle(&world);
+	assert_true(next_event(&a)->more);
+	topic_undefine(topic_of_all(world.scheduler, "t"));
+	peer_world_settle(&world);
+	event = next_event(&a);
+	assert_int_equal(event->type, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
+	assert_int_equal(event->handle, 1);
+	assert_int_equal(event->fires, 0);
+	assert_int_equal(event->fire_seq, 1);
+	assert_false(event->more);
+	assert_false(peer_take(&a, &frame));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_refused),     TEST(test_event),          TEST(test_to_oneself),
-		TEST(test_slow_reader), TEST(test_many_receivers),
+		TEST(test_refused),        TEST(test_event),  TEST(test_to_oneself),     TEST(test_slow_reader),
+		TEST(test_many_receivers), TEST(test_access), TEST(test_end_of_a_topic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

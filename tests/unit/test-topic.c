@@ -57,8 +57,9 @@ static size_t emit(struct client *client, const char *topic, const char *text) {
 	return emit_data(client, topic, text, strlen(text));
 }
 
-/* The next event is that message; without a gap, and the source goes on. */
-static struct event expect(struct client *client, uint64_t handle, const char *text, uint64_t fire_seq) {
+/* The next event is that message. */
+static struct event expect_with(struct client *client, uint64_t handle, const char *text, uint64_t fire_seq,
+				bool more) {
 	struct event event;
 
 	assert_true(owner_peek_event(&client->owner, &event));
@@ -67,9 +68,13 @@ static struct event expect(struct client *client, uint64_t handle, const char *t
 	assert_int_equal(event.data_size, strlen(text));
 	assert_memory_equal(event.data, text, strlen(text));
 	assert_int_equal(event.fire_seq, fire_seq);
-	assert_true(event.more);
+	assert_int_equal(event.more, more);
 	owner_took_event(&client->owner);
 	return event;
+}
+
+static struct event expect(struct client *client, uint64_t handle, const char *text, uint64_t fire_seq) {
+	return expect_with(client, handle, text, fire_seq, true);
 }
 
 static void expect_gap(struct event event, uint64_t first, uint64_t last) {
@@ -362,6 +367,167 @@ static void test_limit_of_nothing(void **state) {
 	expect_gap(expect(&f->a, 1, "y", 5), 0, 0);
 }
 
+/* ---- those of all uids ---- */
+
+static const struct access anybody = { .owner = 1, .group = 2, .mode = 0666 };
+static const struct access nobody = { .owner = 1, .group = 2, .mode = 0600 };
+
+static void define(struct fixture *f, const char *name, const struct access *access) {
+	assert_int_equal(topic_define(f->world.scheduler, name, access), 0);
+}
+
+static void subscribe_to_all(struct fixture *f, struct client *client, uint64_t handle, uint32_t queue) {
+	struct tenant *all = scheduler_next_tenant(f->world.scheduler, TENANT_OF_ALL);
+	uint64_t id;
+
+	assert_int_equal(topic_subscribe(all, "t", &client->owner, handle, queue, &id), 0);
+}
+
+static size_t emit_to_all(struct fixture *f, const char *text) {
+	struct tenant *all = scheduler_next_tenant(f->world.scheduler, TENANT_OF_ALL);
+	size_t receivers;
+
+	assert_int_equal(topic_emit(all, "t", text, strlen(text), &receivers), 0);
+	return receivers;
+}
+
+/* The last event, without a message. */
+static void expect_over(struct client *client, uint64_t handle, uint64_t fire_seq) {
+	struct event event;
+
+	assert_true(owner_peek_event(&client->owner, &event));
+	assert_int_equal(event.type, EVENT_TYPE_MESSAGE);
+	assert_int_equal(event.handle, handle);
+	assert_string_equal(event.name, "t");
+	assert_int_equal(event.fires, 0);
+	assert_int_equal(event.fire_seq, fire_seq);
+	assert_int_equal(event.data_size, 0);
+	assert_false(event.more);
+	owner_took_event(&client->owner);
+	assert_null(owner_find(&client->owner, handle));
+}
+
+static void test_shared(void **state) {
+	struct fixture *f = *state;
+	const struct tenant_use *mine = tenant_use(f->a.owner.tenant), *theirs;
+	struct client stranger;
+	struct topic *topic;
+
+	assert_null(topic_of_all(f->world.scheduler, "t"));
+	assert_null(topic_next(f->world.scheduler, NULL));
+	define(f, "t", &anybody);
+	define(f, "u", &nobody);
+	topic = topic_of_all(f->world.scheduler, "t");
+	assert_string_equal(topic_name(topic), "t");
+	assert_int_equal(topic_access(topic)->mode, 0666);
+	topic = topic_next(f->world.scheduler, NULL);
+	assert_non_null(topic_next(f->world.scheduler, topic));
+	assert_null(topic_next(f->world.scheduler, topic_next(f->world.scheduler, topic)));
+
+	client_init(&stranger, &f->world, 1001);
+	theirs = tenant_use(stranger.owner.tenant);
+	subscribe_to_all(f, &f->a, 1, 4);
+	subscribe_to_all(f, &stranger, 1, 4);
+	subscribe_to_all(f, &stranger, 2, 0);
+	subscribe_to_all(f, &f->b, 1, 4);
+	assert_int_equal(emit_to_all(f, "hello"), 4);
+	/* Who has subscribed pays, each uid for itself. */
+	assert_true(mine->message_bytes > 5);
+	assert_int_equal(mine->message_bytes, theirs->message_bytes);
+	expect(&f->a, 1, "hello", 1);
+	expect(&f->b, 1, "hello", 1);
+	assert_int_equal(mine->message_bytes, 0);
+	expect(&stranger, 1, "hello", 1);
+	expect(&stranger, 2, "hello", 1);
+	assert_int_equal(theirs->message_bytes, 0);
+	client_deinit(&stranger);
+	/* It is there also while nobody has subscribed. */
+	assert_int_equal(owner_cancel(&f->a.owner, 1), CANCEL_CANCELLED);
+	assert_int_equal(owner_cancel(&f->b.owner, 1), CANCEL_CANCELLED);
+	assert_int_equal(emit_to_all(f, "hello"), 0);
+	assert_non_null(topic_of_all(f->world.scheduler, "t"));
+	topic_undefine(topic_of_all(f->world.scheduler, "u"));
+}
+
+/* A name that all have means that to everybody. */
+static void test_defined_over_others(void **state) {
+	struct fixture *f = *state;
+	struct client stranger;
+
+	client_init(&stranger, &f->world, 1001);
+	subscribe(&f->a, 1, "t", 4);
+	subscribe(&stranger, 1, "t", 0);
+	subscribe(&f->b, 1, "other", 4);
+	assert_int_equal(emit(&f->a, "t", "1"), 1);
+	define(f, "t", &anybody);
+	/* What it had been given is still told. */
+	assert_int_equal(expect_with(&f->a, 1, "1", 1, false).fires, 1);
+	assert_null(owner_find(&f->a.owner, 1));
+	expect_over(&stranger, 1, 0);
+	client_expect_none(&f->b);
+	assert_int_equal(emit(&f->a, "other", "2"), 1);
+	expect(&f->b, 1, "2", 1);
+	assert_int_equal(emit_to_all(f, "3"), 0);
+
+	/* And no more: it is one's own again. */
+	subscribe_to_all(f, &stranger, 2, 4);
+	topic_undefine(topic_of_all(f->world.scheduler, "t"));
+	expect_over(&stranger, 2, 0);
+	subscribe(&stranger, 3, "t", 4);
+	assert_int_equal(emit(&stranger, "t", "4"), 1);
+	expect(&stranger, 3, "4", 1);
+	client_deinit(&stranger);
+}
+
+static void test_access_changes(void **state) {
+	struct fixture *f = *state;
+
+	define(f, "t", &anybody);
+	subscribe_to_all(f, &f->a, 1, 4);
+	define(f, "t", &anybody);
+	client_expect_none(&f->a);
+	assert_int_equal(emit_to_all(f, "1"), 1);
+	assert_int_equal(emit_to_all(f, "2"), 1);
+	define(f, "t", &nobody);
+	assert_int_equal(topic_access(topic_of_all(f->world.scheduler, "t"))->mode, 0600);
+	assert_int_equal(emit_to_all(f, "3"), 0);
+	expect(&f->a, 1, "1", 1);
+	(void)expect_with(&f->a, 1, "2", 2, false);
+	client_expect_none(&f->a);
+	assert_null(owner_find(&f->a.owner, 1));
+
+	/* One that is over can be cancelled, and its session can end. */
+	subscribe_to_all(f, &f->a, 1, 4);
+	subscribe_to_all(f, &f->a, 2, 4);
+	subscribe_to_all(f, &f->b, 1, 4);
+	subscribe_to_all(f, &f->b, 2, 4);
+	assert_int_equal(emit_to_all(f, "4"), 4);
+	expect(&f->a, 1, "4", 1);
+	topic_undefine(topic_of_all(f->world.scheduler, "t"));
+	assert_int_equal(tenant_use(f->a.owner.tenant)->subscriptions, 4);
+	assert_int_equal(owner_cancel(&f->a.owner, 1), CANCEL_WITHDRAWN);
+	assert_int_equal(owner_cancel(&f->a.owner, 2), CANCEL_WITHDRAWN);
+	client_expect_none(&f->a);
+}
+
+/* The news that one is over does not come before another one's mail, nor does it hold that up. */
+static void test_over_beside_mail(void **state) {
+	struct fixture *f = *state;
+
+	define(f, "t", &anybody);
+	subscribe_to_all(f, &f->b, 1, 4);
+	subscribe_to_all(f, &f->b, 2, 4);
+	subscribe(&f->b, 3, "own", 4);
+	assert_int_equal(emit(&f->a, "own", "1"), 1);
+	assert_int_equal(owner_cancel(&f->b.owner, 1), CANCEL_CANCELLED);
+	topic_undefine(topic_of_all(f->world.scheduler, "t"));
+	assert_int_equal(emit(&f->a, "own", "2"), 1);
+	expect(&f->b, 3, "1", 1);
+	expect_over(&f->b, 2, 0);
+	expect(&f->b, 3, "2", 2);
+	client_expect_none(&f->b);
+}
+
 /* Against a model, with everything mixed. */
 static void test_random(void **state) {
 	struct fixture *f = *state;
@@ -414,6 +580,10 @@ int main(void) {
 		TEST(test_shared_payload),
 		TEST(test_limit_of_bytes),
 		TEST(test_limit_of_nothing),
+		TEST(test_shared),
+		TEST(test_defined_over_others),
+		TEST(test_access_changes),
+		TEST(test_over_beside_mail),
 		TEST(test_random),
 	};
 

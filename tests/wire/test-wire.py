@@ -30,6 +30,8 @@ REPLIES = {
     pb.METHOD_RESTART_HANDLE: pb.Armed,
     pb.METHOD_IDENTIFY: pb.Armed,
     pb.METHOD_ATTACH: pb.TimerInfo,
+    pb.METHOD_SUBSCRIBE: pb.Watched,
+    pb.METHOD_EMIT: pb.EmitReply,
     pb.METHOD_LIST: pb.ListReply,
     pb.METHOD_CANCEL: pb.ManageReply,
     pb.METHOD_PAUSE: pb.ManageReply,
@@ -454,6 +456,103 @@ def test_limiter_lines(path):
     client.call(pb.METHOD_CANCEL_HANDLE, pb.HandleRequest(handle=6))
     event = client.event().message
     assert (event.handle, event.claim, event.more) == (7, pb.CLAIM_HELD, True), event
+def subscribe(client, handle, topic, **more):
+    return client.call(pb.METHOD_SUBSCRIBE, pb.SubscribeRequest(handle=handle, topic=topic, **more)).id
+
+
+def test_topics(path):
+    """Two who have subscribed hear what a third one emits, each of it, over all topics in its order."""
+    emitter, hearers = Client(path), [Client(path), Client(path)]
+    for client in [emitter] + hearers:
+        client.hello()
+    assert emitter.call(pb.METHOD_EMIT, pb.EmitRequest(topic="wire.a", data=b"nobody")).receivers == 0
+    for client in hearers:
+        assert subscribe(client, 1, "wire.a", queue=1024) > 0
+        subscribe(client, 2, "wire.b", queue=1024)
+    refused(pb.STATUS_EXISTS, subscribe, hearers[0], 1, "wire.c")
+    refused(pb.STATUS_INVALID, subscribe, emitter, 0, "wire.c")
+    refused(pb.STATUS_OUT_OF_RANGE, emitter.call, pb.METHOD_EMIT, pb.EmitRequest(topic="wire.a", data=bytes(4097)))
+    for n in range(500):
+        topic = "wire.a" if n % 7 < 3 else "wire.b"
+        emitter.oneway(pb.METHOD_EMIT, pb.EmitRequest(topic=topic, data=b"%d" % n))
+    reply = emitter.call(pb.METHOD_EMIT, pb.EmitRequest(topic="wire.a", data=b"\0last"))
+    assert reply.receivers == 2
+    for client in hearers:
+        seen = {1: 0, 2: 0}
+        for n in range(500):
+            event = client.event().message
+            handle = 1 if n % 7 < 3 else 2
+            seen[handle] += 1
+            assert event.type == pb.EVENT_MESSAGE and event.data == b"%d" % n, event
+            assert event.handle == handle and event.name == ("wire.a" if handle == 1 else "wire.b")
+            assert event.fire_seq == seen[handle] and event.fires == 1 and event.more
+            assert not event.HasField("gap") and event.fired_ns > 0
+        assert client.event().message.data == b"\0last"
+    reply = hearers[0].call(pb.METHOD_CANCEL_HANDLE, pb.HandleRequest(handle=1))
+    assert reply.outcome == pb.OUTCOME_CANCELLED
+    assert emitter.call(pb.METHOD_EMIT, pb.EmitRequest(topic="wire.a")).receivers == 1
+    for client in [emitter] + hearers:
+        client.close()
+
+
+def test_topics_unread(path):
+    """Who does not read loses the oldest, is told exactly which, and holds nobody up."""
+    emitter, slow, other = Client(path), Client(path), Client(path)
+    for client in emitter, slow, other:
+        client.hello()
+    subscribe(slow, 1, "wire.flood", queue=10)
+    subscribe(slow, 2, "wire.flood")
+    subscribe(other, 1, "wire.flood", queue=10)
+    for n in range(1, 3001):
+        assert emitter.call(pb.METHOD_EMIT, pb.EmitRequest(topic="wire.flood", data=b"%4096d" % n)).receivers == 3
+        event = other.event().message
+        assert int(event.data) == event.fire_seq == n and not event.HasField("gap")
+    told = {1: 0, 2: 0}
+    lost = 0
+    while min(told.values()) < 3000:
+        event = slow.event().message
+        assert int(event.data) == event.fire_seq
+        first = event.fire_seq - event.fires + 1
+        if event.HasField("gap"):
+            assert event.handle == 1 and event.gap.last == first - 1
+            assert event.gap.count == event.gap.last - event.gap.first + 1
+            lost += event.gap.count
+            first = event.gap.first
+        assert first == told[event.handle] + 1, event
+        told[event.handle] = event.fire_seq
+    assert 2000 < lost <= 2990, lost
+    for client in emitter, slow, other:
+        client.close()
+
+
+def test_gate(path):
+    """A limiter lets messages and fires through, each at its time and not before, and no more of them than tokens."""
+    client = Client(path)
+    client.hello()
+    rule = pb.LimiterRule(tokens=1, period_ns=50 * MS, burst=1)
+    client.call(pb.METHOD_LIMITER_SET, pb.LimiterSpec(name="wire.gate", rules=[rule]))
+    gate = pb.Gate(limiter="wire.gate")
+    request = pb.SubscribeRequest(handle=1, topic="wire.gated", gate=pb.Gate(limiter="wire.none"))
+    refused(pb.STATUS_NOT_FOUND, client.call, pb.METHOD_SUBSCRIBE, request)
+    spec = pb.TimerSpec(handle=9, relative=True, detached=True, gate=gate)
+    refused(pb.STATUS_INVALID, client.call, pb.METHOD_ARM, spec)
+    subscribe(client, 1, "wire.gated", queue=10, gate=gate)
+    spec = pb.TimerSpec(handle=2, kind=pb.KIND_EVERY, relative=True, period_ns=5 * MS, gate=gate)
+    before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    for _ in range(3):
+        client.oneway(pb.METHOD_EMIT, pb.EmitRequest(topic="wire.gated"))
+    client.oneway(pb.METHOD_ARM, spec)
+    messages = fires = 0
+    for n in range(6):
+        event = client.event().message
+        assert time.clock_gettime_ns(time.CLOCK_BOOTTIME) >= before + n * 50 * MS
+        if event.type == pb.EVENT_MESSAGE:
+            messages += 1
+            assert event.fire_seq == messages and not event.HasField("gap")
+        else:
+            fires += event.fires
+            assert event.fire_seq == fires
+    assert messages == 3 and fires >= 10
     client.close()
 
 
