@@ -4,11 +4,12 @@
 
 
 fuzz_packet_sources = tests/fuzz/fuzz-packet.c tests/fuzz/fuzz.h
+fuzz_bridge_sources = tests/fuzz/fuzz-bridge.c tests/fuzz/fuzz.h
 fuzz_dispatch_sources = \
 	tests/fuzz/fuzz-dispatch.c tests/fuzz/fuzz.h \
 	tests/fuzz/world.c tests/fuzz/world.h
 
-check_PROGRAMS += tests/fuzz/replay-packet tests/fuzz/replay-dispatch
+check_PROGRAMS += tests/fuzz/replay-packet tests/fuzz/replay-dispatch tests/fuzz/replay-bridge
 dist_check_SCRIPTS += tests/fuzz/test-replay.sh
 TESTS += tests/fuzz/test-replay.sh
 
@@ -20,9 +21,15 @@ tests_fuzz_replay_dispatch_SOURCES = $(fuzz_dispatch_sources) tests/fuzz/replay.
 tests_fuzz_replay_dispatch_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_fuzz_replay_dispatch_LDADD = libdaemon.la $(PROTOBUF_C_LIBS)
 
+tests_fuzz_replay_bridge_SOURCES = $(fuzz_bridge_sources) tests/fuzz/replay.c
+tests_fuzz_replay_bridge_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_replay_bridge_LDADD = libcli.la $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
+
 if FUZZING
-fuzz_programs = tests/fuzz/fuzz-packet tests/fuzz/fuzz-dispatch tests/fuzz/replay-packet tests/fuzz/replay-dispatch
-check_PROGRAMS += tests/fuzz/fuzz-packet tests/fuzz/fuzz-dispatch
+fuzz_programs = \
+	tests/fuzz/fuzz-packet tests/fuzz/fuzz-dispatch tests/fuzz/fuzz-bridge \
+	tests/fuzz/replay-packet tests/fuzz/replay-dispatch tests/fuzz/replay-bridge
+check_PROGRAMS += tests/fuzz/fuzz-packet tests/fuzz/fuzz-dispatch tests/fuzz/fuzz-bridge
 
 tests_fuzz_fuzz_packet_SOURCES = $(fuzz_packet_sources)
 tests_fuzz_fuzz_packet_CFLAGS = $(tests_fuzz_replay_packet_CFLAGS)
@@ -33,13 +40,18 @@ tests_fuzz_fuzz_dispatch_SOURCES = $(fuzz_dispatch_sources)
 tests_fuzz_fuzz_dispatch_CFLAGS = $(tests_fuzz_replay_dispatch_CFLAGS)
 tests_fuzz_fuzz_dispatch_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_dispatch_LDADD = $(tests_fuzz_replay_dispatch_LDADD)
+
+tests_fuzz_fuzz_bridge_SOURCES = $(fuzz_bridge_sources)
+tests_fuzz_fuzz_bridge_CFLAGS = $(tests_fuzz_replay_bridge_CFLAGS)
+tests_fuzz_fuzz_bridge_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_bridge_LDADD = $(tests_fuzz_replay_bridge_LDADD)
 endif
 
-CLEANFILES += tests/fuzz/packet.log tests/fuzz/dispatch.log
+CLEANFILES += tests/fuzz/packet.log tests/fuzz/dispatch.log tests/fuzz/bridge.log
 FUZZ_SECONDS = 60
 fuzz-check: $(fuzz_programs)
 	@test -x tests/fuzz/fuzz-packet || { echo 'configure with --enable-fuzzing CC=clang first' >&2; exit 1; }
-	@for target in packet dispatch; do \
+	@for target in packet dispatch bridge; do \
 		echo "$$target, $(FUZZ_SECONDS) s" && \
 		$(MKDIR_P) tests/fuzz/corpus/$$target && \
 		tests/fuzz/replay-$$target --write tests/fuzz/corpus/$$target && \
