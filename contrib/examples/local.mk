@@ -49,6 +49,11 @@ dist_examples_DATA = \
 	contrib/examples/embed-poll.c \
 	contrib/examples/embed-sd-event.c \
 	contrib/examples/embed-libuv.c
+# Those that are run as they are.
 dist_examples_SCRIPTS = \
+	contrib/examples/asyncio-limiter.py \
+	contrib/examples/build-on-save.bash \
 	contrib/examples/fetch.sh \
-	contrib/examples/parallel.sh
+	contrib/examples/mixed.bash \
+	contrib/examples/parallel.sh \
+	contrib/examples/supervisor.bash

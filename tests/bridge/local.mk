@@ -6,3 +6,6 @@ TESTS += tests/bridge/test-bridge.py
 
 TESTS += tests/bridge/bash.bats
 EXTRA_DIST += tests/bridge/bash.bats
+
+dist_check_SCRIPTS += tests/bridge/test-examples.sh
+TESTS += tests/bridge/test-examples.sh
