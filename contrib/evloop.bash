@@ -56,6 +56,8 @@ _ev_start() {
     trap=$(trap -p PIPE)
     [[ -n $trap ]] || trap : PIPE
     coproc _ev_bridge {
+        # It ends with the script, whose traps may have something to say first.
+        trap '' INT TERM HUP
         # A pipe of the script ends when the script closes it, not when the bridge ends.
         for fd in /proc/self/fd/*; do
             fd=${fd##*/}

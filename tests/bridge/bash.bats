@@ -237,6 +237,24 @@ END
     [[ $stderr == *'file'*$'\n'*'has no descriptor 99' ]] || fail complaint
 }
 
+@test "paths: what has changed, by the name that the script has for it" {
+    script <<'END'
+mkdir -p src/deep
+built() {
+    echo "$1 $EV_PATH ${#EV_PATHS[@]} $EV_CHANGES $EV_RESCAN"
+    ev_cancel "$EV_REQUEST"
+}
+write() { echo x >"src/deep/a b.c"; echo x >src/x.o; }
+ev_path src/ -r --settle 100ms --exclude '*.o' built once
+ev_after 300ms write
+ev_run
+failed() { echo "$EV_PATH error $((EV_ERROR != 0)) more $EV_MORE"; }
+ev_path nowhere/at/all failed
+ev_run
+END
+    expect $'once src/deep/a b.c 1 created modified 0\n error 1 more 0'
+}
+
 @test "topics carry any bytes that a variable can hold" {
     script <<'END'
 texts=(plain "it's" '"q" \ & $(touch x)' $'a\nb\tc' $'\001\377\376' é '' '  two  ')
@@ -337,6 +355,26 @@ ev_run
 echo "stopped, $?"
 END
     expect $'trapped\nstopped, 0'
+}
+
+@test "a signal to the whole group leaves the bridge to the script" {
+    script <<'END'
+set -m
+(
+    set +m
+    trap 'echo stopped; ev_stop' TERM
+    . "$srcdir/contrib/evloop.bash"
+    ev_after 1h true
+    id=$EV_ID
+    ev_after 10ms kill -TERM 0
+    ev_run
+    ev_cancel "$id"
+    ev_after 1ms echo fired
+    ev_run
+) &
+wait $!
+END
+    expect $'stopped\nfired'
 }
 
 @test "a daemon that goes ends the loop with 69" {

@@ -399,6 +399,139 @@ class Limiters(Case):
         self.assertIs(self.ok("try", name="u", cost=1000)["allowed"], True)
 
 
+class Watches(Case):
+    def quiet(self):
+        with self.assertRaises(TimeoutError):
+            self.bridge.event(0.1)
+
+    def test_inherited_descriptor(self):
+        read, write = os.pipe()
+        self.addCleanup(os.close, write)
+        self.bridge = self.open(pass_fds=[read])
+        self.ok("watch", fd=read)
+        self.quiet()
+        os.write(write, b"x")
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["event"], event["readiness"], event["more"]),
+                         (1, "ready", ["readable"], True))
+        # Nothing until it is acknowledged, which looks again.
+        os.write(write, b"y")
+        self.quiet()
+        self.ok("ack", request=1)
+        self.assertEqual(self.bridge.event()["readiness"], ["readable"])
+        self.assertEqual(os.read(read, 10), b"xy")
+        os.close(read)
+        self.ok("ack", requests=[1, 55])
+        self.quiet()
+        self.assertEqual(self.ok("cancel", request=1)["outcome"], "cancelled")
+        self.assertEqual(self.ok("ack", request=1), {"id": self.bridge.last_id, "ok": True})
+
+    def test_descriptor_of_a_process(self):
+        read, write = os.pipe()
+        self.ok("watch", fd=read, pid=os.getpid(), events="readable")
+        self.ok("watch", fd=write, pid=os.getpid(), events=["writable"])
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["readiness"]), (2, ["writable"]))
+        self.ok("cancel", request=2)
+        os.close(write)
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["readiness"], event["more"]), (1, ["hangup"], False))
+        os.close(read)
+        self.assertEqual(self.ok("cancel", request=1)["outcome"], "gone")
+
+    def test_refused(self):
+        with open(os.devnull, "rb") as null, tempfile.TemporaryFile() as file:
+            for wrong in null, file:
+                self.refused("INVALID", "watch", fd=wrong.fileno(), pid=os.getpid())
+        read, write = os.pipe()
+        self.refused("INVALID", "watch", fd=read, pid=os.getpid(), events=["nonsense"])
+        self.refused("INVALID", "watch", fd=read, pid=os.getpid(), events=4)
+        self.refused("INVALID", "watch", fd=read, pid=os.getpid(), settle_ns=5)
+        os.close(read)
+        os.close(write)
+
+    def test_timeout(self):
+        read, write = os.pipe()
+        self.ok("watch", fd=read, pid=os.getpid(), timeout="20ms")
+        self.assertEqual(self.bridge.event()["event"], "timeout")
+        self.quiet()
+        self.ok("ack", request=1)
+        self.assertEqual(self.bridge.event()["event"], "timeout")
+        os.close(read)
+        os.close(write)
+
+    def test_process(self):
+        child = subprocess.Popen(["sleep", "60"])
+        self.ok("watch", pid=child.pid)
+        self.quiet()
+        child.kill()
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["event"], event["pid"]), (1, "process", child.pid))
+        child.wait()
+
+    def test_path(self):
+        folder = os.path.join(self.daemon.directory, "folder")
+        os.mkdir(folder)
+        self.bridge = self.open(cwd=self.daemon.directory)
+        self.ok("watch", path="folder", recursive=True, settle="20ms", exclude=["*.o"])
+        time.sleep(0.2)
+        with open(os.path.join(folder, "a.o"), "w"), open(os.path.join(folder, "b.c"), "w"):
+            pass
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["event"], event["rescan"], event["more"]), (1, "changed", False, True))
+        self.assertEqual([change["path"] for change in event["changes"]], ["b.c"])
+        self.assertIn("created", event["changes"][0]["changes"])
+        self.ok("ack", request=1)
+        # A name that is no text.
+        with open(os.path.join(folder.encode(), b"\xff"), "w"):
+            pass
+        self.assertEqual(self.bridge.event()["changes"][0]["path"], [255])
+        self.ok("watch", path="no/such")
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["more"]), (3, False))
+        self.assertNotEqual(event["error"], 0)
+
+
+class Topics(Case):
+    def test_messages(self):
+        other = self.open()
+        self.ok("subscribe", topic="t")
+        self.assertEqual(other.call("emit", topic="t", data="it's é")["receivers"], 1)
+        event = self.bridge.event()
+        self.assertEqual((event["request"], event["event"], event["data"], event["more"]), (1, "message", "it's é", True))
+        self.assertNotIn("gap", event)
+        for data in "", "a\0b", list(range(256)):
+            self.ok("emit", topic="t", data=data)
+            self.assertEqual(self.bridge.event()["data"], data)
+        self.assertEqual(self.ok("emit", topic="t", data=list(b"text"))["receivers"], 1)
+        self.assertEqual(self.bridge.event()["data"], "text")
+        self.ok("cancel", request=1)
+        self.assertEqual(self.ok("emit", topic="t")["receivers"], 0)
+        self.refused("OUT_OF_RANGE", "emit", topic="t", data="x" * 4097)
+        self.refused("INVALID", "emit", topic="no blanks")
+        self.refused("INVALID", "subscribe", topic="t", queue=-1)
+
+    def test_lost_messages(self):
+        self.ok("subscribe", topic="t", queue=2)
+        self.ok("subscribe", topic="t", queue=0)
+        self.bridge.process.send_signal(signal.SIGSTOP)
+        other = self.open()
+        # What the sockets take is not lost.
+        for i in range(20000):
+            other.send(b'{"id":%d,"call":"emit","topic":"t","data":"%d"}' % (i, i))
+            other.read()
+        self.bridge.process.send_signal(signal.SIGCONT)
+        gaps, merged, last = 0, 0, set()
+        while len(last) < 2:
+            event = self.bridge.event()
+            gaps += event.get("gap", {}).get("count", 0)
+            merged = max(merged, event["fires"])
+            if event["data"] == "19999":
+                last.add(event["request"])
+        self.assertGreater(gaps, 0)
+        self.assertGreater(merged, 1)
+
+
 class Wrong(Case):
     def lines(self, *lines):
         """Each is answered by one line with an error, and nothing has changed."""
