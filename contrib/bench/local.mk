@@ -14,6 +14,8 @@ bench_programs = \
 	contrib/bench/ping \
 	contrib/bench/ping-floor \
 	contrib/bench/ping-redis \
+	contrib/bench/readiness \
+	contrib/bench/readiness-floor \
 	contrib/bench/scale \
 	contrib/bench/spawn \
 	contrib/bench/try \
@@ -55,6 +57,10 @@ contrib_bench_ping_LDFLAGS = $(bench_ldflags)
 contrib_bench_ping_LDADD = libevloop.la
 contrib_bench_ping_floor_SOURCES = contrib/bench/ping-floor.c $(bench_measure)
 contrib_bench_ping_redis_SOURCES = contrib/bench/ping-redis.c $(bench_measure)
+contrib_bench_readiness_SOURCES = contrib/bench/readiness.c $(bench_measure)
+contrib_bench_readiness_LDFLAGS = $(bench_ldflags)
+contrib_bench_readiness_LDADD = libevloop.la
+contrib_bench_readiness_floor_SOURCES = contrib/bench/readiness-floor.c $(bench_measure)
 contrib_bench_scale_SOURCES = contrib/bench/scale.c $(bench_measure)
 contrib_bench_scale_LDFLAGS = $(bench_ldflags)
 contrib_bench_scale_LDADD = libevloop.la

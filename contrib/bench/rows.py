@@ -404,6 +404,27 @@ P8_SESSIONS = Row('P8', [
     Line('one round trip with 5 k sessions, p50', 'sessions', '1 session', 'floor', '≤', 1.5, ours='5 k sessions'),
 ], rounds=2)
 
+# ---- P9: readiness -------------------------------------------------------------------------------------------
+
+P9 = Row('P9', [
+    Contender(OURS, on(Evloopd, 'readiness', PINGS)),
+    Contender('pipe and socket', alone('readiness-floor', PINGS)),
+], [
+    Line('readiness to callback, with its ack, p50', 'p50', 'pipe and socket', 'floor', '≤', 1.25),
+    Line('readiness to callback, with its ack, p99', 'p99', 'pipe and socket', 'floor'),
+], rounds=5)
+
+
+def p9_placed(cpus, where):
+    measure = f'p50 on {where}'
+    return Row('P9', [
+        Contender(OURS, placed(cpus, measure, Evloopd, 'readiness', PINGS)),
+        Contender('pipe and socket', placed(cpus, measure, None, 'readiness-floor', PINGS)),
+    ], [
+        Line(f'both processes on {where}, p50', measure, 'pipe and socket', 'floor', '≤', 1.25),
+    ], rounds=4)
+
+
 # ---- P10: whole processes ------------------------------------------------------------------------------------
 
 SPAWNS = times(100, 10)
@@ -441,5 +462,7 @@ ROWS = [
     P1, *(p1_placed(*where) for where in WHERE),
     P2, P3, P3_MANY,
     P4, *(p4_placed(*where) for where in WHERE),
-    P5, P6, P7_MEMORY, P7_IDLE_MEMORY, P7_IDLE_CALLS, P8_ARMED, P8_SESSIONS, P10, P11,
+    P5, P6, P7_MEMORY, P7_IDLE_MEMORY, P7_IDLE_CALLS, P8_ARMED, P8_SESSIONS,
+    P9, *(p9_placed(*where) for where in WHERE),
+    P10, P11,
 ]
