@@ -45,11 +45,13 @@ int acked_init(struct acked *acked, enum source_kind kind, enum event_type type,
 		return r;
 	}
 	scheduler->next_id++;
+	owner->timeouts += timeout_ns > 0;
 	start_timeout(acked);
 	return 0;
 }
 
 void acked_deinit(struct acked *acked) {
+	acked->source.owner->timeouts -= acked->timeout_ns > 0;
 	reminder_deinit(&acked->timeout);
 	source_deinit(&acked->source);
 }

@@ -219,6 +219,7 @@ static bool loop_work(struct loop *loop) {
 		scheduler_advance(loop->scheduler, &loop->now, stepped);
 		more = scheduler_dispatch(loop->scheduler);
 	}
+	poller_dispatch_armed(loop->poller);
 	if (loop->ops) {
 		int64_t boottime = loop->now.ns[TIMER_CLOCK_BOOTTIME];
 

@@ -28,6 +28,7 @@ struct poller {
 	uint32_t n_slots, first_free;
 	uint32_t generation; /* of the last item */
 	size_t used;
+	bool armed; /* something was, since poller_dispatch() */
 };
 
 int poller_new(struct poller **ret) {
@@ -89,7 +90,10 @@ static int control(const struct poll_item *item, int operation, uint32_t events)
 		.data.u64 = (uint64_t)slot->generation << 32 | item->slot,
 	};
 
-	return epoll_ctl(item->poller->fd, operation, item->fd, &event) < 0 ? -errno : 0;
+	if (epoll_ctl(item->poller->fd, operation, item->fd, &event) < 0)
+		return -errno;
+	item->poller->armed = item->poller->armed || operation != EPOLL_CTL_DEL;
+	return 0;
 }
 
 int poller_add(struct poller *poller, struct poll_item *item, int fd, uint32_t events,
@@ -131,10 +135,16 @@ void poller_dispatch(struct poller *poller) {
 	struct epoll_event events[POLLER_EVENTS_PER_TURN];
 	int n = epoll_wait(poller->fd, events, ARRAY_SIZE(events), 0);
 
+	poller->armed = false;
 	for (int i = 0; i < n; i++) {
 		const struct slot *slot = &poller->slots[(uint32_t)events[i].data.u64];
 
 		if (slot->item && slot->generation == (uint32_t)(events[i].data.u64 >> 32))
 			slot->item->ready(slot->item, events[i].events);
 	}
+}
+
+void poller_dispatch_armed(struct poller *poller) {
+	if (poller->armed)
+		poller_dispatch(poller);
 }

@@ -46,3 +46,7 @@ void poller_remove(struct poll_item *item);
 
 /* Tell of what is ready, POLLER_EVENTS_PER_TURN at most; the rest comes with the next call.  Never waits. */
 void poller_dispatch(struct poller *poller);
+
+/* The same where something was armed since the last time, and may well have been ready then: whoever looks here need not wait to be
+ * told by poller_fd(). */
+void poller_dispatch_armed(struct poller *poller);

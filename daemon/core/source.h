@@ -122,6 +122,7 @@ struct owner {
 	void (*ready)(struct owner *owner);
 	/* Close a descriptor of a stranger's, which may take long.  NULL: it is closed where it is let go of. */
 	void (*discard)(struct owner *owner, int fd);
+	size_t timeouts; /* of its sources, that count from an acknowledgement: then the clock must be fresh */
 	uint64_t pid; /* of the session, 0: the tenant's own; for people */
 	const char *name; /* of the session's client, borrowed; for people */
 };

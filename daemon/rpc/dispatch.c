@@ -222,7 +222,7 @@ static void serve(struct call *call) {
 
 /* Does it look at many things, or copy much? */
 static bool is_dear(uint16_t method) {
-	return (method >= EVLOOP__METHOD__METHOD_ACK && method <= EVLOOP__METHOD__METHOD_LOG) ||
+	return (method >= EVLOOP__METHOD__METHOD_LIST && method <= EVLOOP__METHOD__METHOD_LOG) ||
 	       method == EVLOOP__METHOD__METHOD_LIMITER_SET || method >= EVLOOP__METHOD__METHOD_LIMITER_LIST;
 }
 

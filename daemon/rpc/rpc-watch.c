@@ -19,6 +19,7 @@
 #include "daemon/rpc/gate.h"
 
 #define DESCRIPTORS_RESERVED 64 /* that the daemon may open, and does not watch */
+#define DEAR_ACKS 16 /* so many at once are a call of the kernel each */
 #define READINESS_ASKED (EVLOOP__READINESS__READINESS_READABLE | EVLOOP__READINESS__READINESS_WRITABLE)
 
 /* Those who connect need some, too; the numbers of descriptors are given from below. */
@@ -147,9 +148,11 @@ int rpc_ack(struct call *call, const void *data) {
 	static const Evloop__AckReply reply = EVLOOP__ACK_REPLY__INIT;
 	const Evloop__AckRequest *request = data;
 
-	(void)loop_refresh(call->rpc->loop); /* timeouts count from now */
+	if (call->session->owner.timeouts > 0)
+		(void)loop_refresh(call->rpc->loop);
 	for (size_t i = 0; i < request->n_handles; i++)
 		owner_ack(&call->session->owner, request->handles[i]);
+	call->dear = request->n_handles >= DEAR_ACKS;
 	call_reply(call, &reply.base);
 	return 0;
 }

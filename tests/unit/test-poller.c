@@ -83,6 +83,28 @@ static void test_once(void **state) {
 	close_fd(note.fd);
 }
 
+/* Whoever has armed something looks himself, once. */
+static void test_armed(void **state) {
+	struct note note;
+
+	(void)state;
+	poller_dispatch_armed(poller);
+	add(&note, always_ready(), EPOLLIN);
+	poller_dispatch_armed(poller);
+	assert_int_equal(note.n, 1);
+	assert_int_equal(poller_arm(&note.item, EPOLLIN), 0);
+	poller_dispatch_armed(poller);
+	assert_int_equal(note.n, 2);
+	/* What becomes ready by itself is not looked for. */
+	assert_int_equal(poller_arm(&note.item, EPOLLIN), 0);
+	poller_dispatch(poller);
+	assert_int_equal(note.n, 3);
+	poller_dispatch_armed(poller);
+	assert_int_equal(note.n, 3);
+	poller_remove(&note.item);
+	close_fd(note.fd);
+}
+
 static void test_hang_up(void **state) {
 	struct note note;
 	int fds[2];
@@ -208,6 +230,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_once),
+		TEST(test_armed),
 		TEST(test_hang_up),
 		TEST(test_removed),
 		TEST(test_removed_by_the_other),
