@@ -8,7 +8,11 @@ check_PROGRAMS += \
 	contrib/examples/one-timer \
 	contrib/examples/beat \
 	contrib/examples/cancel-in-callback \
+	contrib/examples/chat \
+	contrib/examples/echo \
 	contrib/examples/embed-poll \
+	contrib/examples/hash-files \
+	contrib/examples/supervise \
 	contrib/examples/prefork-limit \
 	contrib/examples/thread-pool
 contrib_examples_prefork_limit_CPPFLAGS = $(example_CPPFLAGS)
@@ -22,6 +26,14 @@ contrib_examples_beat_CPPFLAGS = $(example_CPPFLAGS)
 contrib_examples_beat_LDADD = libevloop.la
 contrib_examples_cancel_in_callback_CPPFLAGS = $(example_CPPFLAGS)
 contrib_examples_cancel_in_callback_LDADD = libevloop.la
+contrib_examples_chat_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_chat_LDADD = libevloop.la
+contrib_examples_echo_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_echo_LDADD = libevloop.la
+contrib_examples_hash_files_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_hash_files_LDADD = libevloop.la
+contrib_examples_supervise_CPPFLAGS = $(example_CPPFLAGS)
+contrib_examples_supervise_LDADD = libevloop.la
 contrib_examples_embed_poll_CPPFLAGS = $(example_CPPFLAGS)
 contrib_examples_embed_poll_LDADD = libevloop.la
 

@@ -16,6 +16,14 @@ int main() {
 	timer = EVL_TIMER_INIT; /* as an expression, too */
 	if (timer.size != sizeof(evl_timer) || timer.clock != CLOCK_BOOTTIME || timer.period_ns != 0 || timer.argv)
 		return 1;
+	evl_watch watch = EVL_WATCH_INIT;
+	watch = EVL_WATCH_INIT;
+	if (watch.size != sizeof(evl_watch) || watch.fd != -1 || watch.pid_fd != -1 || watch.path)
+		return 3;
+	evl_subscription subscription = EVL_SUBSCRIPTION_INIT;
+	subscription = EVL_SUBSCRIPTION_INIT;
+	if (subscription.size != sizeof(evl_subscription) || subscription.queue != 64)
+		return 4;
 	if (evl_connect(&connection, "/nowhere/socket") != -ENOTCONN)
 		return 2;
 	/* Never run: it shows that everything links. */
@@ -24,6 +32,10 @@ int main() {
 		timer.name_mode = EVL_NAME_ENSURE;
 		evl_timer_add(connection, &source, &timer, callback, nullptr);
 		evl_call_later(connection, &source, EVL_MSEC(1), [](evl_source *, const evl_event *, void *) {}, nullptr);
+		evl_add_local(connection, nullptr, 0, EVL_READABLE | EVL_WRITABLE, callback, nullptr);
+		evl_watch_add(connection, nullptr, &watch, callback, nullptr);
+		evl_subscription_add(connection, nullptr, &subscription, callback, nullptr);
+		evl_run_in_executor(connection, nullptr, [](void *data) { return data; }, callback, nullptr);
 		evl_source_set_destroy(source, [](void *) {});
 		evl_run(connection);
 	}

@@ -36,4 +36,29 @@ expect embed-sd-event 'fire 1 inside sd-event' 'fire 2 inside sd-event' 'fire 3 
 expect embed-libuv 'fire 1 inside libuv' 'fire 2 inside libuv' 'fire 3 inside libuv'
 expect prefork-limit '20 requests of 4 workers: as fast as they may'
 expect thread-pool '20 jobs of 4 threads: as fast as they may'
+expect echo 'the server says: hello' 'the client is gone'
+expect supervise 'run 1 ended with 3' 'run 2 ended with 3' 'run 3 ended with 3' 'run 4 ended with 3' 'run 5 ended with 3' \
+    'as fast as it may'
+expect hash-files '[0-9a-f]{8} [0-9]+ bytes /proc/self/exe|cannot read /no/such/file' \
+    '[0-9a-f]{8} [0-9]+ bytes /proc/self/exe|cannot read /no/such/file'
+
+# Bob stays in the room while Alice comes and goes; Carol is in another one.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkfifo "$scratch/bob.in"
+# shellcheck disable=SC2016 # for the shell that has the daemon
+timeout 20 "$srcdir/tests/run-with-daemon.sh" sh -c '
+    cd "$1"
+    "$2" bob <bob.in >bob.out &
+    exec 3>bob.in
+    until grep -q "bob has come" bob.out; do sleep 0.01; done
+    printf "hush\n" | "$2" carol elsewhere >carol.out
+    printf "hello\nis anybody here?\n" | "$2" alice >alice.out
+    echo "bye" >&3
+    exec 3>&-
+    wait
+' sh "$scratch" "$(realpath "$examples/chat")" || { echo "chat: failed"; failed=1; }
+printf 'bob has come\nalice has come\nalice: hello\nalice: is anybody here?\nalice has left\nbob: bye\nbob has left\n' |
+    diff - "$scratch/bob.out" || { echo "chat: that is not what bob should hear"; failed=1; }
+sed -n '2,5p' "$scratch/bob.out" | diff - "$scratch/alice.out" || { echo "chat: nor alice"; failed=1; }
 exit "$failed"
