@@ -37,17 +37,16 @@ static bool is_terminal(const struct stat *st) {
 	return S_ISCHR(st->st_mode) && (number == 4 || number == 5 || (number >= 136 && number < 144));
 }
 
-/* Return: a descriptor; `error` where it is nothing that can be opened twice. */
-static int reopen(pid_t pid, int fd, int error) {
+int descriptor_reopen(pid_t pid, int fd) {
 	int mode = access_mode(pid, fd), r;
 	char path[64];
 	struct stat st;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
 	if (mode < 0 || stat(path, &st) < 0 || !(S_ISFIFO(st.st_mode) || is_terminal(&st)))
-		return error;
+		return -EPERM;
 	r = open(path, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return r < 0 ? error : r;
+	return r < 0 ? -EPERM : r;
 }
 
 int descriptor_take(pid_t pid, int fd) {
@@ -62,5 +61,5 @@ int descriptor_take(pid_t pid, int fd) {
 	if (r >= 0)
 		return r;
 	r = -errno;
-	return r == -EBADF || r == -ESRCH ? r : reopen(pid, fd, r);
+	return r == -EBADF || r == -ESRCH ? r : descriptor_reopen(pid, fd);
 }

@@ -50,6 +50,15 @@ tests_unit_test_cli_text_SOURCES = tests/unit/test-cli-text.c
 tests_unit_test_cli_text_CFLAGS = $(libcli_la_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_cli_text_LDADD = libcli.la $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test-json-message tests/unit/test-cli-descriptor
+TESTS += tests/unit/test-json-message tests/unit/test-cli-descriptor
+tests_unit_test_json_message_SOURCES = tests/unit/test-json-message.c tests/unit/test.h
+tests_unit_test_json_message_CFLAGS = $(libcli_la_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_json_message_LDADD = libcli.la libproto.la $(CMOCKA_LIBS)
+tests_unit_test_cli_descriptor_SOURCES = tests/unit/test-cli-descriptor.c tests/unit/test.h
+tests_unit_test_cli_descriptor_CFLAGS = $(libcli_la_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_cli_descriptor_LDADD = libcli.la $(CMOCKA_LIBS)
+
 # The library, against a daemon played by the test.
 client_tests = \
 	tests/unit/test-client-executor \
