@@ -88,6 +88,8 @@ static const struct bridge_verb verbs[] = {
 	  bridge_finish_limit },
 	{ "limiter try", EVLOOP__METHOD__METHOD_LIMITER_TRY, .complete = bridge_complete_cost },
 	{ "limiter peek", EVLOOP__METHOD__METHOD_LIMITER_PEEK, .complete = bridge_complete_cost },
+	{ "limiter explain", EVLOOP__METHOD__METHOD_LIMITER_PEEK, .complete = bridge_complete_cost,
+	  .finish = bridge_finish_explain },
 	{ "limiter take up to", EVLOOP__METHOD__METHOD_LIMITER_TAKE_UP_TO, .complete = bridge_complete_cost },
 	{ "limiter refund", EVLOOP__METHOD__METHOD_LIMITER_REFUND, .complete = bridge_complete_cost },
 	{ "limiter charge", EVLOOP__METHOD__METHOD_LIMITER_CHARGE, .complete = bridge_complete_cost },

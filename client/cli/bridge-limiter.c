@@ -6,6 +6,7 @@
 
 #include "client/cli/bridge.h"
 #include "client/cli/daemon.h"
+#include "client/cli/json.h"
 #include "proto/rate.h"
 
 /* ---- definitions ---- */
@@ -158,20 +159,28 @@ int bridge_complete_limit(struct bridge_call *call, ProtobufCMessage *request) {
 	return call->definition ? define(call, call->definition) : 0;
 }
 
-/* Is it places that the limiter has?  They are held; tokens are gone. */
-static bool has_places(struct bridge_call *call, const char *name) {
+/* All that is known of the limiter.  Return: a message to be freed; NULL: it has gone, or the daemon has. */
+static ProtobufCMessage *look_at(struct bridge_call *call, const char *name, const Evloop__LimiterInfo **ret) {
 	Evloop__LimiterListRequest request = EVLOOP__LIMITER_LIST_REQUEST__INIT;
 	Evloop__Target target = EVLOOP__TARGET__INIT;
-	_cleanup_message_ ProtobufCMessage *message = NULL;
+	ProtobufCMessage *message = NULL;
 	const Evloop__LimiterListReply *reply;
 
 	target.name = (char *)name;
 	request.target = &target;
 	if (bridge_ask(call, EVLOOP__METHOD__METHOD_LIMITER_LIST, &request.base, -1, &message) < 0)
-		return false;
+		return NULL;
 	reply = (const Evloop__LimiterListReply *)message;
-	return reply->n_limiters > 0 && reply->limiters[0]->spec &&
-	       reply->limiters[0]->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
+	*ret = reply->n_limiters > 0 ? reply->limiters[0] : NULL;
+	return message;
+}
+
+/* Is it places that the limiter has?  They are held; tokens are gone. */
+static bool has_places(struct bridge_call *call, const char *name) {
+	const Evloop__LimiterInfo *info = NULL;
+	_cleanup_message_ ProtobufCMessage *message = look_at(call, name, &info);
+
+	return info && info->spec && info->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
 }
 
 /* "more", as in events: an event follows, or what can be given back. */
@@ -188,6 +197,18 @@ int bridge_finish_limit(struct bridge_call *call, const ProtobufCMessage *reply)
 	if (!more)
 		bridge_source_free(TAKE_PTR(call->source));
 	return json_object_set_new(call->reply, "more", json_boolean(more)) < 0 ? -ENOMEM : 0;
+}
+
+int bridge_finish_explain(struct bridge_call *call, const ProtobufCMessage *reply _unused_) {
+	const Evloop__LimiterInfo *info = NULL;
+	_cleanup_message_ ProtobufCMessage *message =
+		look_at(call, json_string_value(json_object_get(call->fields, "name")), &info);
+
+	if (call->error)
+		return -EINVAL;
+	if (!info)
+		return bridge_refuse(call, "NOT_FOUND", "the limiter has gone");
+	return json_object_set_new(call->reply, "limiter", json_of_message(&info->base)) < 0 ? -ENOMEM : 0;
 }
 
 int bridge_complete_cost(struct bridge_call *call, ProtobufCMessage *request) {

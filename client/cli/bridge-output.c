@@ -126,7 +126,7 @@ static void put_value(struct words *words, json_t *value) {
 /* ---- both ---- */
 
 void bridge_write(struct bridge *bridge, json_t *object) {
-	/* A failed write is seen by text_flush(). */
+	/* A failed write is seen when it is flushed. */
 	if (!object)
 		fputs(bridge->shell ? "error=INTERNAL" : "{\"error\":\"INTERNAL\"}", bridge->out);
 	else if (bridge->shell)

@@ -6,6 +6,7 @@
  */
 
 #include <poll.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/pidfd.h>
 
@@ -13,7 +14,8 @@
 #include "client/cli/daemon.h"
 #include "client/cli/descriptor.h"
 #include "client/cli/error.h"
-#include "client/cli/text.h"
+
+#define OUTPUT_SIZE 65536 /* bytes of answers and events that are written at once, at most */
 
 enum {
 	OPTION_SHELL = 1,
@@ -85,6 +87,36 @@ static bool read_lines(struct bridge *bridge, struct lines *lines) {
 	return n > 0;
 }
 
+/* ---- what is written ---- */
+
+/* All of it, also to a pipe that somebody else has made non-blocking.  As cookie_write_function_t. */
+static ssize_t write_all(void *cookie _unused_, const char *data, size_t size) {
+	struct pollfd fd = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = write(STDOUT_FILENO, data + done, size - done);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno == EAGAIN)
+			(void)poll(&fd, 1, -1);
+		else if (errno != EINTR)
+			return 0;
+	}
+	return (ssize_t)size;
+}
+
+/* Return: false, after a complaint: it could not be written. */
+static bool flush(struct bridge *bridge) {
+	if (fflush(bridge->out) == 0 && !ferror(bridge->out))
+		return true;
+	complain("write error: %s", strerror(errno));
+	/* Said once; what is left would only fail again. */
+	__fpurge(bridge->out);
+	return false;
+}
+
 /* ---- the loop ---- */
 
 static int complain_lost(struct bridge *bridge) {
@@ -92,7 +124,7 @@ static int complain_lost(struct bridge *bridge) {
 	while (evl_dispatch(bridge->evl, 0) > 0)
 		;
 	bridge_disconnected(bridge);
-	(void)text_flush();
+	(void)flush(bridge);
 	complain("bridge: the daemon has gone");
 	return EX_UNAVAILABLE;
 }
@@ -104,7 +136,7 @@ static int run_loop(struct bridge *bridge, struct lines *lines) {
 	bool more = true;
 
 	while (more && !bridge->lost) {
-		if (!text_flush())
+		if (!flush(bridge))
 			return 1;
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			continue;
@@ -115,7 +147,7 @@ static int run_loop(struct bridge *bridge, struct lines *lines) {
 	}
 	if (bridge->lost)
 		return complain_lost(bridge);
-	return text_flush() ? 0 : 1;
+	return flush(bridge) ? 0 : 1;
 }
 
 /* A name that a shell can assign to begins so. */
@@ -143,28 +175,37 @@ static int parse(struct invocation *inv, struct bridge *bridge) {
 	return inv->argc > 1 ? complain_extra(inv, inv->argv[1]) : 0;
 }
 
+/* Return: the exit status. */
+static int run_connected(struct bridge *bridge) {
+	struct lines lines = { .data = malloc(BRIDGE_LINE_MAX + 1) };
+	int r = EX_OSERR;
+
+	bridge->out = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = write_all });
+	/* Whether something was done must not stay open: the daemon's answer is waited for as long as it is there. */
+	(void)evl_set_timeout(bridge->evl, -1);
+	if (lines.data && bridge->out && evl_fd(bridge->evl) >= 0) {
+		(void)setvbuf(bridge->out, NULL, _IOFBF, OUTPUT_SIZE);
+		r = run_loop(bridge, &lines);
+	} else {
+		complain("bridge: %s", strerror(ENOMEM));
+	}
+	bridge_sources_free(bridge);
+	if (bridge->out)
+		(void)fclose(bridge->out);
+	free(lines.data);
+	return r;
+}
+
 static int run(struct invocation *inv) {
-	struct bridge bridge = { .ops = &daemon_ops, .out = stdout };
-	struct lines lines = {};
+	struct bridge bridge = { .ops = &daemon_ops };
 	int r = parse(inv, &bridge);
 
 	if (r != 0)
 		return r < 0 ? inv->status : r;
 	r = daemon_connect(inv, &bridge.evl);
-	if (r != 0)
-		return r;
-	lines.data = malloc(BRIDGE_LINE_MAX + 1);
-	/* Whether something was done must not stay open: the daemon's answer is waited for as long as it is there. */
-	(void)evl_set_timeout(bridge.evl, -1);
-	if (!lines.data || evl_fd(bridge.evl) < 0) {
-		complain("bridge: %s", strerror(ENOMEM));
-		r = EX_OSERR;
-	} else {
-		r = run_loop(&bridge, &lines);
-	}
-	bridge_sources_free(&bridge);
+	if (r == 0)
+		r = run_connected(&bridge);
 	evl_close(bridge.evl);
-	free(lines.data);
 	return r;
 }
 

@@ -241,7 +241,9 @@ END
     script <<'END'
 mkdir -p src/deep
 built() {
-    echo "$1 $EV_PATH ${#EV_PATHS[@]} ${EV_CHANGES#created } $EV_RESCAN"
+    # A machine that is busy may only say that it has not seen all.
+    if ((EV_RESCAN)); then return; fi
+    echo "$1 $EV_PATH ${#EV_PATHS[@]} $([[ " $EV_CHANGES " =~ \ (created|modified)\  ]] && echo changed) $EV_RESCAN"
     ev_cancel "$EV_REQUEST"
     ev_cancel "$writer"
 }
@@ -255,7 +257,7 @@ failed() { echo "$EV_PATH error $((EV_ERROR != 0)) more $EV_MORE"; }
 ev_path nowhere/at/all failed
 ev_run
 END
-    expect $'once src/deep/a b.c 1 modified 0\n error 1 more 0'
+    expect $'once src/deep/a b.c 1 changed 0\n error 1 more 0'
 }
 
 @test "topics carry any bytes that a variable can hold" {
