@@ -81,7 +81,9 @@ char *arena_copy(struct arena *arena, const void *data, size_t size) {
 	char *copy = arena_alloc(arena, size + 1);
 
 	if (copy) {
-		memcpy(copy, data, size);
+		/* Where there is nothing, protobuf-c has no address for it. */
+		if (size > 0)
+			memcpy(copy, data, size);
 		copy[size] = '\0';
 	}
 	return copy;
