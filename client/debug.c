@@ -62,10 +62,10 @@ void debug_slow(struct evl *evl, evl_callback callback, const struct evl_event *
 	if (dladdr((void *)callback, &info) == 0)
 		info = (Dl_info){ .dli_fname = "?" };
 	if (info.dli_sname)
-		say(evl, "slow callback: %s() took %" PRId64 " ms (timer %" PRIu64 ")", info.dli_sname,
+		say(evl, "slow callback: %s() took %" PRId64 " ms (source %" PRIu64 ")", info.dli_sname,
 		    took_ns / NSEC_PER_MSEC, event->id);
 	else /* a static function: addr2line(1) knows its name */
-		say(evl, "slow callback: %s+%#tx took %" PRId64 " ms (timer %" PRIu64 ")", info.dli_fname,
+		say(evl, "slow callback: %s+%#tx took %" PRId64 " ms (source %" PRIu64 ")", info.dli_fname,
 		    (char *)callback - (char *)info.dli_fbase, took_ns / NSEC_PER_MSEC, event->id);
 }
 

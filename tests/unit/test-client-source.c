@@ -529,6 +529,34 @@ static void test_cancelled_by_others(void **state _unused_) {
 	evl_source_unref(source);
 }
 
+/* With a limiter before its events; a program that was built before there was one has a shorter structure, and none. */
+static void test_timer_limiter(void **state _unused_) {
+	struct evl_timer timer = EVL_TIMER_INIT;
+	Evloop__TimerSpec *spec;
+
+	timer.limiter = "rate";
+	timer.limiter_key = "key";
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(evl_timer_add(evl, NULL, &timer, count, NULL), 0);
+		evl_flush(evl);
+		peer_expect_arm(&peer, &spec);
+		if (i == 0) {
+			assert_string_equal(spec->gate->limiter, "rate");
+			assert_int_equal(spec->gate->key.len, 3);
+		} else {
+			assert_null(spec->gate);
+		}
+		evloop__timer_spec__free_unpacked(spec, NULL);
+		timer.size = offsetof(struct evl_timer, limiter);
+	}
+	timer.size = sizeof(timer);
+	timer.detached = true;
+	assert_int_equal(evl_timer_add(evl, NULL, &timer, count, NULL), -EINVAL);
+	timer.detached = false;
+	timer.limiter = NULL;
+	assert_int_equal(evl_timer_add(evl, NULL, &timer, count, NULL), -EINVAL);
+}
+
 static void test_bad_timers(void **state _unused_) {
 	struct {
 		struct evl_timer timer;
@@ -614,6 +642,7 @@ int main(void) {
 		TEST(test_detached_until_ended),
 		TEST(test_nobody_told),
 		TEST(test_cancelled_by_others),
+		TEST(test_timer_limiter),
 		TEST(test_bad_timers),
 		TEST(test_command),
 	};
