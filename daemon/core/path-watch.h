@@ -30,7 +30,6 @@ struct path_spec {
 	bool recursive;
 	const char *const *exclude; /* `n_exclude` patterns */
 	size_t n_exclude;
-	int64_t since_ns; /* realtime: what has changed after it is to be told of */
 };
 
 enum {
@@ -41,7 +40,7 @@ enum {
 
 /* Who looks at files. */
 struct path_watcher {
-	/* Tell of that path from now on, by the functions below and not from within; *ret_token is for remove().
+	/* Tell of what changes at that path from now on, by the functions below and not from within; *ret_token is for remove().
 	 * Return: 0, PATH_WATCH_E_STUCK, −errno. */
 	int (*add)(struct path_watcher *watcher, struct path_watch *watch, const struct path_spec *spec,
 		   void **ret_token);

@@ -146,9 +146,14 @@ static void found(const struct scan *scan, int fd, const struct dirent *entry, s
 static void read_folder(const struct scan *scan, int fd) {
 	struct search search = { .since_ns = scan->events == 0 ? scan->watched->since_ns : 0 };
 	const struct dirent *entry;
-	DIR *stream = fdopendir(fd);
+	int64_t changed_ns = 0;
+	DIR *stream;
 	struct statx st;
 
+	/* Before it is read: what changes from now on is seen by the kernel. */
+	if (search.since_ns > 0 && look(fd, "", &st))
+		changed_ns = nanoseconds(&st.stx_ctime);
+	stream = fdopendir(fd);
 	if (!stream) {
 		close(fd);
 		return;
@@ -156,11 +161,10 @@ static void read_folder(const struct scan *scan, int fd) {
 	while ((entry = readdir(stream)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			found(scan, dirfd(stream), entry, &search);
-	/* It was changed last by something that is not in it any more. */
-	if (search.since_ns > 0 && look(dirfd(stream), "", &st) && nanoseconds(&st.stx_ctime) > search.since_ns &&
-	    nanoseconds(&st.stx_ctime) > search.newest_ns)
-		scan->watched->rescan = true;
 	(void)closedir(stream);
+	/* It was changed last by something that is not in it any more. */
+	if (changed_ns > search.since_ns && changed_ns > search.newest_ns)
+		scan->watched->rescan = true;
 }
 
 static bool is_watched(const struct watched *watched, const struct interest *interest) {

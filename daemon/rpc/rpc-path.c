@@ -5,8 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "daemon/core/loop.h"
 #include "daemon/core/path-watch.h"
-#include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/check.h"
 #include "daemon/rpc/dispatch.h"
@@ -80,7 +80,6 @@ static int make_spec(struct call *call, const Evloop__WatchPathRequest *request,
 		.recursive = request->recursive,
 		.exclude = exclude,
 		.n_exclude = request->n_exclude,
-		.since_ns = scheduler_now(call->rpc->scheduler)->ns[TIMER_CLOCK_REALTIME],
 	};
 	return 0;
 }
@@ -118,6 +117,7 @@ int rpc_watch_path(struct call *call, const void *data) {
 		return r;
 	if (!make_gate(call, request->gate, &gate, &r))
 		return r;
+	(void)loop_refresh(call->rpc->loop); /* the timeout counts from now */
 	r = path_watch_new(&watch, &call->session->owner, request->handle, &spec, request->settle_ns,
 			   request->timeout_ns);
 	if (r != 0) {

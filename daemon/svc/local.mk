@@ -6,6 +6,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/config.c daemon/svc/config.h \
 	daemon/svc/config-file.c daemon/svc/config-file.h \
 	daemon/svc/config-set.c daemon/svc/config-set.h \
+	daemon/svc/file-time.c daemon/svc/file-time.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
 	daemon/svc/journal.h \

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "daemon/exec/paths-wire.h"
+#include "daemon/svc/file-time.h"
 #include "daemon/svc/helper.h"
 #include "daemon/svc/log.h"
 
@@ -57,6 +58,7 @@ struct paths {
 	struct loop *loop;
 	int exec_fd;
 	char exec_path[32]; /* /proc/self/fd/N: the path is walked once */
+	struct file_time file_time;
 	struct map watches; /* by token */
 	struct map_memory maps;
 	uint64_t next_token;
@@ -209,7 +211,6 @@ static struct watch *watch_new(struct path_watch *path_watch, uint64_t token, co
 	watch->size = sizeof(watch->request) + size;
 	watch->request = (struct paths_request){
 		.token = token,
-		.since_ns = spec->since_ns,
 		.order = PATHS_ADD,
 		.flags = spec->recursive ? PATHS_RECURSIVE : 0,
 		.n_exclude = (uint32_t)spec->n_exclude,
@@ -224,13 +225,15 @@ static int add(struct path_watcher *watcher, struct path_watch *path_watch, cons
 	       void **ret_token) {
 	struct paths *paths = container_of(watcher, struct paths, watcher);
 	struct watch *watch = watch_new(path_watch, paths->next_token, spec);
+	int64_t realtime_ns;
 	int r;
 
 	if (!watch)
 		return -ENOMEM;
 	r = map_insert(&paths->watches, watch->token, watch);
 	if (r == 0) {
-		(void)loop_refresh(paths->loop);
+		realtime_ns = loop_refresh(paths->loop)->ns[TIMER_CLOCK_REALTIME];
+		watch->request.since_ns = file_time_mark(&paths->file_time, realtime_ns);
 		r = watch_place(paths, watch);
 		if (r != 0)
 			(void)map_remove(&paths->watches, watch->token);
@@ -452,6 +455,7 @@ int paths_new(struct paths **ret, struct loop *loop, const char *exec_path) {
 	paths->loop = loop;
 	paths->exec_fd = exec_fd;
 	snprintf(paths->exec_path, sizeof(paths->exec_path), "/proc/self/fd/%d", exec_fd);
+	file_time_init(&paths->file_time);
 	map_memory_init(&paths->maps);
 	map_init(&paths->watches, &paths->maps);
 	paths->next_token = 1;
@@ -468,6 +472,7 @@ struct paths *paths_free(struct paths *paths) {
 	while ((process = LIST_FIRST(&paths->processes)))
 		process_free(process);
 	map_memory_deinit(&paths->maps);
+	file_time_deinit(&paths->file_time);
 	close_fd(paths->exec_fd);
 	free(paths);
 	return NULL;
