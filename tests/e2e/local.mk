@@ -75,6 +75,18 @@ tests_e2e_test_paths_SOURCES = tests/e2e/test-paths.c
 tests_e2e_test_paths_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_e2e_test_paths_LDADD = $(CMOCKA_LIBS)
 
+# And with all that is around it.
+check_PROGRAMS += tests/e2e/test-lib-paths
+TESTS += tests/e2e/test-lib-paths
+tests_e2e_test_lib_paths_SOURCES = tests/e2e/test-lib-paths.c $(daemon_fixture) tests/hostile/fuse-server.h
+tests_e2e_test_lib_paths_CFLAGS = $(lib_e2e_CFLAGS) $(FUSE_CFLAGS)
+tests_e2e_test_lib_paths_LDADD = $(lib_e2e_LDADD) $(FUSE_LIBS)
+if FUSE
+tests_e2e_test_lib_paths_SOURCES += tests/hostile/fuse-server.c
+else
+tests_e2e_test_lib_paths_SOURCES += tests/hostile/fuse-server-fallback.c
+endif
+
 # Jobs of a daemon, by the library.
 check_PROGRAMS += tests/e2e/test-jobs
 TESTS += tests/e2e/test-jobs

@@ -622,12 +622,13 @@ static void test_overflow(void **state _unused_) {
 	if (limit > 200000)
 		skip();
 	make_folder("d");
+	make_file("d/a", "x");
 	watch(1, "", PATHS_RECURSIVE, NULL);
 	watch(2, "f", 0, NULL);
 	assert_int_equal(kill(paths_pid, SIGSTOP), 0);
-	for (unsigned long i = 0; i < limit / 2 + 100; i++) {
-		make_file("d/a", "");
-		delete ("d/a");
+	for (unsigned long i = 0; i < limit / 4 + 100; i++) {
+		move("d/a", "d/b");
+		move("d/b", "d/a");
 	}
 	make_folder("d/new");
 	assert_int_equal(kill(paths_pid, SIGCONT), 0);
