@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ enum step {
 	STEP_REFUSE, /* how: commands can be started or not */
 	STEP_CHOOSE, /* how: the first of the descriptors that are sent next */
 	STEP_TOUCH, /* how: what happens to those that were sent */
+	STEP_PATH, /* who: a watched path, and what is seen; length: 2 bytes, name */
 	STEP_MAX,
 };
 
@@ -97,6 +99,19 @@ static void play_run(struct world *world, unsigned who, unsigned what) {
 	}
 }
 
+static void play_path(struct world *world, unsigned who, const void *name, size_t size) {
+	unsigned what = who / WORLD_PATHS;
+
+	/* Names have no NUL. */
+	size = strnlen(name, size);
+	if (what == 0)
+		world_path_failed(world, who, ENOENT);
+	else if (what == 1)
+		world_path_lost_track(world, who);
+	else
+		world_path_changed(world, who, name, MIN(size, (size_t)PATH_MAX), what & 15);
+}
+
 static void play_step(struct world *world, struct gathered *gathered, struct input *input) {
 	unsigned step = take_byte(input) % STEP_MAX, who = take_byte(input), peer = who % WORLD_PEERS;
 	struct input bytes;
@@ -141,6 +156,10 @@ static void play_step(struct world *world, struct gathered *gathered, struct inp
 		return;
 	case STEP_TOUCH:
 		world_touch(world, who);
+		break;
+	case STEP_PATH:
+		bytes = take_bytes(input);
+		play_path(world, who, bytes.data, bytes.size);
 		break;
 	case STEP_MAX:
 		break;
@@ -472,6 +491,53 @@ static void seed_watches(struct script *script) {
 	end(script, "n_watches");
 }
 
+static void put_seen(struct script *script, unsigned place, unsigned what, const char *name) {
+	size_t n = strlen(name);
+
+	put(script, STEP_PATH, what * WORLD_PATHS + place);
+	put(script, n & 0xff, (unsigned)(n >> 8));
+	memcpy(script->data + script->size, name, n);
+	script->size += n;
+}
+
+static void seed_paths(struct script *script) {
+	ProtobufCBinaryData exclude[] = { { 3, (uint8_t *)"*.o" }, { 4, (uint8_t *)".git" } };
+	Evloop__WatchPathRequest watch = EVLOOP__WATCH_PATH_REQUEST__INIT;
+	Evloop__AckRequest ack = EVLOOP__ACK_REQUEST__INIT;
+	uint64_t handles[] = { 1, 2 };
+	char name[16];
+
+	begin(script, 1);
+	watch.path = (ProtobufCBinaryData){ 4, (uint8_t *)"/a/b" };
+	ack.handles = handles;
+	ack.n_handles = 2;
+	for (watch.handle = 1; watch.handle < 4; watch.handle++) {
+		put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_WATCH_PATH, &watch);
+		watch.exclude = exclude;
+		watch.n_exclude = 2;
+		watch.recursive = true;
+		watch.settle_ns = 10 * NSEC_PER_MSEC;
+		watch.timeout_ns = 100 * NSEC_PER_MSEC;
+	}
+	put_go(script, 0);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "c/%u", i);
+		put_seen(script, i % 2, 4, name);
+		put_seen(script, 2, 2, "d");
+	}
+	put(script, STEP_PASS, 24); /* 17 ms: it has settled */
+	put(script, STEP_RECEIVE, 0xf0);
+	put_seen(script, 0, 1, "");
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_ACK, &ack);
+	put_go(script, 0);
+	put(script, STEP_PASS, 27); /* 134 ms: the timeout */
+	put_seen(script, 0, 0, "");
+	put_handle(script, 0, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, 3);
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_ACK, &ack);
+	put_go(script, 0);
+	end(script, "y_paths");
+}
+
 static void seed_slow(struct script *script) {
 	begin(script, 1);
 	for (unsigned i = 1; i < 20; i++)
@@ -532,6 +598,7 @@ void fuzz_seeds(seed_taker take, void *userdata) {
 	seed_jobs(script);
 	seed_watches(script);
 	seed_topics(script);
+	seed_paths(script);
 	seed_slow(script);
 	seed_wrong(script);
 	free(script);

@@ -181,6 +181,48 @@ void world_run_ended(struct world *world, unsigned place, int status, bool start
 		run_exited(run, status, started, world->loop->now.ns[TIMER_CLOCK_BOOTTIME]);
 }
 
+/* ---- who looks at files: a watch is its place ---- */
+
+static int add_path(struct path_watcher *watcher, struct path_watch *watch, const struct path_spec *spec,
+		    void **ret_token) {
+	struct world *world = container_of(watcher, struct world, path_watcher);
+
+	assert(spec->path[0] == '/' && spec->n_exclude <= PATH_EXCLUDES_MAX);
+	for (size_t i = 0; i < spec->n_exclude; i++)
+		assert(spec->exclude[i][0] && strlen(spec->exclude[i]) <= PATH_EXCLUDE_LENGTH_MAX);
+	for (size_t i = 0; i < WORLD_PATHS; i++)
+		if (!world->paths[i]) {
+			world->paths[i] = watch;
+			*ret_token = &world->paths[i];
+			return 0;
+		}
+	return PATH_WATCH_E_STUCK;
+}
+
+static void remove_path(struct path_watcher *watcher _unused_, void *token) {
+	struct path_watch **watch = token;
+
+	assert(*watch);
+	*watch = NULL;
+}
+
+void world_path_changed(struct world *world, unsigned place, const void *path, size_t size, unsigned events) {
+	if (world->paths[place % WORLD_PATHS])
+		path_watch_changed(world->paths[place % WORLD_PATHS], path, size, events);
+}
+
+void world_path_lost_track(struct world *world, unsigned place) {
+	if (world->paths[place % WORLD_PATHS])
+		path_watch_lost_track(world->paths[place % WORLD_PATHS]);
+}
+
+void world_path_failed(struct world *world, unsigned place, int error) {
+	struct path_watch *watch = TAKE_PTR(world->paths[place % WORLD_PATHS]);
+
+	if (watch)
+		path_watch_failed(watch, error);
+}
+
 /* ---- peers ---- */
 
 void world_connect(struct world *world, unsigned n) {
@@ -318,6 +360,10 @@ static void check_frame(struct world *world, struct world_peer *peer, const stru
 		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_READY ||
 		       (event->fires == 1 && event->fire_seq > 0 && event->fired_ns > 0 && event->readiness > 0 &&
 			event->readiness < 16));
+		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_CHANGED ||
+		       (event->fires > 0 && event->fire_seq >= event->fires && event->fired_ns > 0 &&
+			event->n_changes <= PATH_CHANGES_MAX && event->more == (event->error == 0) &&
+			(event->n_changes > 0 || event->rescan || event->error != 0)));
 		assert(event->type != EVLOOP__EVENT_TYPE__EVENT_MESSAGE ||
 		       (event->fires > 0 && event->fire_seq >= event->fires && event->name[0]));
 		assert(!event->gap || (event->gap->first > 0 && event->gap->count > 0 &&
@@ -387,6 +433,8 @@ void world_init(struct world *world) {
 		world->peers[i].fd = -1;
 	open_all(world);
 	assert(scheduler_new(&world->scheduler, &world->loop->now, &world->starter) == 0);
+	world->path_watcher = (struct path_watcher){ .add = add_path, .remove = remove_path };
+	scheduler_set_path_watcher(world->scheduler, &world->path_watcher);
 	world->loop->scheduler = world->scheduler;
 	quota_init(&world->quota, false);
 	/* Low ones, so that they are met. */
@@ -414,6 +462,8 @@ void world_deinit(struct world *world) {
 	world->scheduler = scheduler_free(world->scheduler);
 	for (unsigned i = 0; i < WORLD_RUNS; i++)
 		assert(!world->runs[i]);
+	for (unsigned i = 0; i < WORLD_PATHS; i++)
+		assert(!world->paths[i]);
 	assert(LIST_EMPTY(&world->loop->ios));
 	poller_free(world->loop->poller);
 	free(world->loop);

@@ -7,12 +7,14 @@
 
 #include "daemon/core/job.h"
 #include "daemon/core/loop.h"
+#include "daemon/core/path-watch.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/peer/session.h"
 #include "daemon/rpc/dispatch.h"
 
 #define WORLD_PEERS 4
 #define WORLD_RUNS 8
+#define WORLD_PATHS 8
 #define WORLD_FDS 8
 
 /* One end of a session, and what it has been told. */
@@ -32,6 +34,8 @@ struct world {
 	struct starter starter;
 	struct run *runs[WORLD_RUNS]; /* active ones, with holes */
 	bool starter_refuses;
+	struct path_watcher path_watcher;
+	struct path_watch *paths[WORLD_PATHS]; /* that are watched, with holes */
 	struct world_peer peers[WORLD_PEERS];
 	int fds[WORLD_FDS]; /* what peers send: both ends of a pipe, both of a socket, and others */
 	unsigned next_fd; /* the first of those that are sent with the next packet */
@@ -63,3 +67,8 @@ void world_receive(struct world *world, unsigned peer, unsigned n);
 void world_run_started(struct world *world, unsigned place);
 void world_run_wrote(struct world *world, unsigned place, const void *data, size_t size);
 void world_run_ended(struct world *world, unsigned place, int status, bool started);
+
+/* What is seen of the watched path in that place, if there is one: a change, too much, or that it cannot be watched. */
+void world_path_changed(struct world *world, unsigned place, const void *path, size_t size, unsigned events);
+void world_path_lost_track(struct world *world, unsigned place);
+void world_path_failed(struct world *world, unsigned place, int error);
