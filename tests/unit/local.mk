@@ -193,7 +193,9 @@ tests_unit_test_queue_SOURCES = tests/unit/test-queue.c tests/unit/test.h
 tests_unit_test_queue_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_queue_LDADD = $(core_test_LDADD)
 
-tests_unit_test_path_watch_SOURCES = tests/unit/test-path-watch.c $(core_world)
+tests_unit_test_path_watch_SOURCES = \
+	tests/unit/test-path-watch.c $(core_world) \
+	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
 tests_unit_test_path_watch_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_path_watch_LDADD = $(core_test_LDADD)
 
@@ -245,6 +247,7 @@ daemon_tests = \
 	tests/unit/test-rpc-gate \
 	tests/unit/test-rpc-oom \
 	tests/unit/test-rpc-topic \
+	tests/unit/test-rpc-path \
 	tests/unit/test-rpc-watch \
 	tests/unit/test-session \
 	tests/unit/test-state
@@ -265,6 +268,12 @@ tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_path_SOURCES = \
+	tests/unit/test-rpc-path.c $(peer_world) \
+	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
+tests_unit_test_rpc_path_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_path_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_watch_SOURCES = tests/unit/test-rpc-watch.c $(peer_world)
 tests_unit_test_rpc_watch_CFLAGS = $(daemon_test_CFLAGS)

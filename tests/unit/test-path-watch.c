@@ -7,17 +7,10 @@
 
 #include "proto/limits.h"
 #include "tests/unit/core-world.h"
+#include "tests/unit/fake-watcher.h"
 #include "tests/unit/test.h"
 
 #define HANDLE 7
-
-/* Who looks at files, and sees what a test says. */
-struct fake_watcher {
-	struct path_watcher watcher;
-	struct path_watch *watch; /* the latest, NULL: none, or it was removed */
-	unsigned adds, removes;
-	int result; /* of the next add() */
-};
 
 struct fixture {
 	struct world world;
@@ -25,30 +18,10 @@ struct fixture {
 	struct fake_watcher fake;
 };
 
-static int fake_add(struct path_watcher *watcher, struct path_watch *watch, const struct path_spec *spec _unused_,
-		    void **ret_token) {
-	struct fake_watcher *fake = container_of(watcher, struct fake_watcher, watcher);
-
-	fake->adds++;
-	if (fake->result != 0)
-		return fake->result;
-	fake->watch = watch;
-	*ret_token = watch;
-	return 0;
-}
-
-static void fake_remove(struct path_watcher *watcher, void *token) {
-	struct fake_watcher *fake = container_of(watcher, struct fake_watcher, watcher);
-
-	fake->removes++;
-	if (fake->watch == token)
-		fake->watch = NULL;
-}
-
 static int setup(void **state) {
 	static struct fixture fixture;
 
-	fixture.fake = (struct fake_watcher){ .watcher = { .add = fake_add, .remove = fake_remove } };
+	fake_watcher_init(&fixture.fake);
 	world_init(&fixture.world);
 	scheduler_set_path_watcher(fixture.world.scheduler, &fixture.fake.watcher);
 	client_init(&fixture.client, &fixture.world, 1000);
