@@ -62,21 +62,35 @@ int folders_begin(void) {
 	return inotify_fd < 0 ? -errno : inotify_fd;
 }
 
-/* All that is of interest in the folder of that number, if it is known. */
+/* All that is of interest in the folder.  What is stale is so until there is something in its place, or something would be missed. */
 static uint32_t mask_of(const struct folder *folder) {
 	const struct interest *interest;
 	uint32_t mask = 0;
 
-	if (folder)
-		LIST_FOREACH(interest, &folder->interests, folder_link)
-	if (!interest->is_stale)
-		mask |= masks[interest->kind];
+	LIST_FOREACH(interest, &folder->interests, folder_link)
+	mask |= masks[interest->kind];
 	return mask;
+}
+
+bool folder_is_noisy(const struct folder *folder) {
+	return folder->mask & ~mask_of(folder);
+}
+
+static struct folder *folder_new(int wd) {
+	struct folder *folder = calloc(1, sizeof(*folder));
+
+	if (!folder)
+		abort();
+	folder->wd = wd;
+	if (!tsearch(folder, &folders, compare))
+		abort();
+	return folder;
 }
 
 /* Which number a folder has is known only after it is watched, and so is what it was watched for: add to that, then set it. */
 static struct folder *watch(int fd, enum interest_kind kind) {
 	struct folder *folder;
+	uint32_t mask;
 	char path[32];
 	int wd;
 
@@ -85,16 +99,12 @@ static struct folder *watch(int fd, enum interest_kind kind) {
 	if (wd < 0)
 		return NULL;
 	folder = folder_find(wd);
-	if (folder) {
-		(void)inotify_add_watch(inotify_fd, path, masks[kind] | mask_of(folder));
-		return folder;
-	}
-	folder = calloc(1, sizeof(*folder));
 	if (!folder)
-		abort();
-	folder->wd = wd;
-	if (!tsearch(folder, &folders, compare))
-		abort();
+		folder = folder_new(wd);
+	folder->mask |= masks[kind];
+	mask = masks[kind] | mask_of(folder);
+	if (mask != folder->mask && inotify_add_watch(inotify_fd, path, mask) == wd)
+		folder->mask = mask;
 	return folder;
 }
 

@@ -34,6 +34,7 @@ LIST_HEAD(interest_list, interest);
 
 struct folder {
 	int wd;
+	uint32_t mask; /* that the kernel watches it for: at least what is of interest */
 	struct interest_list interests;
 };
 
@@ -42,6 +43,9 @@ int folders_begin(void);
 
 /* Return: the folder of that number, or NULL. */
 struct folder *folder_find(int wd);
+
+/* Is it watched for more than is of interest?  To be interested anew in what is of interest already puts that right. */
+bool folder_is_noisy(const struct folder *folder);
 
 /* Be interested in the folder open at `fd`.  Return: the interest, or NULL: errno says why. */
 struct interest *interest_add(struct interest_list *list, struct watched *watched, int fd, enum interest_kind kind,

@@ -233,32 +233,49 @@ static int go(struct watched *watched, struct target *ret, bool wide) {
 	return r == WAY_E_ENDS ? 0 : r;
 }
 
-static void remove_stale(struct watched *watched) {
+/* Return: whether what is left is watched for more than need be. */
+static bool remove_stale(struct watched *watched) {
 	struct interest *interest, *next;
+	bool is_noisy = false;
 
 	for (interest = LIST_FIRST(&watched->way); interest; interest = next) {
 		next = LIST_NEXT(interest, link);
 		if (interest->is_stale)
 			interest_remove(interest);
 	}
+	LIST_FOREACH(interest, &watched->way, link)
+	is_noisy = is_noisy || (interest->folder && folder_is_noisy(interest->folder));
+	return is_noisy;
 }
 
-int way_go(struct watched *watched, struct target *ret) {
-	bool wide = false;
+/* Return: as way_go(), or WAY_E_CHANGED: it changes faster than we can look. */
+static int try(struct watched *watched, struct target *ret) {
+	bool is_wide = false;
 	int r = WAY_E_CHANGED;
 
 	for (int i = 0; i < TRIES_MAX && r == WAY_E_CHANGED; i++) {
-		r = go(watched, ret, wide);
-		if (r == 0 && !ret->exists && !wide) {
-			wide = true;
+		r = go(watched, ret, is_wide);
+		if (r == 0 && !ret->exists && !is_wide) {
+			is_wide = true;
 			r = WAY_E_CHANGED;
 		}
 	}
-	remove_stale(watched);
+	return r;
+}
+
+int way_go(struct watched *watched, struct target *ret) {
+	int r = try(watched, ret);
+
+	if (remove_stale(watched) && r == 0) {
+		if (ret->fd >= 0)
+			close(ret->fd);
+		r = try(watched, ret);
+		(void)remove_stale(watched);
+	}
 	if (r != WAY_E_CHANGED)
 		return r;
-	/* It changes faster than we can look: again, when others have had their turn. */
-	ret->exists = false;
+	/* Again, when others have had their turn. */
+	*ret = (struct target){ .fd = -1 };
 	watched_set_dirty(watched);
 	return 0;
 }

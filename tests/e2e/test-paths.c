@@ -35,7 +35,7 @@ static struct seen seen[SEEN_MAX];
 static size_t n_seen;
 static unsigned n_rescans;
 static int error_seen;
-static bool is_idle;
+static uint64_t busy_token; /* the latest; 0: idle */
 
 /* ---- the process ---- */
 
@@ -75,10 +75,10 @@ static void forget(void) {
 static void note(const struct paths_report *report) {
 	switch ((enum paths_word)report->word) {
 	case PATHS_BUSY:
-		is_idle = false;
+		busy_token = report->token;
 		break;
 	case PATHS_IDLE:
-		is_idle = true;
+		busy_token = 0;
 		break;
 	case PATHS_RESCAN:
 		n_rescans++;
@@ -121,9 +121,11 @@ static bool receive(int timeout_ms) {
 	return true;
 }
 
-static void wait_until_idle(void) {
-	is_idle = false;
-	while (!is_idle)
+/* It has begun to look at files for that watch, and looks at none any more. */
+static void wait_until_looked(uint64_t token) {
+	while (busy_token != token)
+		assert_true(receive(PATIENCE_MS));
+	while (busy_token != 0)
 		assert_true(receive(PATIENCE_MS));
 }
 
@@ -193,7 +195,7 @@ static void watch(uint64_t token, const char *name, unsigned flags, ...) {
 	va_start(args, flags);
 	add_since(token, name, flags, 0, args);
 	va_end(args);
-	wait_until_idle();
+	wait_until_looked(token);
 }
 
 static void watch_since(int64_t since_ns, uint64_t token, const char *name, unsigned flags, ...) {
@@ -202,7 +204,19 @@ static void watch_since(int64_t since_ns, uint64_t token, const char *name, unsi
 	va_start(args, flags);
 	add_since(token, name, flags, since_ns, args);
 	va_end(args);
-	wait_until_idle();
+	wait_until_looked(token);
+}
+
+static void forget_watch(uint64_t token) {
+	struct paths_request request = { .token = token, .order = PATHS_REMOVE };
+
+	assert_int_equal(send(paths_socket, &request, sizeof(request), 0), sizeof(request));
+}
+
+/* All that has happened is known: what is asked for comes after events, and after what they have left to be looked at. */
+static void wait_until_idle(void) {
+	watch(UINT64_MAX, "/proc", 0, NULL);
+	forget_watch(UINT64_MAX);
 }
 
 /* ---- files ---- */
@@ -523,6 +537,53 @@ static void test_folder_comes_back(void **state _unused_) {
 	expect_nothing_of(1, "i");
 }
 
+/* What the kernel watches that folder for; 0: nothing. */
+static unsigned mask_of(const char *name) {
+	char path[64], line[256];
+	unsigned mask = 0;
+	struct stat st;
+
+	assert_int_equal(stat(full(name), &st), 0);
+	for (int fd = PATHS_SOCKET_FD + 1; fd < 16; fd++) {
+		unsigned long inode;
+		unsigned found;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", paths_pid, fd);
+		file = fopen(path, "re");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "inotify wd:%*x ino:%lx sdev:%*x mask:%x", &inode, &found) == 2 &&
+			    inode == st.st_ino)
+				mask = found;
+		if (file)
+			fclose(file);
+	}
+	return mask;
+}
+
+/* Folders on the way wake nobody up while what is watched is there. */
+static void test_quiet(void **state _unused_) {
+	make_folder("a");
+	make_folder("a/b");
+	make_folder("a/b/c");
+	watch(1, "a/b/c", 0, NULL);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(mask_of("") & (IN_CREATE | IN_MOVE_SELF), IN_MOVE_SELF);
+		assert_int_equal(mask_of("a") & (IN_CREATE | IN_MOVE_SELF), IN_MOVE_SELF);
+		assert_int_equal(mask_of("a/b") & (IN_CREATE | IN_MODIFY), IN_CREATE);
+		assert_int_equal(mask_of("a/b/c") & (IN_CREATE | IN_MODIFY), IN_CREATE | IN_MODIFY);
+		delete ("a/b/c");
+		wait_until_idle();
+		assert_int_equal(mask_of("") & IN_CREATE, IN_CREATE);
+		assert_int_equal(mask_of("a") & IN_CREATE, IN_CREATE);
+		make_folder("a/b/c");
+		wait_until_idle();
+	}
+	forget_watch(1);
+	wait_until_idle();
+	assert_int_equal(mask_of("a"), 0);
+}
+
 static void test_folder_replaced(void **state _unused_) {
 	make_folder("d");
 	make_folder("e");
@@ -543,8 +604,6 @@ static void test_folder_replaced(void **state _unused_) {
 /* ---- several ---- */
 
 static void test_several(void **state _unused_) {
-	struct paths_request request = { .token = 1, .order = PATHS_REMOVE };
-
 	make_folder("d");
 	make_file("d/f", "x");
 	watch(1, "d", 0, NULL);
@@ -554,9 +613,8 @@ static void test_several(void **state _unused_) {
 	expect(1, "f", PATH_MODIFIED);
 	expect(2, "f", PATH_MODIFIED);
 	expect(3, "", PATH_MODIFIED);
-	assert_int_equal(send(paths_socket, &request, sizeof(request), 0), sizeof(request));
-	request.token = 2;
-	assert_int_equal(send(paths_socket, &request, sizeof(request), 0), sizeof(request));
+	forget_watch(1);
+	forget_watch(2);
 	watch(4, "d/g", 0, NULL);
 	forget();
 	make_file("d/f", "z");
@@ -634,8 +692,7 @@ static void test_overflow(void **state _unused_) {
 	assert_int_equal(kill(paths_pid, SIGCONT), 0);
 	while (n_rescans < 2)
 		assert_true(receive(PATIENCE_MS));
-	while (!is_idle)
-		assert_true(receive(PATIENCE_MS));
+	wait_until_idle();
 	forget();
 	make_file("d/new/f", "x");
 	make_file("f", "x");
@@ -676,6 +733,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_link_on_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loop_of_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folder_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_quiet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_folder_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_several, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_since, setup, teardown),
