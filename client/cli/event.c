@@ -21,6 +21,11 @@ static const char *fields_of(Evloop__EventType type) {
 		[EVLOOP__EVENT_TYPE__EVENT_EXITED] = " run ",
 		[EVLOOP__EVENT_TYPE__EVENT_ENDED] = " run end ",
 		[EVLOOP__EVENT_TYPE__EVENT_GRANTED] = " claim grant more ",
+		[EVLOOP__EVENT_TYPE__EVENT_READY] = " fire_seq fires fired_ns readiness more ",
+		[EVLOOP__EVENT_TYPE__EVENT_PROCESS] = " fired_ns pid status_known status ",
+		[EVLOOP__EVENT_TYPE__EVENT_CHANGED] = " fire_seq fires fired_ns changes rescan error more ",
+		[EVLOOP__EVENT_TYPE__EVENT_MESSAGE] = " fire_seq fires fired_ns data gap more ",
+		[EVLOOP__EVENT_TYPE__EVENT_TIMEOUT] = " fired_ns more ",
 	};
 
 	return (size_t)type < ARRAY_SIZE(fields) ? fields[type] : NULL;

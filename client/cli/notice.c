@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/cli/error.h"
+#include "client/cli/event.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
 
@@ -113,7 +113,7 @@ static void print_lines(const struct notice *notice) {
 
 /* The event as it came, and which of the operands it is about. */
 static json_t *to_json(const struct notice *notice) {
-	json_t *object = json_of_message(&notice->event->base);
+	json_t *object = event_json(notice->event);
 	const char *operand = notice->watched->operand;
 
 	if (object && json_object_set_new(object, "operand", json_of_bytes(operand, strlen(operand))) < 0) {

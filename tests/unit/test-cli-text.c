@@ -195,6 +195,13 @@ static void test_events(void **state _unused_) {
 	assert_int_equal(json_object_size(object), 5);
 	json_decref(object);
 
+	event.type = EVLOOP__EVENT_TYPE__EVENT_PROCESS;
+	object = event_json(&event);
+	assert_true(json_is_false(json_object_get(object, "status_known")));
+	assert_null(json_object_get(object, "readiness"));
+	assert_int_equal(json_object_size(object), 8);
+	json_decref(object);
+
 	/* Of a later protocol: all there is. */
 	event.type = (Evloop__EventType)99;
 	object = event_json(&event);
