@@ -40,6 +40,7 @@ int follow_take_option(const struct invocation *inv, struct follow *follow, int 
 void follow_init(struct follow *follow, const struct invocation *inv) {
 	*follow = (struct follow){ .inv = inv, .deadline_ns = INT64_MAX, .look_ns = INT64_MAX };
 	follow->child = (struct child){ .pid_fd = -1, .signal_fd = -1 };
+	follow->pace.edge_fd = -1;
 	STAILQ_INIT(&follow->waiting);
 	STAILQ_INIT(&follow->taken);
 }
@@ -52,6 +53,7 @@ void follow_deinit(struct follow *follow) {
 		watched_deinit(&follow->all[i].watched);
 	free(TAKE_PTR(follow->all));
 	child_deinit(&follow->child);
+	pace_deinit(&follow->pace);
 }
 
 int follow_add(struct follow *follow, enum watched_kind kind, const char *operand) {
@@ -231,6 +233,8 @@ static int finish_line(struct follow *follow) {
 static int print(struct follow *follow) {
 	const struct notice *notice;
 
+	if (taken_descriptor(follow))
+		pace_before(&follow->pace);
 	STAILQ_FOREACH(notice, &follow->taken, link) {
 		if (notice->lost > 0)
 			complain("%s: %" PRIu64 " messages were lost", notice->watched->operand, notice->lost);
@@ -375,11 +379,12 @@ static int wait_for_more(struct follow *follow) {
 int follow_run(struct follow *follow) {
 	int r = daemon_connect(follow->inv, &follow->evl);
 
+	if (follow->all[0].watched.kind == WATCHED_FD)
+		pace_init(&follow->pace, follow->all[0].watched.fd);
 	for (size_t i = 0; r == 0 && i < follow->n; i++)
 		r = watched_arm(&follow->all[i].watched, follow->evl, &follow->options, on_event, &follow->all[i]);
 	if (r != 0)
 		return r;
-	follow->pace = pace_init(follow->all[0].watched.fd);
 	restart_timeout(follow);
 	while (r == 0 && !follow->over) {
 		r = go_on(follow);

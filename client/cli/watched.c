@@ -130,7 +130,12 @@ static int init_path(const struct invocation *inv, struct watched *watched) {
 	if (errno != ENOENT)
 		return complain_path(inv, watched->operand, strerror(errno));
 	if (stat(folder_of(watched->path, folder), &st) < 0 || !S_ISDIR(st.st_mode)) {
-		complain("%s: %s: there is no folder %s", inv->verb->name, watched->operand, folder);
+		/* In the user's words, where he has named it at all. */
+		const char *slash = strrchr(watched->operand, '/');
+		int n = slash && slash[1] ? (int)(slash - watched->operand) : 0;
+
+		complain("%s: %s: there is no folder %.*s", inv->verb->name, watched->operand,
+			 n > 0 ? n : (int)strlen(folder), n > 0 ? watched->operand : folder);
 		return EX_NOINPUT;
 	}
 	complain("%s: %s does not exist yet", inv->verb->name, watched->operand);

@@ -26,6 +26,7 @@ heard() {
 
 # subscribe TOPIC WORD... in the background, until it is heard there.
 subscribe() {
+    : >"$BATS_TEST_TMPDIR/said"
     "$EVLOOP" subscribe "$@" >"$BATS_TEST_TMPDIR/pipe" 2>"$BATS_TEST_TMPDIR/said" </dev/null 3>&- 5>&- 6>&- &
     subscriber=$!
     eventually heard "$1"
