@@ -49,6 +49,7 @@ libcli_la_SOURCES = \
 	client/cli/verb-sleep.c \
 	client/cli/verb-topic.c \
 	client/cli/verb-wait.c \
+	client/cli/verb-watch.c \
 	client/cli/verb.h \
 	client/cli/watched.c client/cli/watched.h \
 	client/cli/when.c client/cli/when.h

@@ -24,10 +24,10 @@ static const struct verb verb_help = {
 
 /* In the order of the list that people see. */
 static const struct verb *const verbs[] = {
-	&verb_after, &verb_at,    &verb_every,     &verb_soon,    &verb_sleep,   &verb_wait,   &verb_list,
-	&verb_show,  &verb_log,   &verb_cancel,    &verb_kill,    &verb_pause,   &verb_resume, &verb_trigger,
-	&verb_poke,  &verb_emit,  &verb_subscribe, &verb_limit,   &verb_limiter, &verb_bridge, &verb_ping,
-	&verb_time,  &verb_quota, &verb_reload,    &verb_version, &verb_help,
+	&verb_after, &verb_at,    &verb_every,  &verb_soon,      &verb_sleep,   &verb_wait,    &verb_list,
+	&verb_show,  &verb_log,   &verb_cancel, &verb_kill,      &verb_pause,   &verb_resume,  &verb_trigger,
+	&verb_poke,  &verb_watch, &verb_emit,   &verb_subscribe, &verb_limit,   &verb_limiter, &verb_bridge,
+	&verb_ping,  &verb_time,  &verb_quota,  &verb_reload,    &verb_version, &verb_help,
 };
 
 static const struct verb *find_verb(const char *name) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verb wait: until timers fire and jobs end.  What has ended already is told at once by the daemon. */
+/*
+ * The verb wait: until timers fire and jobs end; or a process ends, a path changes, a message comes.  What has ended already is told
+ * at once by the daemon.
+ */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +13,7 @@
 #include "client/cli/error.h"
 #include "client/cli/event.h"
 #include "client/cli/text.h"
+#include "client/cli/watched.h"
 
 enum {
 	OPTION_ANY = 1,
@@ -17,11 +21,12 @@ enum {
 	OPTION_TIMEOUT,
 };
 
-/* A timer that is waited for, in the order of the operands. */
+/* What is waited for, in the order of the operands. */
 struct awaited {
 	struct waiting *waiting;
 	uint64_t id;
-	char *name; /* "" : none */
+	char *name; /* "" : none; of what is no timer, the operand */
+	struct watched watched; /* what is no timer */
 	bool has_command;
 	int64_t lateness_ns; /* of its last fire before we came */
 	bool over;
@@ -29,7 +34,8 @@ struct awaited {
 };
 
 struct waiting {
-	bool json, any;
+	const struct invocation *inv;
+	bool any;
 	int64_t timeout_ns; /* -1: none */
 	struct evl *evl;
 	struct awaited **all;
@@ -38,21 +44,29 @@ struct waiting {
 	int write_status;
 };
 
-static void print_line(const struct awaited *awaited, const char *how, int status, int64_t lateness_ns,
-		       const Evloop__Event *event) {
+static void print_line_with(const struct awaited *awaited, const char *how, const char *status, int64_t lateness_ns,
+			    const Evloop__Event *event) {
 	struct waiting *waiting = awaited->waiting;
 	char lateness[SECONDS_MAX];
 	bool written;
 
-	if (waiting->json) {
+	if (waiting->inv->json) {
 		written = event_print_json(event);
 	} else {
-		printf("%" PRIu64 " %s %s status=%d lateness=%s\n", awaited->id, text_name(awaited->name), how, status,
+		printf("%" PRIu64 " %s %s status=%s lateness=%s\n", awaited->id, text_name(awaited->name), how, status,
 		       text_seconds(lateness_ns, lateness));
 		written = text_flush();
 	}
 	if (!written)
 		waiting->write_status = 1;
+}
+
+static void print_line(const struct awaited *awaited, const char *how, int status, int64_t lateness_ns,
+		       const Evloop__Event *event) {
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", status);
+	print_line_with(awaited, how, text, lateness_ns, event);
 }
 
 static void finish(struct awaited *awaited, int status) {
@@ -82,11 +96,15 @@ static void on_ended(struct awaited *awaited, const Evloop__Event *event) {
 	}
 }
 
+/* With --any the first is the only one. */
+static bool is_too_late(const struct awaited *awaited) {
+	return awaited->over || (awaited->waiting->any && awaited->waiting->first);
+}
+
 static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void *userdata) {
 	struct awaited *awaited = userdata;
 
-	/* With --any the first is the only one. */
-	if (awaited->over || (awaited->waiting->any && awaited->waiting->first))
+	if (is_too_late(awaited))
 		return;
 	switch (event->type) {
 	case EVLOOP__EVENT_TYPE__EVENT_FIRED:
@@ -164,6 +182,71 @@ static int attach(struct waiting *waiting, const char *operand) {
 	return awaited->name ? 0 : complain_call(waiting->evl, -ENOMEM, operand);
 }
 
+/* ---- what is no timer ---- */
+
+/* How long ago it happened, as far as our clock is the daemon's. */
+static int64_t age_ns(struct evl *evl, const Evloop__Event *event) {
+	return event->fired_ns ? MAX(evl_time(evl) - event->fired_ns, INT64_C(0)) : 0;
+}
+
+static void on_watch_event(struct evl *evl, const Evloop__Event *event, void *userdata) {
+	struct awaited *awaited = userdata;
+
+	if (is_too_late(awaited))
+		return;
+	switch (event->type) {
+	case EVLOOP__EVENT_TYPE__EVENT_PROCESS:
+		if (event->status_known)
+			print_line(awaited, "done", event->status, age_ns(evl, event), event);
+		else
+			print_line_with(awaited, "done", "unknown", age_ns(evl, event), event);
+		finish(awaited, event->status_known ? event->status : 0);
+		return;
+	case EVLOOP__EVENT_TYPE__EVENT_CHANGED:
+		if (event->error != 0) {
+			(void)miss(awaited, watched_fail(&awaited->watched, awaited->waiting->inv, event->error));
+			return;
+		}
+		break;
+	case EVLOOP__EVENT_TYPE__EVENT_MESSAGE:
+		break;
+	default:
+		return;
+	}
+	print_line(awaited, "fired", 0, age_ns(evl, event), event);
+	finish(awaited, 0);
+}
+
+static const struct prefix {
+	const char *text;
+	enum watched_kind kind;
+} prefixes[] = { { "pid:", WATCHED_PID }, { "path:", WATCHED_PATH }, { "topic:", WATCHED_TOPIC } };
+
+/* "pid:42", "path:P", "topic:T"; NULL: a timer. */
+static const struct prefix *find_prefix(const char *operand) {
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (strncmp(operand, prefixes[i].text, strlen(prefixes[i].text)) == 0)
+			return &prefixes[i];
+	return NULL;
+}
+
+/* Return: as attach(). */
+static int watch(struct waiting *waiting, const struct prefix *prefix, const char *operand) {
+	static const struct watch_options options = {};
+	struct awaited *awaited = add(waiting);
+	int r;
+
+	if (!awaited || !(awaited->name = strdup(operand)))
+		return complain_call(waiting->evl, -ENOMEM, operand);
+	r = watched_init(waiting->inv, prefix->kind, operand + strlen(prefix->text), &awaited->watched);
+	if (r == 0)
+		r = watched_arm(&awaited->watched, waiting->evl, &options, on_watch_event, awaited);
+	awaited->id = awaited->watched.id;
+	return r == EX_NOINPUT ? miss(awaited, r) : r;
+}
+
+/* ---- patterns ---- */
+
 /* What a pattern has found, in the order of the ids. */
 struct found {
 	struct match {
@@ -229,9 +312,12 @@ static int miss_all(struct waiting *waiting) {
 /* Those that have ended count, too: who waits may come later than what he has started. */
 static int attach_operand(struct waiting *waiting, const char *operand) {
 	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
+	const struct prefix *prefix = find_prefix(operand);
 	struct found found = {};
 	int r;
 
+	if (prefix)
+		return watch(waiting, prefix, operand);
 	if (!target_is_glob(operand))
 		return attach(waiting, operand);
 	request.finished = true;
@@ -325,10 +411,15 @@ static int run(struct invocation *inv) {
 		return r != 0 ? r : inv->status;
 	if (inv->argc < 2)
 		return complain_usage(inv, "no id or name; see 'evloop wait --help'");
-	waiting.json = inv->json;
+	for (int i = 1; i < inv->argc; i++)
+		if (strncmp(inv->argv[i], "fd:", 3) == 0)
+			return complain_usage(inv, "'%s': see 'evloop watch fd %s --once'", inv->argv[i],
+					      inv->argv[i] + 3);
+	waiting.inv = inv;
 	r = run_waiting(inv, &waiting);
 	evl_close(waiting.evl);
 	for (size_t i = 0; i < waiting.n; i++) {
+		watched_deinit(&waiting.all[i]->watched);
 		free(waiting.all[i]->name);
 		free(waiting.all[i]);
 	}
@@ -339,12 +430,17 @@ static int run(struct invocation *inv) {
 const struct verb verb_wait = {
 	.name = "wait",
 	.summary = "wait until timers fire and jobs end",
-	.usage = "[--any|--all] [--timeout DUR] ID|NAME|'GLOB*'...",
+	.usage = "[OPTION]... ID|NAME|'GLOB*'|pid:N|path:P|topic:T...",
 	.help = "Waits until each fires or, with a command, its run has ended; prints a line for\n"
 		"each.  Finished ones are known for 24 hours, and a GLOB finds them, too: of\n"
 		"each name the last.  The exit status is the job's; of several the first one\n"
 		"that is not 0, in the order of the operands.  A timer that is cancelled\n"
 		"counts as 1.\n"
+		"\n"
+		"  pid:N                until that process has ended; its status, where the\n"
+		"                       kernel tells it, else 0\n"
+		"  path:P               until something changes there\n"
+		"  topic:T              until something is emitted on it\n"
 		"\n"
 		"  --any                until the first of them; its status\n"
 		"  --all                until the last of them (the default)\n"

@@ -45,6 +45,7 @@ extern const struct verb verb_wait; /* verb-wait.c */
 extern const struct verb verb_list; /* verb-list.c */
 extern const struct verb verb_show; /* verb-show.c */
 extern const struct verb verb_cancel, verb_kill, verb_pause, verb_resume, verb_trigger, verb_poke; /* verb-manage.c */
+extern const struct verb verb_watch; /* verb-watch.c */
 extern const struct verb verb_emit, verb_subscribe; /* verb-topic.c */
 extern const struct verb verb_limit; /* verb-limit.c */
 extern const struct verb verb_limiter; /* verb-limiter.c */

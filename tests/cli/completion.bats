@@ -45,9 +45,9 @@ offers_not() {
 
 @test "verbs" {
     complete_words ''
-    offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke emit subscribe limit \
-        limiter ping time quota reload version help
-    complete_words wa
+    offers after at every soon run sleep wait list show log cancel kill pause resume trigger poke watch emit \
+        subscribe limit limiter ping time quota reload version help
+    complete_words wai
     expect_output ' wait '
     complete_words --json ca
     expect_output ' cancel '
@@ -69,7 +69,7 @@ offers_not() {
 
 @test "every option that the help of a verb names, and no other" {
     local verb named offered
-    for verb in after at every soon sleep wait list show log cancel kill pause emit subscribe ping; do
+    for verb in after at every soon sleep wait list show log cancel kill pause watch emit subscribe ping; do
         named=$("$EVLOOP" "$verb" --help | sed -n 's/^  \(-[a-z]*, \)\?\(--[a-z-]*\).*/\2/p' | sort)
         complete_words "$verb" --
         offered=$(printf '%s\n' "${COMPREPLY[@]}" | grep -vxE -e '--(json|socket|system|help)' | sort)
@@ -126,6 +126,36 @@ offers_not() {
     chmod +x "$EVLOOPD"
     complete_words cancel sync
     [[ ! -e $EVLOOPD.mark ]] || fail "a daemon was started"
+}
+
+@test "watches" {
+    complete_words watch ''
+    expect_output ' fd pid path '
+    complete_words watch --once pa
+    expect_output ' path '
+    cd "$BATS_TEST_TMPDIR"
+    mkdir src
+    complete_words watch path sr
+    expect_output ' src '
+    complete_words watch path -r sr
+    expect_output ' src '
+    # Paths stand together; behind an option or "--" the command begins.
+    complete_words watch path src sr
+    expect_output ' src '
+    complete_words watch path src --settle 1s bas
+    offers bash
+    complete_words watch path src -- bas
+    offers bash
+    complete_words watch path src -- bash --onc
+    offers_not --once
+    complete_words watch fd 0 bas
+    offers bash
+    complete_words watch pid "$$"
+    offers "$$"
+    complete_words watch pid "$$" bas
+    offers bash
+    complete_words watch path src --settle ''
+    expect_output '  '
 }
 
 @test "topics" {

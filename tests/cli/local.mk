@@ -19,7 +19,8 @@ BATS_TESTS = \
 	tests/cli/quota.bats \
 	tests/cli/topic.bats \
 	tests/cli/usage.bats \
-	tests/cli/wait.bats
+	tests/cli/wait.bats \
+	tests/cli/watch.bats
 TESTS += $(BATS_TESTS)
 EXTRA_DIST += $(BATS_TESTS)
 dist_check_SCRIPTS += tests/cli/private-tmp.sh tests/cli/run-bats

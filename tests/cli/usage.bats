@@ -28,7 +28,7 @@ setup() {
     expect_status 0
     expect_match 'Usage: evloop *'
     verbs=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p' <<<"$output")
-    [[ $(wc -w <<<"$verbs") -eq 26 ]] || fail "verbs: $verbs"
+    [[ $(wc -w <<<"$verbs") -eq 27 ]] || fail "verbs: $verbs"
     for verb in $verbs run; do
         evl "$verb" --help
         expect_status 0
@@ -53,7 +53,7 @@ setup() {
 
 @test "every verb refuses an unknown option, a value where none is taken, and words too many" {
     local verb
-    for verb in after at every soon run sleep wait list show log cancel kill pause resume trigger poke emit \
+    for verb in after at every soon run sleep wait list show log cancel kill pause resume trigger poke watch emit \
         subscribe ping time quota reload version help; do
         refused 64 "*unknown option '--frob'*" "$verb" --frob
         refused 64 "*unknown option '-Z'*" "$verb" -Z
@@ -201,6 +201,8 @@ setup() {
     refused 69 '*no daemon listens there' every 5s
     refused 69 '*no daemon listens there' soon true
     refused 69 '*no daemon listens there' sleep 0
+    refused 69 '*no daemon listens there' watch pid $$
+    refused 69 '*no daemon listens there' watch path /
     refused 69 '*no daemon listens there' emit x
     refused 69 '*no daemon listens there' subscribe x
     local verb
