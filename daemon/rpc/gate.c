@@ -3,9 +3,12 @@
 
 #include "daemon/rpc/gate.h"
 
+#include <inttypes.h>
+
 #include "daemon/core/loop.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/check-limiter.h"
+#include "daemon/rpc/check.h"
 #include "daemon/rpc/target-limiter.h"
 
 bool make_gate(struct call *call, const Evloop__Gate *wish, struct gate **ret, int *ret_error) {
@@ -26,9 +29,13 @@ bool make_gate(struct call *call, const Evloop__Gate *wish, struct gate **ret, i
 		return false;
 	(void)loop_refresh(call->rpc->loop);
 	r = gate_new(ret, owner, limiter, key, cost);
-	if (r != 0)
-		*ret_error = refuse_limiter(call, r, limiter, cost);
-	return r == 0;
+	if (r == 0)
+		return true;
+	if (r == LIMITER_E_CROWDED)
+		return REFUSE(call, QUOTA, "the limiter '%s' has %" PRIu64 " gates, as many as may wait for it",
+			      limiter_spec(limiter)->name, limiter_spec(limiter)->max_waiters);
+	*ret_error = refuse_limiter(call, r, limiter, cost);
+	return false;
 }
 
 int set_gate(struct call *call, struct gate *gate, uint64_t handle) {

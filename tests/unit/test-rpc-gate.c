@@ -147,6 +147,34 @@ static void test_refused(void **state _unused_) {
 	refused(gate_of("l"), STATUS(QUOTA), "claims");
 }
 
+/* A gate is a place in line, and a key in use, from the beginning. */
+static void test_no_room(void **state _unused_) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__Gate gate = gate_of("narrow");
+	Evloop__TimerSpec timer = timer_of(1, &gate);
+
+	timer.deadline_ns = 1000 * NSEC_PER_SEC;
+	spec.name = (char *)"narrow";
+	spec.max_waiters = 1;
+	assert_non_null(peer_call(&peer, METHOD(LIMITER_SET), &spec, NULL));
+	assert_non_null(peer_call(&peer, METHOD(ARM), &timer, NULL));
+	timer.handle = 2;
+	expect_refusal(METHOD(ARM), &timer, STATUS(QUOTA),
+		       "the limiter 'narrow' has 1 gates, as many as may wait for it");
+
+	spec.name = gate.limiter = (char *)"keyed";
+	spec.keyed = spec.deny_when_full = true;
+	spec.max_keys = 1;
+	spec.max_waiters = 0;
+	assert_non_null(peer_call(&peer, METHOD(LIMITER_SET), &spec, NULL));
+	gate.key = (ProtobufCBinaryData){ .data = (uint8_t *)"a", .len = 1 };
+	assert_non_null(peer_call(&peer, METHOD(ARM), &timer, NULL));
+	timer.handle = 3;
+	gate.key.data = (uint8_t *)"b";
+	expect_refusal(METHOD(ARM), &timer, STATUS(QUOTA), "the limiter 'keyed' has no room for another key: 1");
+	assert_int_equal(use_of()->claims, 2);
+}
+
 /* A timer that outlives the session has nobody whose events could be held back. */
 static void test_refused_timers(void **state _unused_) {
 	ProtobufCBinaryData argv = { .data = (uint8_t *)"true", .len = 4 };
@@ -338,8 +366,9 @@ static void test_path(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_refused), TEST(test_refused_timers), TEST(test_handle_in_use), TEST(test_timers),
-		TEST(test_ensure),  TEST(test_topic),          TEST(test_watch),         TEST(test_path),
+		TEST(test_refused),       TEST(test_no_room), TEST(test_refused_timers),
+		TEST(test_handle_in_use), TEST(test_timers),  TEST(test_ensure),
+		TEST(test_topic),         TEST(test_watch),   TEST(test_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
