@@ -3,6 +3,7 @@
 
 #include "daemon/core/acked.h"
 
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/source-private.h"
 
@@ -92,4 +93,27 @@ bool acked_ack(struct acked *acked) {
 	acked->state = ACKED_ARMED;
 	start_timeout(acked);
 	return true;
+}
+
+void acked_progress(const struct acked *acked, struct acked_progress *ret) {
+	*ret = (struct acked_progress){
+		.id = acked->source.id,
+		.fires = acked->fires,
+		.fire_seq = acked->fire_seq,
+		.timeout_ns = acked->timeout_ns,
+		.unacked = acked->state == ACKED_UNACKED,
+	};
+}
+
+void acked_restore(struct acked *acked, const struct acked_progress *progress) {
+	struct scheduler *scheduler = acked->timeout.scheduler;
+
+	/* It has got another id, that is as if it had never been given. */
+	scheduler->next_id = MAX(acked->source.id, progress->id + 1);
+	acked->source.id = progress->id;
+	acked->fire_seq = progress->fire_seq;
+	if (!progress->unacked)
+		return;
+	acked->state = ACKED_UNACKED;
+	reminder_clear(&acked->timeout);
 }

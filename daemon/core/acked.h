@@ -40,6 +40,12 @@ void acked_count(struct acked *acked);
 /* There is something to tell: in the event that is pending, in a new one, or, while one is unacknowledged, not yet. */
 void acked_raise(struct acked *acked);
 
+struct acked_progress; /* core/progress.h */
+
+/* What a successor of this process needs to go on with it; and there, for one that has just been made. */
+void acked_progress(const struct acked *acked, struct acked_progress *ret);
+void acked_restore(struct acked *acked, const struct acked_progress *progress);
+
 /* What the event says for all kinds. */
 void acked_fill_event(const struct acked *acked, struct event *ret);
 

@@ -33,30 +33,40 @@ void fire_record_merge(struct fire_record *record, bool pending, const struct fi
 	*record = merged;
 }
 
-int attachment_new(struct attachment **ret, struct timer *timer, struct owner *owner, uint64_t handle) {
-	const char *name = timer_name(timer);
+/* One that follows nothing yet; `name` NULL: none. */
+static int new_alone(struct attachment **ret, struct owner *owner, uint64_t handle, uint64_t id, const char *name) {
 	size_t size = name ? strlen(name) + 1 : 1;
-	struct attachment *attachment;
+	struct attachment *attachment = calloc(1, sizeof(*attachment) + size);
 	int r;
 
-	assert(handle != 0 && timer_extra(timer));
-
-	attachment = calloc(1, sizeof(*attachment) + size);
 	if (!attachment)
 		return -ENOMEM;
-	r = source_init(&attachment->source, SOURCE_ATTACHMENT, owner, handle, timer->source.id);
+	r = source_init(&attachment->source, SOURCE_ATTACHMENT, owner, handle, id);
 	if (r != 0) {
 		free(attachment);
 		return r;
 	}
 	if (name)
 		memcpy(attachment->name, name, size);
-	attachment->timer = timer;
-	LIST_INSERT_HEAD(&timer_extra(timer)->attachments, attachment, link);
-	timer_extra(timer)->n_attachments++;
 	owner->tenant->use.timers++;
 	*ret = attachment;
 	return 0;
+}
+
+static void attachment_link(struct attachment *attachment, struct timer *timer) {
+	attachment->timer = timer;
+	LIST_INSERT_HEAD(&timer_extra(timer)->attachments, attachment, link);
+	timer_extra(timer)->n_attachments++;
+}
+
+int attachment_new(struct attachment **ret, struct timer *timer, struct owner *owner, uint64_t handle) {
+	int r;
+
+	assert(handle != 0 && timer_extra(timer));
+	r = new_alone(ret, owner, handle, timer->source.id, timer_name(timer));
+	if (r == 0)
+		attachment_link(*ret, timer);
+	return r;
 }
 
 static void attachment_unlink(struct attachment *attachment) {
@@ -97,6 +107,52 @@ void attachment_ended(struct attachment *attachment, enum source_end end, const 
 	if (last_run)
 		attachment->run = *last_run;
 	source_raise(&attachment->source, EVENT_TYPE_ENDED);
+}
+
+/* ---- going on in another process ---- */
+
+bool attachment_progress(const struct source *source, struct attachment_progress *ret) {
+	const struct attachment *attachment = container_of(source, struct attachment, source);
+
+	if (source->kind != SOURCE_ATTACHMENT)
+		return false;
+	*ret = (struct attachment_progress){
+		.handle = source->handle,
+		.id = source->id,
+		.name = attachment->name[0] ? attachment->name : NULL,
+		.live = attachment->timer,
+		.output = attachment->output,
+		.controls = attachment->controls,
+		.pending = source->pending,
+		.fire = attachment->fire,
+		.run = attachment->run,
+		.output_end = attachment->output_end,
+		.end = attachment->end,
+	};
+	return true;
+}
+
+int attachment_restore(struct owner *owner, const struct attachment_progress *progress) {
+	struct timer *timer = progress->live ? tenant_find_id(owner->tenant, progress->id) : NULL;
+	struct attachment *attachment;
+	int r;
+
+	if (progress->live && !timer)
+		return TIMER_E_UNCHANGED;
+	r = timer ? timer_extend(timer) : 0;
+	if (r == 0)
+		r = new_alone(&attachment, owner, progress->handle, progress->id, progress->name);
+	if (r != 0)
+		return r == SOURCE_E_HANDLE_EXISTS ? TIMER_E_HANDLE_EXISTS : r;
+	if (timer)
+		attachment_link(attachment, timer);
+	attachment->output = progress->output;
+	attachment->controls = progress->controls;
+	attachment->fire = progress->fire;
+	attachment->run = progress->run;
+	attachment->output_end = progress->output_end;
+	attachment->end = progress->end;
+	return 0;
 }
 
 /* ---- as a source ---- */

@@ -2,15 +2,10 @@
 #pragma once
 /* An attachment: an owner follows a timer of its tenant.  From within core/; nobody else includes this. */
 
+#include "daemon/core/progress.h"
 #include "daemon/core/source-private.h"
 
 struct timer;
-
-/* What a FIRED event says. */
-struct fire_record {
-	uint64_t fire_seq, fires, missed, generation;
-	int64_t first_scheduled_ns, scheduled_ns, fired_ns;
-};
 
 /* Write what `record` says into the event. */
 void fire_record_fill(const struct fire_record *record, struct event *ret);

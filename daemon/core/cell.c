@@ -217,6 +217,26 @@ void cell_unshare(struct cell *cell) {
 	shared_memory_free(memory);
 }
 
+void cell_release_memory(struct cell *cell) {
+	struct shared_memory *memory = memory_of(cell);
+
+	cell->limiter->memory = NULL;
+	atomic_store(&cell->word, atomic_load(&memory->state->word));
+	cell->bucket.words = &cell->word;
+	shared_memory_free(memory);
+}
+
+int cell_adopt_memory(struct cell *cell, struct shared_memory *memory) {
+	if (!can_share(cell) || !shared_is_valid(memory->config))
+		return LIMITER_E_KIND;
+	cell->limiter->memory = memory;
+	cell->bucket.words = &memory->state->word;
+	/* The definition may be another one by now. */
+	begin_change(cell);
+	end_change(cell, &cell->limiter->spec);
+	return 0;
+}
+
 /* A word that nobody honest has written: go on with an empty bucket, in memory of our own. */
 static void repair(struct cell *cell) {
 	uint64_t now = ticks_now(cell), word, queued;

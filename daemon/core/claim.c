@@ -10,6 +10,7 @@
 
 #include "daemon/core/gate-private.h"
 #include "daemon/core/limiter-private.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 
 static struct scheduler *scheduler_of(const struct claim *claim) {
@@ -254,6 +255,84 @@ void claim_describe(const struct claim *claim, struct claim_info *ret) {
 	else
 		ret->expected_ns = bucket_expected(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell),
 						   &claim->waiter, &ret->position);
+}
+
+/* ---- going on in another process ---- */
+
+struct source *claim_source(struct claim *claim) {
+	return &claim->source;
+}
+
+bool claim_progress(const struct source *source, struct claim_progress *ret) {
+	const struct claim *claim = container_of(source, struct claim, source);
+
+	if (source->kind != SOURCE_CLAIM)
+		return false;
+	*ret = (struct claim_progress){
+		.handle = source->handle,
+		.id = source->id,
+		.cost = claim->cost,
+		.state = claim->state,
+		.since_ns = claim->since_ns,
+		.latest_ns = claim->latest_ns,
+		.pending = source->pending,
+		.over = !claim->cell,
+		.of_gate = claim->gate,
+		.grant = claim->grant,
+		.binding = claim->binding,
+	};
+	if (claim->cell)
+		ret->key = (struct limiter_key){ .data = claim->cell->key, .size = claim->cell->key_size };
+	return true;
+}
+
+/* Its limiter is gone, or it was not granted: there is only that to be told. */
+static int restore_over(struct owner *owner, const struct claim_progress *progress) {
+	struct scheduler *scheduler = owner->tenant->scheduler;
+	struct claim *claim = calloc(1, sizeof(*claim));
+	int r = claim ? queue_reserve(&scheduler->patience) : -ENOMEM;
+
+	if (r < 0) {
+		free(claim);
+		return r;
+	}
+	r = source_init(&claim->source, SOURCE_CLAIM, owner, progress->handle, progress->id);
+	if (r != 0) {
+		queue_release(&scheduler->patience);
+		free(claim);
+		return r == SOURCE_E_HANDLE_EXISTS ? LIMITER_E_HANDLE_EXISTS : r;
+	}
+	claim->state = progress->state;
+	claim->grant = progress->grant;
+	claim->cost = progress->cost;
+	owner->tenant->use.claims++;
+	return 0;
+}
+
+int claim_restore(struct limiter *limiter, struct owner *owner, const struct claim_progress *progress,
+		  struct claim **ret) {
+	struct scheduler *scheduler = owner->tenant->scheduler;
+	int64_t now_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME], max_wait_ns = -1;
+	uint64_t next_id = scheduler->next_id;
+	/* What was granted and told is not told again. */
+	bool tell = progress->state == CLAIM_WAITING || progress->pending;
+	struct grant grant;
+	int r;
+
+	*ret = NULL;
+	if (progress->over)
+		return restore_over(owner, progress);
+	if (progress->latest_ns != INT64_MAX)
+		max_wait_ns = MAX(progress->latest_ns - now_ns, 0);
+	scheduler->next_id = progress->id;
+	r = limiter_wait(limiter, owner, progress->handle, progress->key, progress->cost, max_wait_ns, tell, ret,
+			 &grant);
+	scheduler->next_id = MAX(next_id, progress->id + 1);
+	if (r != 0 && r != LIMITER_E_QUEUED && r != LIMITER_E_DENIED)
+		return r;
+	if (*ret)
+		(*ret)->since_ns = progress->since_ns;
+	return 0;
 }
 
 /* ---- as a source ---- */

@@ -9,6 +9,7 @@
 #include "daemon/core/gate-private.h"
 
 #include "daemon/core/limiter-private.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 
 struct gate {
@@ -102,4 +103,18 @@ void gate_left(struct source *source) {
 
 void gate_answered(struct gate *gate) {
 	source_release(gate->source);
+}
+
+bool gate_progress(const struct source *source, struct gate_progress *ret) {
+	const struct claim *claim = source->gated ? gate_of(source)->claim : NULL;
+
+	if (!claim || !claim->cell)
+		return false;
+	*ret = (struct gate_progress){
+		.limiter = claim->cell->limiter,
+		.limiter_uid = claim->cell->limiter->tenant->uid,
+		.key = { .data = claim->cell->key, .size = claim->cell->key_size },
+		.cost = claim->cost,
+	};
+	return true;
 }

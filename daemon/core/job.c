@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "daemon/core/output.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/queue.h"
 #include "proto/limits.h"
 
@@ -439,4 +440,71 @@ void job_describe(const struct job *job, struct job_info *ret) {
 
 size_t job_read_output(const struct job *job, uint64_t offset, void *buffer, size_t size, uint64_t *ret_offset) {
 	return output_read(&job->output, offset, buffer, size, ret_offset);
+}
+
+/* ---- going on in another process ---- */
+
+void job_progress(const struct job *job, struct job_progress *ret) {
+	*ret = (struct job_progress){
+		.runs = job->runs_started,
+		.skipped = job->skipped,
+		.last = job->last,
+		.wanted = job->wanted,
+		.request = job->request,
+		.output_end = job->output.end,
+	};
+}
+
+void job_restore(struct job *job, const struct job_progress *progress, const void *output, size_t size) {
+	job->runs_started = progress->runs;
+	job->skipped = progress->skipped;
+	job->last = progress->last;
+	job->output.end = progress->output_end - MIN(progress->output_end, (uint64_t)size);
+	output_write(&job->output, output, size, JOB_OUTPUT_KEPT);
+	*job->bytes += job->output.capacity;
+	if (!progress->wanted)
+		return;
+	want(job, &progress->request);
+	wait_for_turn(job);
+}
+
+bool job_next_run(const struct job *job, const struct run **position, struct run_progress *ret) {
+	const struct starter *starter = job->board->starter;
+	const struct run *run = *position ? LIST_NEXT(*position, link) : LIST_FIRST(&job->runs);
+
+	while (run && (!run->process || !starter->describe((struct starter *)starter, run->process, &ret->process)))
+		run = LIST_NEXT(run, link);
+	*position = run;
+	if (!run)
+		return false;
+	ret->info = run->info;
+	ret->deadline_ns = run->queued ? job->board->deadlines.entries[run->place].deadline : INT64_MAX;
+	ret->terminated = run->terminated;
+	ret->signals = run->signals;
+	return true;
+}
+
+int job_adopt_run(struct job *job, const struct run_progress *progress, const struct run_request *request) {
+	struct starter *starter = job->board->starter;
+	struct run_request full = *request;
+	uint64_t runs = job->runs_started;
+	struct run *run;
+	int r = run_new(&run, job, request, progress->info.started_ns);
+
+	if (r < 0)
+		return r;
+	job->runs_started = runs;
+	run->info = progress->info;
+	run->terminated = progress->terminated;
+	run->signals = progress->signals;
+	full.command = job->command; /* if it is another one by now, that is of no importance here */
+	r = starter->adopt(starter, run, &full, &progress->process, &run->process);
+	if (r < 0) {
+		TAILQ_INSERT_TAIL(&job->board->stillborn, run, stillborn_link);
+		run_free(run);
+		return r;
+	}
+	if (progress->deadline_ns != INT64_MAX)
+		set_deadline(run, progress->deadline_ns);
+	return 0;
 }

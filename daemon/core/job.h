@@ -21,6 +21,13 @@ struct run_request {
 	int64_t scheduled_ns, lateness_ns;
 };
 
+/* What is needed to go on with a process that another starter made; the descriptors are borrowed. */
+struct process_handle {
+	pid_t pid;
+	int pid_fd;
+	int output_fd; /* -1: it has been read to its end */
+};
+
 /* The starter.  None of its functions may block. */
 struct starter {
 	/*
@@ -33,6 +40,11 @@ struct starter {
 	int (*kill)(struct starter *starter, void *process, int signal_number);
 	/* Nobody wants to hear of this process any more (the scheduler is being torn down).  It goes on. */
 	void (*abandon)(struct starter *starter, void *process);
+	/* Another starter will go on with it; here it is only to be abandoned.  Return: false: it is not known yet which process it is. */
+	bool (*describe)(struct starter *starter, void *process, struct process_handle *ret);
+	/* Go on with one that a starter before us has made; takes over the descriptors.  Return: as start(). */
+	int (*adopt)(struct starter *starter, struct run *run, const struct run_request *request,
+		     const struct process_handle *handle, void **ret_process);
 };
 
 /* From the starter: its pid is known. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "daemon/core/limiter-private.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 #include "proto/limits.h"
 
@@ -386,6 +387,38 @@ int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket 
 		atomic_store(&cell->bucket.words[i], MIN(bucket->words[i], GCRA_TICKS_MAX));
 	cell->bucket.hold_until_ns = bucket->hold_until_ns;
 	return 0;
+}
+
+/* ---- going on in another process ---- */
+
+void limiter_progress(const struct limiter *limiter, struct limiter_progress *ret) {
+	*ret = (struct limiter_progress){
+		.allowed = limiter->allowed,
+		.denied = limiter->denied,
+		.repaired = limiter->repaired,
+		.created_realtime_ns = limiter->created_realtime_ns,
+		.memory = limiter->memory,
+	};
+}
+
+void limiter_restore(struct limiter *limiter, const struct limiter_progress *progress) {
+	limiter->allowed = progress->allowed;
+	limiter->denied = progress->denied;
+	limiter->repaired = progress->repaired;
+	limiter->created_realtime_ns = progress->created_realtime_ns;
+}
+
+void limiter_release_memory(struct limiter *limiter) {
+	if (limiter->memory)
+		cell_release_memory(limiter->common);
+}
+
+int limiter_adopt_memory(struct limiter *limiter, struct shared_memory *memory) {
+	struct cell *cell;
+
+	if (limiter->memory || limiter->spec.keyed || find_cell(limiter, (struct limiter_key){ 0 }, &cell) != 0)
+		return LIMITER_E_KIND;
+	return cell_adopt_memory(cell, memory);
 }
 
 /* ---- verbs ---- */

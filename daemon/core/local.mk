@@ -23,6 +23,7 @@ libcore_la_SOURCES = \
 	daemon/core/pool.c daemon/core/pool.h \
 	daemon/core/permits.c daemon/core/permits.h \
 	daemon/core/process.c daemon/core/process.h \
+	daemon/core/progress.h \
 	daemon/core/queue.c daemon/core/queue.h \
 	daemon/core/reminder.c daemon/core/reminder.h \
 	daemon/core/scheduler.c daemon/core/scheduler.h daemon/core/scheduler-private.h \
@@ -34,6 +35,7 @@ libcore_la_SOURCES = \
 	daemon/core/timer-describe.c \
 	daemon/core/timer-fire.c \
 	daemon/core/timer-manage.c \
+	daemon/core/timer-restore.c \
 	daemon/core/topic.c daemon/core/topic.h daemon/core/topic-private.h \
 	daemon/core/watch.c daemon/core/watch.h
 libcore_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)

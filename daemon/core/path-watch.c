@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/core/acked.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/source-private.h"
 #include "proto/limits.h"
@@ -175,6 +176,35 @@ int path_watch_new(struct path_watch **ret, struct owner *owner, uint64_t handle
 
 uint64_t path_watch_id(const struct path_watch *watch) {
 	return watch->acked.source.id;
+}
+
+/* ---- going on in another process ---- */
+
+bool path_watch_progress(const struct source *source, struct path_watch_progress *ret) {
+	const struct path_watch *watch = container_of(source, struct path_watch, acked.source);
+	struct path_watcher *watcher = source->owner->tenant->scheduler->path_watcher;
+
+	if (source->kind != SOURCE_PATH)
+		return false;
+	*ret = (struct path_watch_progress){
+		.settle_ns = watch->settle_ns,
+		.stirred = watch->n_changes > 0 || watch->rescan,
+		.error = watch->error,
+	};
+	acked_progress(&watch->acked, &ret->acked);
+	return !watch->token || watcher->describe(watcher, watch->token, &ret->spec) == 0;
+}
+
+int path_watch_restore(struct owner *owner, uint64_t handle, const struct path_watch_progress *progress) {
+	struct path_watch *watch;
+	int r = path_watch_new(&watch, owner, handle, &progress->spec, progress->settle_ns, progress->acked.timeout_ns);
+
+	if (r != 0)
+		return r;
+	acked_restore(&watch->acked, &progress->acked);
+	if (progress->stirred)
+		path_watch_lost_track(watch);
+	return 0;
 }
 
 /* ---- as a source ---- */

@@ -30,6 +30,7 @@ struct path_spec {
 	bool recursive;
 	const char *const *exclude; /* `n_exclude` patterns */
 	size_t n_exclude;
+	int64_t since_ns; /* realtime: what has changed after it is told, too; 0: what changes from now on */
 };
 
 enum {
@@ -46,6 +47,8 @@ struct path_watcher {
 		   void **ret_token);
 	/* Nobody wants to hear of it any more. */
 	void (*remove)(struct path_watcher *watcher, void *token);
+	/* What was given to add(); borrowed, but for `exclude`, which is free(3)d.  Return: 0, -ENOMEM. */
+	int (*describe)(struct path_watcher *watcher, void *token, struct path_spec *ret);
 };
 
 /* Has to be done before there are watches; borrowed. */

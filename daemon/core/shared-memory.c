@@ -68,6 +68,54 @@ fail:
 	return r;
 }
 
+/* A page that was made by make_page(), and that nobody can make smaller.  Return: 0, −errno. */
+static int map_page(int fd, int protection, void **ret) {
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || st.st_size != SHARED_SIZE)
+		return -EINVAL;
+	*ret = mmap(NULL, SHARED_SIZE, protection, MAP_SHARED, fd, 0);
+	if (*ret != MAP_FAILED)
+		return 0;
+	*ret = NULL;
+	return -errno;
+}
+
+/* The descriptor is for reading only; whose file it is may still write to it.  Return: 0, −errno. */
+static int map_for_writing(int fd, void **ret) {
+	_cleanup_close_ int writable = -1;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fchmod(fd, 0644) < 0)
+		return -errno;
+	writable = open(path, O_RDWR | O_CLOEXEC);
+	(void)fchmod(fd, 0444);
+	return writable < 0 ? -errno : map_page(writable, PROT_READ | PROT_WRITE, ret);
+}
+
+int shared_memory_adopt(struct shared_memory **ret, int config_fd, int state_fd) {
+	struct shared_memory *memory = calloc(1, sizeof(*memory));
+	void *config = NULL, *state = NULL;
+	int r;
+
+	if (!memory)
+		return -ENOMEM;
+	r = map_for_writing(config_fd, &config);
+	if (r == 0)
+		r = map_page(state_fd, PROT_READ | PROT_WRITE, &state);
+	*memory = (struct shared_memory){ .config = config, .state = state, .config_fd = -1, .state_fd = -1 };
+	if (r < 0) {
+		shared_memory_free(memory);
+		return r;
+	}
+	memory->config_fd = config_fd;
+	memory->state_fd = state_fd;
+	*ret = memory;
+	return 0;
+}
+
 struct shared_memory *shared_memory_free(struct shared_memory *memory) {
 	if (!memory)
 		return NULL;

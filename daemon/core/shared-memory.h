@@ -17,5 +17,8 @@ struct shared_memory {
 /* Return: 0, −errno. */
 int shared_memory_new(struct shared_memory **ret);
 
+/* The pages of another process that was this one: as two descriptors, which are taken over where the result is 0.  Return: 0, −errno. */
+int shared_memory_adopt(struct shared_memory **ret, int config_fd, int state_fd);
+
 /* Clients that have it mapped keep it; it must be marked as SHARED_DEAD before. */
 struct shared_memory *shared_memory_free(struct shared_memory *memory);

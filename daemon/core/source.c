@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "daemon/core/gate-private.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 
 /* What a gate holds back.  That something is over is told at once. */
@@ -138,6 +139,10 @@ struct source *owner_find(struct owner *owner, uint64_t handle) {
 	return map_find(&owner->handles, handle);
 }
 
+struct source *owner_next(const struct owner *owner, uint64_t after) {
+	return after < UINT64_MAX ? map_find_from(&owner->handles, after + 1) : NULL;
+}
+
 /* The type of the event to be taken first; one is pending. */
 static enum event_type source_next_type(const struct source *source) {
 	return (enum event_type)__builtin_ctz(source->pending);
@@ -176,4 +181,31 @@ enum cancel_outcome owner_cancel(struct owner *owner, uint64_t handle) {
 	struct source *source = map_find(&owner->handles, handle);
 
 	return source ? kinds[source->kind]->cancel(source) : CANCEL_GONE;
+}
+
+/* Those that their gates hold back are in no order. */
+static const struct source *next_held(const struct owner *owner, uint64_t after) {
+	const struct source *source = owner_next(owner, after);
+
+	while (source && !source->held)
+		source = owner_next(owner, source->handle);
+	return source;
+}
+
+const struct source *owner_next_pending(const struct owner *owner, const struct source *position) {
+	const struct source *next = position ? NULL : TAILQ_FIRST(&owner->pending);
+
+	if (position && position->held)
+		return next_held(owner, position->handle);
+	if (position)
+		next = TAILQ_NEXT(position, pending_link);
+	return next ? next : next_held(owner, 0);
+}
+
+void owner_restore_pending(struct owner *owner, uint64_t handle, unsigned pending) {
+	struct source *source = map_find(&owner->handles, handle);
+
+	for (unsigned type = 0; source && type < EVENT_TYPE_MAX; type++)
+		if (pending >> type & 1)
+			source_raise(source, type);
 }

@@ -153,6 +153,9 @@ bool owner_reduce(struct owner *owner, size_t n);
 /* Return: the live source of that handle, or NULL. */
 struct source *owner_find(struct owner *owner, uint64_t handle);
 
+/* The live source with the lowest handle above `after`; NULL: no more. */
+struct source *owner_next(const struct owner *owner, uint64_t after);
+
 /* The event that the owner should take next; *ret is valid until the next call on the core.  Return: false: none. */
 bool owner_peek_event(struct owner *owner, struct event *ret);
 

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 
 static struct tenant *tenant_of(const struct subscription *subscription) {
@@ -210,6 +211,85 @@ void subscription_end(struct subscription *subscription) {
 	subscription->merged = 0;
 	subscription->first_ns = tenant_of(subscription)->scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
 	source_raise(&subscription->source, EVENT_TYPE_MESSAGE);
+}
+
+/* ---- going on in another process ---- */
+
+bool subscription_progress(const struct source *source, struct subscription_progress *ret) {
+	const struct subscription *subscription = container_of(source, struct subscription, source);
+	const struct topic *topic = subscription->topic;
+
+	/* One whose topic is gone is over with the event that says so. */
+	if (source->kind != SOURCE_SUBSCRIPTION || !subscription->audience)
+		return false;
+	*ret = (struct subscription_progress){
+		.topic = topic->name,
+		.topic_uid = topic->tenant->uid,
+		.topic_access = topic->defined ? &topic->access : NULL,
+		.id = source->id,
+		.queue = subscription->queue,
+		.seq = subscription->seq,
+		.lost_from = subscription->lost_from,
+	};
+	if (subscription->n > 0)
+		ret->seq = first_seq(subscription) - fires_of(subscription);
+	return true;
+}
+
+int subscription_restore(struct tenant *topics, struct owner *owner, uint64_t handle,
+			 const struct subscription_progress *progress) {
+	struct scheduler *scheduler = owner->tenant->scheduler;
+	uint64_t next_id = scheduler->next_id, id;
+	struct subscription *subscription;
+	int r;
+
+	scheduler->next_id = progress->id;
+	r = topic_subscribe(topics, progress->topic, owner, handle, progress->queue, &id);
+	scheduler->next_id = MAX(next_id, progress->id + 1);
+	if (r != 0)
+		return r;
+	subscription = subscription_of(owner_find(owner, handle));
+	subscription->seq = progress->seq;
+	subscription->lost_from = progress->lost_from;
+	return 0;
+}
+
+bool owner_next_mail(const struct owner *owner, const struct delivery **position, struct mail *ret) {
+	const struct delivery *delivery = *position ? TAILQ_NEXT(*position, mail_link) : TAILQ_FIRST(&owner->mail);
+
+	*position = delivery;
+	if (!delivery)
+		return false;
+	*ret = (struct mail){
+		.handle = delivery->subscription->source.handle,
+		.data = delivery->message->data,
+		.size = delivery->message->size,
+		.emitted_ns = delivery->message->emitted_ns,
+		.first_ns = delivery->subscription->first_ns,
+		.merged = fires_of(delivery->subscription),
+	};
+	return true;
+}
+
+int owner_restore_mail(struct owner *owner, const struct mail *mail) {
+	struct source *source = owner_find(owner, mail->handle);
+	struct subscription *subscription;
+	struct message *message;
+	bool given;
+
+	if (!source || source->kind != SOURCE_SUBSCRIPTION)
+		return -ENOENT;
+	subscription = subscription_of(source);
+	message = message_new(owner->tenant, mail->data, mail->size);
+	if (!message)
+		return -ENOMEM;
+	message->emitted_ns = mail->emitted_ns;
+	subscription->seq += mail->merged - 1;
+	given = subscription_give(subscription, message);
+	message_unref(message);
+	subscription->merged = mail->merged;
+	subscription->first_ns = mail->first_ns;
+	return given ? 0 : -ENOMEM;
 }
 
 /* ---- as a source ---- */

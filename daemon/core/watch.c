@@ -14,6 +14,7 @@
 #include "daemon/core/acked.h"
 #include "daemon/core/poller.h"
 #include "daemon/core/process.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/source-private.h"
 
@@ -131,6 +132,69 @@ uint64_t watch_id(const struct watch *watch) {
 
 struct source *watch_source(struct watch *watch) {
 	return &watch->acked.source;
+}
+
+/* ---- going on in another process ---- */
+
+bool watch_progress(const struct source *source, struct watch_progress *ret) {
+	const struct watch *watch = container_of(source, struct watch, acked.source);
+
+	if (source->kind != SOURCE_WATCH)
+		return false;
+	*ret = (struct watch_progress){
+		.spec = {
+			.handle = source->handle,
+			.is_process = watch->is_process,
+			.pid = watch->end.pid,
+			.readiness = watch->is_process ? 0 : readiness_of(watch->events),
+			.timeout_ns = watch->acked.timeout_ns,
+			.closes_at_once = watch->closes_at_once,
+		},
+		.fd = watch->fd,
+		.readiness = watch->readiness,
+		.end = watch->end,
+	};
+	acked_progress(&watch->acked, &ret->acked);
+	return true;
+}
+
+/* There is only its last event. */
+static int restore_over(struct owner *owner, const struct watch_progress *progress) {
+	struct watch *watch = calloc(1, sizeof(*watch));
+	int r;
+
+	if (!watch)
+		return -ENOMEM;
+	r = acked_init(&watch->acked, SOURCE_WATCH, EVENT_TYPE_READY, owner, progress->spec.handle, 0);
+	if (r != 0) {
+		free(watch);
+		return r == SOURCE_E_HANDLE_EXISTS ? WATCH_E_HANDLE_EXISTS : r;
+	}
+	acked_restore(&watch->acked, &progress->acked);
+	watch->is_process = progress->spec.is_process;
+	watch->end = progress->end;
+	watch->fd = -1;
+	watch->acked.fire_seq--; /* it is counted again */
+	tell(watch, progress->readiness, true);
+	return 0;
+}
+
+int watch_restore(struct poller *poller, struct owner *owner, const struct watch_progress *progress, int fd) {
+	struct watch *watch;
+	int r;
+
+	if (fd < 0)
+		return restore_over(owner, progress);
+	r = watch_new(&watch, poller, owner, &progress->spec, fd);
+	if (r != 0)
+		return r;
+	acked_restore(&watch->acked, &progress->acked);
+	/* An event that was not taken comes again, when the descriptor is looked at; one that was is to be acknowledged first. */
+	if (!progress->acked.unacked)
+		watch->acked.fire_seq -= MIN(progress->acked.fires, watch->acked.fire_seq);
+	else if (poller_arm(&watch->item, 0) < 0)
+		close_descriptor(watch);
+	return 0;
 }
 
 /* ---- as a source ---- */

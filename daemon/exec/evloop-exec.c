@@ -136,6 +136,12 @@ static void leave(struct helper *helper, uint64_t token) {
 			helper->fds[i].events = POLLIN;
 }
 
+static void hand_over(struct helper *helper, uint64_t token) {
+	for (size_t i = helper->n_pipes; i >= 1; i--)
+		if (helper->tokens[i] == token)
+			drop_pipe(helper, i);
+}
+
 /* With too many of them, one that nobody reads goes, at its writers' risk. */
 static void keep_pipe(struct helper *helper, int fd, uint64_t token) {
 	for (size_t i = 1; helper->n_pipes == PIPES_MAX && i <= helper->n_pipes; i++)
@@ -223,8 +229,10 @@ static void serve_daemon(struct helper *helper) {
 	if (n >= (ssize_t)sizeof(*request)) {
 		if (request->order == EXEC_START)
 			start(helper, request);
-		else
+		else if (request->order == EXEC_LEAVE)
 			leave(helper, request->token);
+		else
+			hand_over(helper, request->token);
 		return;
 	}
 	if (n < 0 && errno == EINTR)

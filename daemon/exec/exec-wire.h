@@ -15,6 +15,8 @@ enum exec_order {
 	EXEC_START,
 	/* Nobody reads the output of that run any more; what its processes still write is to be thrown away. */
 	EXEC_LEAVE,
+	/* Another daemon goes on reading it: nobody else may. */
+	EXEC_HAND_OVER,
 };
 
 struct exec_request {

@@ -232,7 +232,7 @@ static int add(struct path_watcher *watcher, struct path_watch *path_watch, cons
 		return -ENOMEM;
 	r = map_insert(&paths->watches, watch->token, watch);
 	if (r == 0) {
-		realtime_ns = loop_refresh(paths->loop)->ns[TIMER_CLOCK_REALTIME];
+		realtime_ns = spec->since_ns > 0 ? spec->since_ns : loop_refresh(paths->loop)->ns[TIMER_CLOCK_REALTIME];
 		watch->request.since_ns = file_time_mark(&paths->file_time, realtime_ns);
 		r = watch_place(paths, watch);
 		if (r != 0)
@@ -244,6 +244,26 @@ static int add(struct path_watcher *watcher, struct path_watch *path_watch, cons
 	}
 	paths->next_token++;
 	*ret_token = watch;
+	return 0;
+}
+
+static int describe(struct path_watcher *watcher _unused_, void *token, struct path_spec *ret) {
+	const struct watch *watch = token;
+	const char **exclude = calloc(watch->request.n_exclude + 1, sizeof(*exclude));
+	const char *p = path_of(watch);
+
+	if (!exclude)
+		return -ENOMEM;
+	*ret = (struct path_spec){
+		.path = p,
+		.recursive = watch->request.flags & PATHS_RECURSIVE,
+		.exclude = exclude,
+		.n_exclude = watch->request.n_exclude,
+	};
+	for (size_t i = 0; i < ret->n_exclude; i++) {
+		p += strlen(p) + 1;
+		exclude[i] = p;
+	}
 	return 0;
 }
 
@@ -451,7 +471,7 @@ int paths_new(struct paths **ret, struct loop *loop, const char *exec_path) {
 		close_fd(exec_fd);
 		return -ENOMEM;
 	}
-	paths->watcher = (struct path_watcher){ .add = add, .remove = remove_watch };
+	paths->watcher = (struct path_watcher){ .add = add, .remove = remove_watch, .describe = describe };
 	paths->loop = loop;
 	paths->exec_fd = exec_fd;
 	snprintf(paths->exec_path, sizeof(paths->exec_path), "/proc/self/fd/%d", exec_fd);

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "daemon/core/process.h"
 #include "daemon/exec/exec-wire.h"
 #include "daemon/svc/helper.h"
 #include "daemon/svc/journal.h"
@@ -45,6 +46,8 @@ struct process {
 	int left; /* bytes of output to be read when it has ended */
 	int64_t ended_ns;
 	bool failed; /* it never became the command */
+	bool adopted; /* a daemon before us has made it: it is no child of ours */
+	bool outlived; /* it is over; others write into its pipe */
 };
 
 struct spawner {
@@ -135,9 +138,9 @@ static int send_start(struct process *process, const struct run_request *run_req
 	return helper_send(process->spawner->helper, packet, (size_t)(p - data));
 }
 
-/* Nobody will read any more, and somebody may write. */
-static void send_leave(struct process *process) {
-	const struct exec_request request = { .token = (uintptr_t)process, .order = EXEC_LEAVE };
+/* Nobody will read any more, and somebody may write; or somebody else will read. */
+static void send_order(struct process *process, enum exec_order order) {
+	const struct exec_request request = { .token = (uintptr_t)process, .order = order };
 	struct helper_packet *packet;
 	void *room;
 
@@ -174,9 +177,19 @@ static void process_finish(struct process *process, int status, bool failed) {
 		run_exited(run, status, !failed, ended_ns);
 }
 
+/* Of a process that is no child of ours, but was one of a daemon before us. */
+static int process_ask(const struct process *process) {
+	struct process_end end;
+
+	process_describe_end(process->pid_fd, process->pid, geteuid(), &end);
+	return end.status_known ? end.status : STATUS_UNKNOWN;
+}
+
 static int process_wait(const struct process *process) {
 	siginfo_t info = { 0 };
 
+	if (process->adopted)
+		return process_ask(process);
 	if (waitid(P_PIDFD, (id_t)process->pid_fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return STATUS_UNKNOWN;
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
@@ -188,12 +201,27 @@ static bool has_writers(int fd) {
 	return poll(&poll_fd, 1, 0) == 0;
 }
 
+/* The run is over, and its output; evloop-exec knows nothing of it, so what others still write is thrown away here. */
+static void process_outlive(struct process *process, int status) {
+	struct run *run = TAKE_PTR(process->run);
+
+	process->outlived = true;
+	process->journal = journal_stream_free(process->journal);
+	if (run)
+		run_exited(run, status, !process->failed, process->ended_ns);
+}
+
 /* It has ended, and its output has been read. */
 static void process_reap(struct process *process) {
 	int status = process_wait(process);
 
-	if (process->output_io && has_writers(process->output_fd))
-		send_leave(process);
+	if (process->output_io && has_writers(process->output_fd)) {
+		if (process->adopted) {
+			process_outlive(process, status);
+			return;
+		}
+		send_order(process, EXEC_LEAVE);
+	}
 	process_finish(process, status, process->failed);
 }
 
@@ -218,6 +246,12 @@ static void process_wrote(void *userdata, int fd _unused_, int events _unused_) 
 	struct process *process = userdata;
 	size_t size = MAX(READ_SIZE_TURN / process->spawner->n, (size_t)READ_SIZE_MIN), n;
 
+	if (process->outlived) {
+		(void)read_output(process, size);
+		if (!process->output_io)
+			process_free(process);
+		return;
+	}
 	if (process->exit_io) {
 		(void)read_output(process, size);
 		return;
@@ -246,7 +280,8 @@ static int watch(struct process *process) {
 	struct loop *loop = process->spawner->loop;
 	int r;
 
-	process->pid_fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	if (process->pid_fd < 0)
+		process->pid_fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 	if (process->pid_fd < 0)
 		return -errno;
 	r = loop_add_io(loop, &process->exit_io, process->pid_fd, LOOP_READ, process_exited, process);
@@ -338,19 +373,27 @@ static const struct helper_ops spawner_helper_ops = {
 	.lost = helper_lost,
 };
 
-static int spawner_start(struct starter *starter, struct run *run, const struct run_request *request,
-			 void **ret_process) {
-	struct spawner *spawner = container_of(starter, struct spawner, starter);
+/* NULL: no memory. */
+static struct process *process_new(struct spawner *spawner, struct run *run, const struct run_request *request) {
 	struct process *process = calloc(1, sizeof(*process));
-	int r;
 
 	if (!process)
-		return -ENOMEM;
+		return NULL;
 	*process = (struct process){ .spawner = spawner, .run = run, .pid_fd = -1, .output_fd = -1 };
 	LIST_INSERT_HEAD(&spawner->processes, process, link);
 	spawner->n++;
 	if (spawner->journal)
 		process->journal = journal_stream_new(spawner->journal, request);
+	return process;
+}
+
+static int spawner_start(struct starter *starter, struct run *run, const struct run_request *request,
+			 void **ret_process) {
+	struct process *process = process_new(container_of(starter, struct spawner, starter), run, request);
+	int r;
+
+	if (!process)
+		return -ENOMEM;
 	r = send_start(process, request);
 	if (r < 0) {
 		process_free(process);
@@ -373,6 +416,45 @@ static void spawner_abandon(struct starter *starter _unused_, void *token) {
 	struct process *process = token;
 
 	process->run = NULL;
+}
+
+/* ---- going on in another process ---- */
+
+static bool spawner_describe(struct starter *starter _unused_, void *token, struct process_handle *ret) {
+	struct process *process = token;
+
+	if (process->pid == 0)
+		return false;
+	send_order(process, EXEC_HAND_OVER);
+	*ret = (struct process_handle){
+		.pid = process->pid,
+		.pid_fd = process->pid_fd,
+		.output_fd = process->output_io ? process->output_fd : -1,
+	};
+	return true;
+}
+
+static int spawner_adopt(struct starter *starter, struct run *run, const struct run_request *request,
+			 const struct process_handle *handle, void **ret_process) {
+	struct process *process = process_new(container_of(starter, struct spawner, starter), run, request);
+	int r;
+
+	if (!process)
+		return -ENOMEM;
+	process->adopted = true;
+	process->pid = handle->pid;
+	process->pid_fd = handle->pid_fd;
+	process->output_fd = handle->output_fd;
+	r = watch(process);
+	if (r < 0) {
+		process->pid_fd = process->output_fd = -1;
+		process_free(process);
+		return r;
+	}
+	if (process->journal)
+		journal_stream_set_pid(process->journal, handle->pid);
+	*ret_process = process;
+	return 0;
 }
 
 /* ---- the spawner ---- */
@@ -398,7 +480,11 @@ int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_op
 	if (!spawner)
 		return -ENOMEM;
 	*spawner = (struct spawner){
-		.starter = { .start = spawner_start, .kill = spawner_kill, .abandon = spawner_abandon },
+		.starter = { .start = spawner_start,
+			     .kill = spawner_kill,
+			     .abandon = spawner_abandon,
+			     .describe = spawner_describe,
+			     .adopt = spawner_adopt },
 		.loop = loop,
 		.journal = options->journal,
 	};

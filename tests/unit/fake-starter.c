@@ -30,9 +30,35 @@ static void fake_abandon(struct starter *starter, void *process _unused_) {
 	container_of(starter, struct fake_starter, starter)->run = NULL;
 }
 
+static bool fake_describe(struct starter *starter, void *process _unused_, struct process_handle *ret) {
+	const struct fake_starter *fake = container_of(starter, struct fake_starter, starter);
+
+	/* Any descriptor will do. */
+	*ret = (struct process_handle){ .pid = fake->pid, .pid_fd = STDERR_FILENO, .output_fd = -1 };
+	return fake->pid > 0;
+}
+
+static int fake_adopt(struct starter *starter, struct run *run, const struct run_request *request,
+		      const struct process_handle *handle, void **ret_process) {
+	struct fake_starter *fake = container_of(starter, struct fake_starter, starter);
+
+	assert_non_null(request->command);
+	fake->adopted = *handle;
+	(void)close_fd(handle->pid_fd);
+	(void)close_fd(handle->output_fd);
+	fake->run = run;
+	fake->pid = handle->pid;
+	*ret_process = fake;
+	return 0;
+}
+
 void fake_starter_init(struct fake_starter *fake) {
 	*fake = (struct fake_starter){
-		.starter = { .start = fake_start, .kill = fake_kill, .abandon = fake_abandon },
+		.starter = { .start = fake_start,
+			     .kill = fake_kill,
+			     .abandon = fake_abandon,
+			     .describe = fake_describe,
+			     .adopt = fake_adopt },
 	};
 }
 

@@ -12,6 +12,8 @@ struct fake_starter {
 	struct run *run; /* the latest that is active, NULL: none */
 	int signal_number; /* of the latest kill(), 0: none */
 	bool refuses; /* every start() is −ENOENT */
+	pid_t pid; /* of its process, for describe(); 0: not known */
+	struct process_handle adopted; /* the latest; its descriptors are closed */
 };
 
 void fake_starter_init(struct fake_starter *fake);
