@@ -26,16 +26,26 @@ void outbox_deinit(struct outbox *outbox) {
 	outbox->kept_bytes = 0;
 }
 
-static int keep(struct outbox *outbox, const struct packet *packet) {
-	struct kept_packet *kept = malloc(sizeof(*kept) + packet->size);
+int outbox_keep(struct outbox *outbox, const void *data, size_t size) {
+	struct kept_packet *kept = malloc(sizeof(*kept) + size);
 
 	if (!kept)
 		return -ENOMEM;
-	kept->size = packet->size;
-	memcpy(kept->data, packet->data, packet->size);
+	kept->size = size;
+	memcpy(kept->data, data, size);
 	STAILQ_INSERT_TAIL(&outbox->kept, kept, link);
-	outbox->kept_bytes += packet->size;
+	outbox->kept_bytes += size;
 	return 0;
+}
+
+size_t outbox_next_kept(const struct outbox *outbox, const struct kept_packet **position, const uint8_t **ret_data) {
+	const struct kept_packet *kept = *position ? STAILQ_NEXT(*position, link) : STAILQ_FIRST(&outbox->kept);
+
+	*position = kept;
+	if (!kept)
+		return 0;
+	*ret_data = kept->data;
+	return kept->size;
 }
 
 int outbox_push(struct outbox *outbox) {
@@ -47,7 +57,7 @@ int outbox_push(struct outbox *outbox) {
 	if (!outbox->lost && !outbox_is_blocked(outbox))
 		r = packet_send(outbox->fd, packet);
 	if (r == PACKET_E_AGAIN && !outbox->lost) {
-		r = keep(outbox, packet);
+		r = outbox_keep(outbox, packet->data, packet->size);
 	} else if (r < 0) {
 		outbox->lost = true; /* reading will tell */
 		r = 0;

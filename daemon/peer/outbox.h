@@ -41,6 +41,12 @@ int outbox_put(struct outbox *outbox, enum frame_kind kind, uint16_t method, uin
 int outbox_put_now(struct outbox *outbox, enum frame_kind kind, uint16_t method, uint64_t serial,
 		   const ProtobufCMessage *message, const int *fds, size_t n_fds);
 
+/* Keep a packet behind those that are kept.  Return: 0, -ENOMEM. */
+int outbox_keep(struct outbox *outbox, const void *data, size_t size);
+
+/* The packets that are kept, one after the other; `*position` is NULL at first.  Return: its size; 0: no more. */
+size_t outbox_next_kept(const struct outbox *outbox, const struct kept_packet **position, const uint8_t **ret_data);
+
 /* Send what has gathered, or keep it.  Return: 0, -ENOMEM as above. */
 int outbox_push(struct outbox *outbox);
 

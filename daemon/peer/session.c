@@ -454,7 +454,8 @@ bool sessions_flush(struct sessions *sessions) {
 
 /* ---- the beginning of a session ---- */
 
-static int session_new(struct sessions *sessions, int fd, const struct ucred *peer, struct account *account) {
+static int session_new(struct session **ret, struct sessions *sessions, int fd, const struct ucred *peer,
+		       struct account *account) {
 	struct session *session = calloc(1, sizeof(*session));
 	struct tenant *tenant;
 	int r;
@@ -494,6 +495,7 @@ static int session_new(struct sessions *sessions, int fd, const struct ucred *pe
 	log_info("session %llu of uid %u, pid %d", (unsigned long long)session->id, (unsigned)session->uid,
 		 (int)peer->pid);
 	session_watch(session);
+	*ret = session;
 	return 0;
 }
 
@@ -520,6 +522,7 @@ static void refuse(struct sessions *sessions, int fd, const struct account *acco
 void sessions_accept(struct sessions *sessions, int fd) {
 	_cleanup_close_ int owned = fd;
 	struct account *account;
+	struct session *session;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
@@ -531,7 +534,7 @@ void sessions_accept(struct sessions *sessions, int fd) {
 			log_warning("uid %u has reached its limit of %llu sessions", (unsigned)peer.uid,
 				    (unsigned long long)sessions->quota->limits[QUOTA_SESSIONS]);
 		refuse(sessions, fd, account);
-	} else if (session_new(sessions, fd, &peer, account) == 0) {
+	} else if (session_new(&session, sessions, fd, &peer, account) == 0) {
 		(void)TAKE_FD(owned);
 		return;
 	}
@@ -576,6 +579,83 @@ static void set_client_name(struct session *session, const char *name) {
 void session_open(struct session *session, const char *client_name) {
 	set_state(session, SESSION_OPEN);
 	set_client_name(session, client_name);
+}
+
+/* ---- going on in another process ---- */
+
+struct session *sessions_adopt(struct sessions *sessions, int fd, const struct session_past *past) {
+	_cleanup_close_ int owned = fd;
+	struct session *session;
+	struct account *account;
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+	    quota_account(sessions->quota, peer.uid, &account) < 0)
+		return NULL;
+	if (session_new(&session, sessions, fd, &peer, account) < 0) {
+		account_unref(account);
+		return NULL;
+	}
+	(void)TAKE_FD(owned);
+	session->id = past->id;
+	session->sequence = past->sequence;
+	sessions->last_id = MAX(sessions->last_id, past->id);
+	if (!past->greeting)
+		session_open(session, past->client_name);
+	return session;
+}
+
+int session_adopt_unsent(struct session *session, const void *data, size_t size) {
+	int r = outbox_keep(&session->outbox, data, size);
+
+	session_watch(session);
+	return r;
+}
+
+int session_adopt_rest(struct session *session, const void *data, size_t size, const int *fds, size_t n_fds) {
+	struct packet packet = { .data = (uint8_t *)data, .size = size };
+	int r;
+
+	memcpy(packet.fds, fds, n_fds * sizeof(*fds));
+	packet.n_fds = n_fds;
+	r = packet_check(&packet) == 0 ? keep_rest(session, &packet) : -EINVAL;
+	if (r < 0)
+		drop_fds(session->sessions, session->account, &packet);
+	session_watch(session);
+	session_schedule_rest(session);
+	return r;
+}
+
+static void session_release(struct session *session) {
+	struct account *account = TAKE_PTR(session->account);
+	struct session_waiter *waiter;
+
+	while ((waiter = LIST_FIRST(&session->waiters)))
+		session_wait_no_more(waiter);
+	set_state(session, SESSION_CLOSED);
+	session->owner.ready = NULL;
+	session->owner.discard = NULL; /* whoever goes on with them has descriptors of its own */
+	session->io = loop_io_remove(session->io);
+	if (session->rest)
+		packet_close_fds(session->rest);
+	free(TAKE_PTR(session->rest));
+	outbox_deinit(&session->outbox);
+	session->fd = close_fd(session->fd);
+	session->sessions->n--;
+	account->sessions--;
+	account_unref(account);
+	session_free(session);
+}
+
+void sessions_release(struct sessions *sessions) {
+	struct session *session;
+
+	while ((session = TAILQ_FIRST(&sessions->greeting)) || (session = TAILQ_FIRST(&sessions->all)))
+		if (session->state == SESSION_CLOSED)
+			session_free(session);
+		else
+			session_release(session);
 }
 
 /* ---- all of them ---- */

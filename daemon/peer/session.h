@@ -55,6 +55,7 @@ struct session {
 	unsigned n_unlooked; /* frames handled since the clock was looked at */
 	bool ready;
 	uint64_t id;
+	uint64_t number; /* among those that are handed over */
 	uint64_t sequence; /* of the last event put into a packet */
 	uid_t uid;
 	gid_t gid;
@@ -86,6 +87,22 @@ struct sessions {
 int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler *scheduler, struct quota *quota,
 		  const struct session_ops *ops, void *userdata);
 void sessions_deinit(struct sessions *sessions);
+
+/* A session as another process had it. */
+struct session_past {
+	uint64_t id, sequence;
+	bool greeting;
+	const char *client_name;
+};
+
+/* Go on with it; `fd` is taken over in any case.  Its sources are the caller's to make.  NULL: it is gone, or there is no memory. */
+struct session *sessions_adopt(struct sessions *sessions, int fd, const struct session_past *past);
+/* What its socket did not take, and what is left of the last packet; descriptors are taken over in any case.  Return: 0, -ENOMEM. */
+int session_adopt_unsent(struct session *session, const void *data, size_t size);
+int session_adopt_rest(struct session *session, const void *data, size_t size, const int *fds, size_t n_fds);
+
+/* Let go of all sessions: somebody else goes on with them.  Nobody is told anything, and no socket is shut down. */
+void sessions_release(struct sessions *sessions);
 
 /* A peer has connected; `fd` is taken over in any case. */
 void sessions_accept(struct sessions *sessions, int fd);

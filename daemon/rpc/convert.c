@@ -119,6 +119,14 @@ Evloop__Clock convert_clock(enum timer_clock clock) {
 	return clocks[clock];
 }
 
+Evloop__Kind convert_kind(enum timer_kind kind) {
+	return kinds[kind];
+}
+
+Evloop__Overlap convert_overlap(enum overlap overlap) {
+	return overlaps[overlap];
+}
+
 Evloop__Outcome convert_cancel(enum cancel_outcome outcome) {
 	switch (outcome) {
 	case CANCEL_CANCELLED:
@@ -192,6 +200,27 @@ bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret) {
 
 	*ret = (enum overlap)i;
 	return i < ARRAY_SIZE(overlaps);
+}
+
+bool convert_to_end(Evloop__End end, enum source_end *ret) {
+	size_t i = FIND(ends, end);
+
+	*ret = (enum source_end)i;
+	return i < ARRAY_SIZE(ends);
+}
+
+bool convert_to_run_result(Evloop__RunResult result, enum run_result *ret) {
+	size_t i = FIND(results, result);
+
+	*ret = (enum run_result)i;
+	return i < ARRAY_SIZE(results);
+}
+
+bool convert_to_claim_state(Evloop__ClaimState state, enum claim_state *ret) {
+	size_t i = FIND(claim_states, state);
+
+	*ret = (enum claim_state)i;
+	return i < ARRAY_SIZE(claim_states);
 }
 
 /* ---- timers ---- */

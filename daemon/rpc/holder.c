@@ -69,3 +69,7 @@ void holder_bind(struct holder *holder, struct claim *claim) {
 	claim_bind(claim, &holder->binding);
 	(void)loop_io_set(holder->io, LOOP_READ);
 }
+
+int holder_pid_fd(const struct claim_binding *binding) {
+	return container_of(binding, struct holder, binding)->pid_fd;
+}

@@ -16,5 +16,8 @@ struct holder;
 int holder_new(struct holder **ret, struct loop *loop, int pid_fd);
 void holder_free(struct holder *holder);
 
+/* Of a claim that is bound so; borrowed. */
+int holder_pid_fd(const struct claim_binding *binding);
+
 /* The claim is the process's from now on; the holder is freed with it. */
 void holder_bind(struct holder *holder, struct claim *claim);

@@ -12,8 +12,13 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/gate.c daemon/rpc/gate.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
+	daemon/rpc/handover.c daemon/rpc/handover.h daemon/rpc/handover-private.h \
+	daemon/rpc/handover-limiter.c \
+	daemon/rpc/handover-timer.c \
+	daemon/rpc/handover-watch.c \
 	daemon/rpc/holder.c daemon/rpc/holder.h \
 	daemon/rpc/page.h \
+	daemon/rpc/record.c daemon/rpc/record.h \
 	daemon/rpc/rpc-daemon.c \
 	daemon/rpc/rpc-limiter.c \
 	daemon/rpc/rpc-manage.c \

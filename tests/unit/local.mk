@@ -241,6 +241,7 @@ tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)
 # Sessions and requests, on a loop that the test turns.
 daemon_tests = \
 	tests/unit/test-descriptor \
+	tests/unit/test-handover \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-daemon \
@@ -286,6 +287,10 @@ tests_unit_test_rpc_gate_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
+tests_unit_test_handover_SOURCES = tests/unit/test-handover.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
+
 tests_unit_test_rpc_daemon_SOURCES = tests/unit/test-rpc-daemon.c $(peer_world)
 tests_unit_test_rpc_daemon_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_daemon_LDADD = $(daemon_test_LDADD)

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Two daemons in one process: what clients of the first have goes over to the second, and they notice nothing. */
+
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "daemon/core/limiter.h"
+#include "daemon/core/shared-memory.h"
+#include "daemon/core/tenant.h"
+#include "daemon/rpc/handover.h"
+#include "tests/unit/fake-starter.h"
+#include "tests/unit/peer-world.h"
+
+#define METHOD(name) EVLOOP__METHOD__METHOD_##name
+#define HOUR (3600 * NSEC_PER_SEC)
+
+static struct peer_world before, after;
+static struct fake_starter fake_before, fake_after;
+static struct peer peer;
+
+/* ---- carrying ---- */
+
+static int carried[64];
+static size_t n_carried;
+
+static int carry(void *userdata _unused_, int fd) {
+	assert_true(n_carried < ARRAY_SIZE(carried));
+	carried[n_carried] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return carried[n_carried] < 0 ? -errno : (int)++n_carried;
+}
+
+static void let_go(void *userdata _unused_) {
+}
+
+static int setup(void **state _unused_) {
+	n_carried = 0;
+	fake_starter_init(&fake_before);
+	fake_starter_init(&fake_after);
+	before.starter = &fake_before.starter;
+	after.starter = &fake_after.starter;
+	assert_int_equal(peer_world_init(&before, NULL, NULL), 0);
+	assert_int_equal(peer_world_init(&after, NULL, NULL), 0);
+	peer_init(&peer, &before);
+	peer_open(&peer);
+	return 0;
+}
+
+static int teardown(void **state _unused_) {
+	peer_deinit(&peer);
+	peer_world_deinit(&before);
+	peer_world_deinit(&after);
+	return 0;
+}
+
+/* Everything goes over; the first daemon has nothing left, and ends. */
+static void hand_over(void) {
+	_cleanup_free_ char *state = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&state, &size);
+	size_t n = before.sessions.n;
+
+	assert_int_equal(
+		handover_save(&before.rpc, &before.sessions, file, &(struct carrier){ .put = carry, .flush = let_go }),
+		0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(before.sessions.n, 0);
+	peer_world_deinit(&before);
+	before = (struct peer_world){ 0 };
+
+	file = fmemopen(state, size, "r");
+	assert_int_equal(handover_load(&after.rpc, &after.sessions, file, carried, n_carried), n);
+	assert_int_equal(fclose(file), 0);
+	for (size_t i = 0; i < n_carried; i++)
+		if (carried[i] >= 0)
+			(void)close(carried[i]);
+	peer.world = &after;
+}
+
+/* ---- timers ---- */
+
+static int64_t now_of(const struct peer_world *world) {
+	return loop_refresh(world->loop)->ns[TIMER_CLOCK_BOOTTIME];
+}
+
+static uint64_t arm(uint64_t handle, int64_t deadline_ns, int64_t period_ns) {
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	const Evloop__Armed *armed;
+
+	spec.handle = handle;
+	spec.deadline_ns = deadline_ns;
+	spec.kind = period_ns > 0 ? EVLOOP__KIND__KIND_EVERY : EVLOOP__KIND__KIND_AT;
+	spec.period_ns = period_ns;
+	armed = peer_call(&peer, METHOD(ARM), &spec, NULL);
+	return armed->id;
+}
+
+/* Return: false: there is no event. */
+static bool next_event(Evloop__Event **ret) {
+	struct frame frame;
+
+	for (unsigned i = 0; i < 100; i++) {
+		peer_world_turn(peer.world);
+		while (peer_take(&peer, &frame))
+			if (frame.kind == FRAME_EVENT && frame.method == METHOD(EVENT)) {
+				*ret = (Evloop__Event *)peer_unpack(&peer, &evloop__event__descriptor, &frame);
+				return true;
+			}
+	}
+	return false;
+}
+
+static const Evloop__Event *expect(uint64_t handle, Evloop__EventType type) {
+	Evloop__Event *event;
+
+	assert_true(next_event(&event));
+	assert_int_equal(event->handle, handle);
+	assert_int_equal(event->type, type);
+	return event;
+}
+
+static void expect_none(void) {
+	Evloop__Event *event;
+
+	assert_false(next_event(&event));
+}
+
+static const Evloop__TimerInfo *only_timer(void) {
+	Evloop__ListRequest request = EVLOOP__LIST_REQUEST__INIT;
+	const Evloop__ListReply *reply;
+
+	request.finished = request.anonymous = request.details = true;
+	reply = peer_call(&peer, METHOD(LIST), &request, NULL);
+	assert_int_equal(reply->n_timers, 1);
+	return reply->timers[0];
+}
+
+static void test_order_of_deadlines(void **state _unused_) {
+	int64_t due_ns = now_of(&before) + 30 * NSEC_PER_MSEC;
+	uint64_t ids[50];
+
+	for (uint64_t i = 0; i < ARRAY_SIZE(ids); i++)
+		ids[i] = arm(i * 7 % ARRAY_SIZE(ids) + 1, due_ns, 0);
+	hand_over();
+	while (now_of(&after) < due_ns)
+		peer_world_turn(&after);
+	for (uint64_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		const Evloop__Event *event = expect(i * 7 % ARRAY_SIZE(ids) + 1, EVLOOP__EVENT_TYPE__EVENT_FIRED);
+
+		assert_int_equal(event->id, ids[i]);
+		assert_int_equal(event->scheduled_ns, due_ns);
+		assert_true(event->fired_ns >= due_ns);
+	}
+	expect_none();
+	assert_true(scheduler_next_id(after.scheduler) > ids[ARRAY_SIZE(ids) - 1]);
+}
+
+/* Its session does not read, so what has happened waits in the timer; nothing of it is lost, or told twice. */
+static void test_what_was_not_taken(void **state _unused_) {
+	int64_t begin_ns = now_of(&before);
+	const Evloop__Event *event;
+	struct session *session = peer_world_newest(&before);
+
+	(void)arm(5, begin_ns + NSEC_PER_MSEC, NSEC_PER_MSEC);
+	/* As if the socket took nothing. */
+	session->outbox.kept_bytes = 1;
+	while (now_of(&before) < begin_ns + 6 * NSEC_PER_MSEC)
+		peer_world_turn(&before);
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	event = expect(5, EVLOOP__EVENT_TYPE__EVENT_FIRED);
+	assert_true(event->fires >= 5);
+	assert_int_equal(event->fire_seq, event->fires);
+	assert_int_equal(event->first_scheduled_ns, begin_ns + NSEC_PER_MSEC);
+	assert_int_equal(event->scheduled_ns, begin_ns + (int64_t)event->fires * NSEC_PER_MSEC);
+	assert_true(event->more);
+}
+
+static void test_paused_and_named(void **state _unused_) {
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	Evloop__ManageRequest manage = EVLOOP__MANAGE_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	Evloop__TimerInfo was;
+	const Evloop__TimerInfo *is;
+	const Evloop__Armed *armed;
+	uint64_t id;
+
+	spec.detached = spec.relative = true;
+	spec.name = (char *)"pausing";
+	spec.deadline_ns = HOUR;
+	spec.slack_ns = NSEC_PER_SEC;
+	armed = peer_call(&peer, METHOD(ARM), &spec, NULL);
+	id = armed->id;
+	manage.target = &target;
+	target.id = id;
+	(void)peer_call(&peer, METHOD(PAUSE), &manage, NULL);
+	was = *only_timer();
+	hand_over();
+	is = only_timer();
+	assert_int_equal(is->id, id);
+	assert_string_equal(is->name, "pausing");
+	assert_int_equal(is->state, EVLOOP__TIMER_STATE__TIMER_PAUSED);
+	assert_int_equal(is->next_ns, was.next_ns);
+	assert_int_equal(is->slack_ns, NSEC_PER_SEC);
+	assert_int_equal(is->created_realtime_ns, was.created_realtime_ns);
+	/* The same definition, so there is nothing to do. */
+	spec.name_mode = EVLOOP__NAME_MODE__NAME_ENSURE;
+	armed = peer_call(&peer, METHOD(ARM), &spec, NULL);
+	assert_int_equal(armed->change, EVLOOP__ARMED__CHANGE__UNCHANGED);
+}
+
+/* ---- jobs ---- */
+
+static void arm_job(Evloop__Command *command, ProtobufCBinaryData *word) {
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+
+	evloop__command__init(command);
+	*word = (ProtobufCBinaryData){ .data = (uint8_t *)"word", .len = 4 };
+	command->argv = word;
+	command->n_argv = 1;
+	spec.handle = 9;
+	spec.kind = EVLOOP__KIND__KIND_SOON;
+	spec.command = command;
+	(void)peer_call(&peer, METHOD(ARM), &spec, NULL);
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_FIRED);
+}
+
+static void test_job_that_runs(void **state _unused_) {
+	Evloop__LogRequest log = EVLOOP__LOG_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	const Evloop__Event *event;
+	const Evloop__LogReply *reply;
+	Evloop__Command command;
+	ProtobufCBinaryData word;
+
+	arm_job(&command, &word);
+	assert_non_null(fake_before.run);
+	run_started(fake_before.run, 4711);
+	run_output(fake_before.run, "one ", 4);
+	fake_before.pid = 4711;
+	hand_over();
+	assert_non_null(fake_after.run);
+	assert_int_equal(fake_after.adopted.pid, 4711);
+	assert_int_equal(only_timer()->active, 1);
+	assert_int_equal(only_timer()->last_run->pid, 4711);
+	run_output(fake_after.run, "two", 3);
+	fake_starter_exit(&fake_after, 7, now_of(&after));
+	event = expect(9, EVLOOP__EVENT_TYPE__EVENT_EXITED);
+	assert_int_equal(event->run->status, 7);
+	assert_int_equal(event->run->run, 1);
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_ENDED);
+	target.id = only_timer()->id;
+	log.target = &target;
+	reply = peer_call(&peer, METHOD(LOG), &log, NULL);
+	assert_int_equal(reply->data.len, 7);
+	assert_memory_equal(reply->data.data, "one two", 7);
+}
+
+static void test_job_that_has_ended(void **state _unused_) {
+	Evloop__Command command;
+	ProtobufCBinaryData word;
+	int64_t finished_ns;
+
+	arm_job(&command, &word);
+	fake_starter_exit(&fake_before, 3, now_of(&before));
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_EXITED);
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_ENDED);
+	finished_ns = only_timer()->finished_realtime_ns;
+	hand_over();
+	assert_int_equal(only_timer()->state, EVLOOP__TIMER_STATE__TIMER_FINISHED);
+	assert_int_equal(only_timer()->last_run->status, 3);
+	assert_int_equal(only_timer()->finished_realtime_ns, finished_ns);
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->timers, 0);
+}
+
+/* ---- limiters ---- */
+
+static void make_limiter(const char *name, uint64_t tokens, uint64_t burst, uint64_t concurrency) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule = EVLOOP__LIMITER_RULE__INIT, *rules = &rule;
+
+	rule.tokens = tokens;
+	rule.period_ns = NSEC_PER_SEC;
+	rule.burst = burst;
+	spec.name = (char *)name;
+	spec.concurrency = concurrency;
+	spec.kind = concurrency > 0 ? EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY : EVLOOP__LIMITER_KIND__LIMITER_RATE;
+	if (concurrency == 0) {
+		spec.rules = &rules;
+		spec.n_rules = 1;
+	}
+	(void)peer_call(&peer, METHOD(LIMITER_SET), &spec, NULL);
+}
+
+static Evloop__Grant wait_for(const char *name, uint64_t handle, uint64_t cost) {
+	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+
+	request.handle = handle;
+	request.name = (char *)name;
+	request.cost = cost;
+	request.max_wait_ns = -1;
+	return *(const Evloop__Grant *)peer_call(&peer, METHOD(LIMITER_WAIT), &request, NULL);
+}
+
+static void test_line(void **state _unused_) {
+	int64_t granted_ns;
+
+	make_limiter("slow", 100, 1, 0);
+	granted_ns = wait_for("slow", 1, 1).now_ns;
+	for (uint64_t i = 2; i <= 6; i++)
+		assert_true(wait_for("slow", i, 1).queued);
+	hand_over();
+	for (uint64_t i = 2; i <= 6; i++) {
+		const Evloop__Event *event;
+
+		while (now_of(&after) < granted_ns + 10 * NSEC_PER_MSEC)
+			peer_world_turn(&after);
+		event = expect(i, EVLOOP__EVENT_TYPE__EVENT_GRANTED);
+		assert_true(event->grant->allowed);
+		/* By the rate, to the nanosecond, whatever happened in between. */
+		assert_true(event->grant->now_ns >= granted_ns + 10 * NSEC_PER_MSEC);
+		granted_ns = event->grant->now_ns;
+	}
+	expect_none();
+}
+
+static void test_permits(void **state _unused_) {
+	Evloop__HandleRequest cancel = EVLOOP__HANDLE_REQUEST__INIT;
+
+	make_limiter("places", 0, 0, 2);
+	assert_true(wait_for("places", 1, 1).allowed);
+	assert_true(wait_for("places", 2, 1).allowed);
+	assert_true(wait_for("places", 3, 2).queued);
+	assert_true(wait_for("places", 4, 1).queued);
+	hand_over();
+	expect_none();
+	cancel.handle = 1;
+	(void)peer_call(&peer, METHOD(CANCEL_HANDLE), &cancel, NULL);
+	expect_none(); /* the first in line wants two */
+	cancel.handle = 2;
+	(void)peer_call(&peer, METHOD(CANCEL_HANDLE), &cancel, NULL);
+	(void)expect(3, EVLOOP__EVENT_TYPE__EVENT_GRANTED);
+	expect_none();
+	cancel.handle = 3;
+	(void)peer_call(&peer, METHOD(CANCEL_HANDLE), &cancel, NULL);
+	(void)expect(4, EVLOOP__EVENT_TYPE__EVENT_GRANTED);
+}
+
+/* Clients go on taking tokens where they are, and the new daemon sees it. */
+static void test_shared_memory(void **state _unused_) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	const struct shared_memory *memory, *same;
+	struct limiter *limiter;
+	void *page;
+	const Evloop__Grant *grant;
+	int fd;
+
+	make_limiter("fast", 1, 10, 0);
+	limiter = limiter_find(peer_world_newest(&before)->owner.tenant, "fast");
+	memory = limiter_share(limiter);
+	assert_non_null(memory);
+	fd = fcntl(memory->state_fd, F_DUPFD_CLOEXEC, 3);
+	request.name = (char *)"fast";
+	request.cost = 4;
+	(void)peer_call(&peer, METHOD(LIMITER_TRY), &request, NULL);
+	hand_over();
+
+	limiter = limiter_find(peer_world_newest(&after)->owner.tenant, "fast");
+	assert_non_null(limiter);
+	same = limiter_share(limiter);
+	assert_non_null(same);
+	assert_true(shared_is_valid(same->config));
+	assert_false(atomic_load(&same->config->flags) & SHARED_DEAD);
+	page = mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(atomic_load(&((struct shared_state *)page)->word), atomic_load(&same->state->word));
+	request.cost = 6;
+	grant = peer_call(&peer, METHOD(LIMITER_TRY), &request, NULL);
+	assert_true(grant->allowed);
+	assert_int_equal(atomic_load(&((struct shared_state *)page)->word), atomic_load(&same->state->word));
+	request.cost = 1;
+	grant = peer_call(&peer, METHOD(LIMITER_TRY), &request, NULL);
+	assert_false(grant->allowed);
+	(void)munmap(page, SHARED_SIZE);
+	(void)close(fd);
+}
+
+/* ---- watches and topics ---- */
+
+static void watch(uint64_t handle, int fd) {
+	Evloop__WatchFdRequest request = EVLOOP__WATCH_FD_REQUEST__INIT;
+	struct frame frame;
+
+	request.handle = handle;
+	request.events = EVLOOP__READINESS__READINESS_READABLE;
+	assert_int_equal(packet_put(&peer.out, FRAME_ONEWAY, METHOD(WATCH_FD), ++peer.serial, &request.base, &fd, 1),
+			 0);
+	assert_true(peer_flush(&peer));
+	peer_world_settle(peer.world);
+	assert_false(peer_take(&peer, &frame));
+}
+
+static void ack(uint64_t handle) {
+	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
+
+	request.handles = &handle;
+	request.n_handles = 1;
+	(void)peer_call(&peer, METHOD(ACK), &request, NULL);
+}
+
+static void test_watches(void **state _unused_) {
+	int armed[2], unacked[2];
+	char byte;
+
+	assert_int_equal(pipe2(armed, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(pipe2(unacked, O_CLOEXEC | O_NONBLOCK), 0);
+	watch(1, armed[0]);
+	watch(2, unacked[0]);
+	assert_int_equal(write(unacked[1], "x", 1), 1);
+	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_READY);
+	hand_over();
+
+	/* One was told and is not acknowledged: nothing until then, although it is readable. */
+	expect_none();
+	assert_int_equal(write(armed[1], "x", 1), 1);
+	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_READY);
+	ack(2);
+	assert_int_equal(expect(2, EVLOOP__EVENT_TYPE__EVENT_READY)->fire_seq, 2);
+	assert_int_equal(read(unacked[0], &byte, 1), 1);
+	ack(2);
+	expect_none();
+	(void)close(unacked[1]);
+	assert_int_equal(expect(2, EVLOOP__EVENT_TYPE__EVENT_READY)->readiness, EVLOOP__READINESS__READINESS_HANGUP);
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->descriptors, 1);
+	(void)close(unacked[0]);
+	(void)close(armed[0]);
+	(void)close(armed[1]);
+}
+
+static void test_messages(void **state _unused_) {
+	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	Evloop__EmitRequest emit = EVLOOP__EMIT_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+	const Evloop__Event *event;
+
+	subscribe.handle = 1;
+	subscribe.topic = (char *)"news";
+	subscribe.queue = 3;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	subscribe.handle = 2;
+	subscribe.queue = 0;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	session->outbox.kept_bytes = 1;
+	emit.topic = (char *)"news";
+	for (unsigned char i = 1; i <= 5; i++) {
+		emit.data = (ProtobufCBinaryData){ .data = &i, .len = 1 };
+		peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
+		assert_true(peer_flush(&peer));
+		peer_world_settle(&before);
+	}
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	for (unsigned i = 0; i < 4; i++) {
+		Evloop__Event *next;
+
+		assert_true(next_event(&next));
+		if (next->handle == 2) {
+			assert_int_equal(next->fires, 5);
+			assert_int_equal(next->fire_seq, 5);
+			assert_int_equal(next->data.data[0], 5);
+		} else {
+			assert_int_equal(next->data.data[0], next->fire_seq);
+			assert_int_equal(next->gap != NULL, next->fire_seq == 3);
+			if (next->gap)
+				assert_int_equal(next->gap->count, 2);
+		}
+	}
+	expect_none();
+	emit.data = (ProtobufCBinaryData){ .data = (uint8_t *)"!", .len = 1 };
+	peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
+	assert_true(peer_flush(&peer));
+	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
+	assert_int_equal(event->fire_seq, 6);
+}
+
+/* ---- sessions ---- */
+
+/* Answers that were not read, and the rest of a packet that was not handled, come in their order. */
+static void test_unread(void **state _unused_) {
+	Evloop__PingRequest ping = EVLOOP__PING_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+	uint64_t first, serial;
+	struct frame frame;
+
+	first = peer_put(&peer, FRAME_REQUEST, METHOD(PING), &ping);
+	assert_true(peer_flush(&peer));
+	session->outbox.kept_bytes = 1; /* so the answer is kept */
+	peer_world_turn(&before);
+	session->outbox.kept_bytes--;
+	assert_true(session->outbox.kept_bytes > 0);
+	for (unsigned i = 0; i < 10; i++)
+		serial = peer_put(&peer, FRAME_REQUEST, METHOD(PING), &ping);
+	assert_true(peer_flush(&peer)); /* and these are still in the socket */
+	hand_over();
+	peer_world_settle(&after);
+	for (uint64_t i = first; i <= serial; i++) {
+		assert_true(peer_take(&peer, &frame));
+		assert_int_equal(frame.serial, i);
+	}
+	assert_false(peer_take(&peer, &frame));
+}
+
+static void test_nonsense(void **state _unused_) {
+	char text[] = "something else";
+	FILE *file = fmemopen(text, sizeof(text), "r");
+
+	assert_int_equal(handover_load(&after.rpc, &after.sessions, file, NULL, 0), -EPROTO);
+	(void)fclose(file);
+	/* What is cut off is taken as far as it goes. */
+	hand_over();
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_order_of_deadlines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused_and_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_that_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_that_has_ended, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_permits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unread, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
