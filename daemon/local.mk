@@ -2,7 +2,8 @@
 # The daemon: everything but main() in a library of its own, so that any test can link any part.
 
 noinst_LTLIBRARIES += libdaemon.la
-libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h
+libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h \
+	daemon/restart.c daemon/restart.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(INIH_CFLAGS) $(LIBSYSTEMD_CFLAGS) -pthread
 libdaemon_la_LIBADD = libcore.la libproto.la $(INIH_LIBS) $(LIBSYSTEMD_LIBS)
 

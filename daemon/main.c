@@ -11,6 +11,7 @@
 #include <sysexits.h>
 
 #include "daemon/manager.h"
+#include "daemon/svc/escrow.h"
 #include "daemon/svc/log.h"
 #include "daemon/svc/socket.h"
 #include "daemon/svc/systemd.h"
@@ -309,29 +310,58 @@ static int open_socket(struct service_socket *socket) {
 	return r == 0 ? 0 : socket_failed(r, path);
 }
 
-/* Those that systemd passes.  Return: 0, or an exit status. */
-static int take_sockets(int *fds, size_t *ret_n) {
-	int first, n = systemd_listen_fds(&first);
+/* One that is to be listened at.  Return: 0, or an exit status. */
+static int take_socket(int fd, int *fds, size_t *n) {
+	if (*n == LISTENERS_MAX) {
+		log_error("more than %d sockets are passed", LISTENERS_MAX);
+		return EX_USAGE;
+	}
+	if (!systemd_is_listening(fd)) {
+		log_error("descriptor %d is no listening socket of type SOCK_SEQPACKET", fd);
+		return EX_USAGE;
+	}
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	fds[(*n)++] = fd;
+	return 0;
+}
 
-	if (n <= 0) {
+/* What systemd has kept for us since the daemon before, or keeps from now on for the next one. */
+static void open_escrow(struct escrow *escrow, int in, int out) {
+	int r = 0;
+
+	if (in >= 0 && out >= 0)
+		escrow_adopt(escrow, in, out);
+	else if (systemd_listens())
+		r = escrow_new(escrow);
+	if (r < 0)
+		log_warning("clients will notice a restart: %s", strerror(-r));
+}
+
+/* Those that systemd passes.  Return: 0, or an exit status. */
+static int take_sockets(int *fds, size_t *ret_n, struct escrow *escrow) {
+	struct systemd_fds passed;
+	int in = -1, out = -1, r = systemd_take_fds(&passed);
+
+	if (r < 0) {
+		log_error("cannot use the sockets that are passed: %s", strerror(-r));
+		return EX_USAGE;
+	}
+	*ret_n = 0;
+	for (size_t i = 0; i < passed.n && r == 0; i++)
+		if (strcmp(passed.fd[i].name, ESCROW_IN) == 0)
+			in = passed.fd[i].fd;
+		else if (strcmp(passed.fd[i].name, ESCROW_OUT) == 0)
+			out = passed.fd[i].fd;
+		else
+			r = take_socket(passed.fd[i].fd, fds, ret_n);
+	if (r == 0 && *ret_n == 0) {
 		log_error(
 			"nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
 		return EX_USAGE;
 	}
-	if (n > LISTENERS_MAX) {
-		log_error("%d sockets are passed, more than %d", n, LISTENERS_MAX);
-		return EX_USAGE;
-	}
-	for (int i = 0; i < n; i++) {
-		fds[i] = first + i;
-		if (!systemd_is_listening(fds[i])) {
-			log_error("descriptor %d is no listening socket of type SOCK_SEQPACKET", fds[i]);
-			return EX_USAGE;
-		}
-		(void)fcntl(fds[i], F_SETFL, O_NONBLOCK);
-	}
-	*ret_n = (size_t)n;
-	return 0;
+	if (r == 0)
+		open_escrow(escrow, in, out);
+	return r;
 }
 
 /* The path that jobs will find the daemon at, wherever they run; NULL: none. */
@@ -436,13 +466,14 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH, *directories[DIRECTORIES_MAX];
 	struct config config = CONFIG_INIT;
 	size_t n_directories = find_directories(directories, &own), n = 1;
+	struct escrow escrow = ESCROW_INIT;
 	int fds[LISTENERS_MAX], r;
 
 	if (arg_socket || arg_private) {
 		r = open_socket(socket);
 		fds[0] = socket->fd;
 	} else {
-		r = take_sockets(fds, &n);
+		r = take_sockets(fds, &n, &escrow);
 	}
 	if (r != 0)
 		return r;
@@ -455,22 +486,25 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	socket_path = path_of_socket(fds[0]);
 	ids_path = path_of(socket_path, "ids");
 	state_path = path_of(socket_path, "limiters");
-	return serve(socket, &(struct manager_options){
-				     .listen_fds = fds,
-				     .n_listen_fds = n,
-				     .quota = &arg_quota,
-				     .executes = !arg_system,
-				     .exec_helper = helper,
-				     .paths_helper = paths_helper,
-				     .descriptors = descriptors,
-				     .socket_path = socket_path,
-				     .ids_path = ids_path,
-				     .state_path = state_path,
-				     .config = &config,
-				     .directories = directories,
-				     .n_directories = n_directories,
-				     .exit_idle_ns = arg_exit_idle_ns,
-			     });
+	r = serve(socket, &(struct manager_options){
+				  .listen_fds = fds,
+				  .n_listen_fds = n,
+				  .quota = &arg_quota,
+				  .executes = !arg_system,
+				  .exec_helper = helper,
+				  .paths_helper = paths_helper,
+				  .descriptors = descriptors,
+				  .socket_path = socket_path,
+				  .ids_path = ids_path,
+				  .state_path = state_path,
+				  .config = &config,
+				  .directories = directories,
+				  .n_directories = n_directories,
+				  .exit_idle_ns = arg_exit_idle_ns,
+				  .escrow = escrow.in >= 0 ? &escrow : NULL,
+			  });
+	escrow_close(&escrow);
+	return r;
 }
 
 int main(int argc, char **argv) {

@@ -12,6 +12,7 @@
 
 #include "daemon/core/loop.h"
 #include "daemon/core/scheduler.h"
+#include "daemon/restart.h"
 #include "daemon/rpc/state.h"
 #include "daemon/svc/log.h"
 #include "daemon/svc/paths.h"
@@ -148,14 +149,24 @@ static int add_signals(struct manager *manager) {
 	return 0;
 }
 
+/* Everything, if the daemon before has handed it over.  Return: it has. */
+static bool take_over(struct manager *manager) {
+	int r = manager->escrow ? restart_take(manager->escrow, &manager->rpc, &manager->sessions) : -ENOENT;
+
+	if (r < 0 && r != -ENOENT)
+		log_error("cannot take over from the daemon before: %s", strerror(-r));
+	return r >= 0;
+}
+
 /* What the daemon before has left, if it has. */
 static void load_state(struct manager *manager) {
 	FILE *file = manager->state_path ? state_file_take(manager->state_path) : NULL;
+	bool taken = take_over(manager);
 	int r;
 
 	if (!file)
 		return;
-	r = state_load(manager->scheduler, file);
+	r = taken ? 0 : state_load(manager->scheduler, file);
 	(void)fclose(file);
 	if (r < 0)
 		log_warning("cannot use %s: %s", manager->state_path, strerror(-r));
@@ -177,6 +188,18 @@ static void save_state(struct manager *manager) {
 	r = file ? state_file_end(file, manager->state_path, state_save(manager->scheduler, file)) : -errno;
 	if (r < 0)
 		log_warning("cannot write %s: limiters will begin full: %s", manager->state_path, strerror(-r));
+}
+
+/* Clients and all that is theirs go to the next process of the service, if there will be one. */
+static void hand_over(struct manager *manager) {
+	int r;
+
+	if (!manager->escrow || !manager->sessions.buffers)
+		return;
+	(void)loop_refresh(manager->loop);
+	r = restart_give(manager->escrow, &manager->rpc, &manager->sessions);
+	if (r < 0)
+		log_error("cannot hand over to the next daemon: %s", strerror(-r));
 }
 
 /* Without it the daemon does all else. */
@@ -219,10 +242,6 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 		log_warning("cannot write %s: ids may repeat after a restart", options->ids_path);
 	scheduler_set_first_id(manager->scheduler, first < 0 ? 1 : (uint64_t)first);
 	loop_set_scheduler(manager->loop, manager->scheduler);
-	manager->state_path = options->state_path;
-	load_state(manager);
-	reload_init(&manager->reload, manager->loop, manager->scheduler, options->directories, options->n_directories);
-	reload_apply(&manager->reload, options->config);
 	return 0;
 }
 
@@ -258,6 +277,11 @@ static int manager_build(struct manager *manager, const struct manager_options *
 			  &manager->rpc);
 	if (r < 0)
 		return r;
+	manager->state_path = options->state_path;
+	manager->escrow = options->escrow;
+	load_state(manager);
+	reload_init(&manager->reload, manager->loop, manager->scheduler, options->directories, options->n_directories);
+	reload_apply(&manager->reload, options->config);
 	manager->supervised = systemd_listens();
 	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),
 			    loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
@@ -277,9 +301,10 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 
 void manager_deinit(struct manager *manager) {
 	manager_stop_listening(manager);
+	reload_deinit(&manager->reload);
+	hand_over(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
-	reload_deinit(&manager->reload);
 	if (manager->scheduler) {
 		save_state(manager);
 		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));

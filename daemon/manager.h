@@ -9,6 +9,7 @@
 #include "daemon/peer/session.h"
 #include "daemon/reload.h"
 #include "daemon/rpc/dispatch.h"
+#include "daemon/svc/escrow.h"
 #include "daemon/svc/ids.h"
 #include "daemon/svc/journal.h"
 #include "daemon/svc/service-status.h"
@@ -26,6 +27,7 @@ struct manager_options {
 	const char *socket_path; /* for jobs: EVLOOP_SOCKET; NULL: unknown */
 	const char *ids_path; /* NULL: ids are not remembered */
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
+	struct escrow *escrow; /* where the next daemon finds what this one has; borrowed; NULL: there is none */
 	struct config *config; /* what files define; taken over */
 	const char *const *directories; /* where SIGHUP reads them again; borrowed as long as the manager lives */
 	size_t n_directories;
@@ -45,6 +47,7 @@ struct manager {
 	size_t n_listeners;
 	struct ids ids;
 	const char *state_path;
+	struct escrow *escrow;
 	struct service_status status;
 	bool supervised; /* a service manager hears `status` */
 	struct reload reload;

@@ -24,22 +24,15 @@ void reload_init(struct reload *reload, struct loop *loop, struct scheduler *sch
 	};
 }
 
-static void drop_all(struct deferred_list *list) {
-	struct deferred *deferred;
-
-	while ((deferred = STAILQ_FIRST(list))) {
-		STAILQ_REMOVE_HEAD(list, link);
-		deferred_drop(deferred);
-	}
-}
+static void answer(struct deferred_list *list, Evloop__Status status, const char *error);
 
 void reload_deinit(struct reload *reload) {
 	if (!reload->loop)
 		return;
 	if (background_end(&reload->background) && reload->result == 0)
 		config_free(&reload->config);
-	drop_all(&reload->reading);
-	drop_all(&reload->waiting);
+	answer(&reload->reading, EVLOOP__STATUS__STATUS_INTERNAL, "the daemon is being restarted");
+	answer(&reload->waiting, EVLOOP__STATUS__STATUS_INTERNAL, "the daemon is being restarted");
 }
 
 void reload_apply(struct reload *reload, struct config *config) {

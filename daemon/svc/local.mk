@@ -7,6 +7,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/config-file.c daemon/svc/config-file.h \
 	daemon/svc/config-set.c daemon/svc/config-set.h \
 	daemon/svc/file-time.c daemon/svc/file-time.h \
+	daemon/svc/escrow.c daemon/svc/escrow.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
 	daemon/svc/journal.h \

@@ -4,11 +4,23 @@
 
 #include "proto/base.h"
 
-/*
- * The listening sockets that were passed: descriptors *ret_first … *ret_first + n − 1, close-on-exec.
- * Return: n >= 0, −errno.
- */
-int systemd_listen_fds(int *ret_first);
+#define SYSTEMD_FDS_MAX 32
+
+/* The descriptors that were passed, close-on-exec, and their names. */
+struct systemd_fds {
+	struct systemd_fd {
+		int fd;
+		char name[32]; /* cut where it is longer; "": none */
+	} fd[SYSTEMD_FDS_MAX];
+	size_t n;
+};
+
+/* Return: 0, −errno; -E2BIG: there are more of them. */
+int systemd_take_fds(struct systemd_fds *ret);
+
+/* Let the service manager keep a descriptor for the next process of this service, by that name.  Return: 0, −errno; nobody says whether
+ * it really does. */
+int systemd_store(const char *name, int fd);
 
 /* Is it a listening AF_UNIX socket of type SOCK_SEQPACKET? */
 bool systemd_is_listening(int fd);
