@@ -660,6 +660,16 @@ static int wait_for_tokens(struct cell *cell, struct claim *claim, struct grant 
 	}
 }
 
+/* Tokens that are there need no claim.  Return: 0: taken, LIMITER_E_DENIED: nothing has changed, or what is wrong. */
+static int take_at_once(struct cell *cell, struct owner *owner, uint64_t handle, uint64_t cost, struct grant *ret) {
+	int r;
+
+	if (owner_find(owner, handle))
+		return LIMITER_E_HANDLE_EXISTS;
+	r = of_bucket(bucket_try(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), cost, ret));
+	return r == 0 && !ret->allowed ? LIMITER_E_DENIED : r;
+}
+
 int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
 		 int64_t max_wait_ns, bool tell, struct claim **ret_claim, struct grant *ret) {
 	struct claim *claim;
@@ -672,6 +682,13 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
 		return LIMITER_E_DENIED;
 	if (max_wait_ns != 0 && limiter->waiting >= limiter->spec.max_waiters)
 		return LIMITER_E_CROWDED;
+	if (!tell && !cell_is_permits(cell)) {
+		r = take_at_once(cell, owner, handle, cost, ret);
+		if (r == 0 || (r == LIMITER_E_DENIED && max_wait_ns == 0))
+			count(limiter, ret, cost);
+		if (r != LIMITER_E_DENIED || max_wait_ns == 0)
+			return r;
+	}
 	r = claim_new(&claim, cell, owner, handle, cost, max_wait_ns);
 	if (r != 0)
 		return r == SOURCE_E_HANDLE_EXISTS ? LIMITER_E_HANDLE_EXISTS : r;

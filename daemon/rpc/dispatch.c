@@ -148,6 +148,16 @@ void call_refuse(struct call *call, Evloop__Status status, const char *format, .
 	call_refuse_with(call, &error);
 }
 
+static int notify(void *userdata, struct session *session, const struct event *event);
+
+void call_event(struct call *call, const struct event *event) {
+	int r = notify(call->rpc, call->session, event);
+
+	call->answered = true;
+	if (r < 0)
+		call->result = r;
+}
+
 bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked) {
 	const struct quota *quota = call->rpc->quota;
 	Evloop__Error error = EVLOOP__ERROR__INIT;

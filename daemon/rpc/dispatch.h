@@ -58,6 +58,9 @@ void call_refuse(struct call *call, Evloop__Status status, const char *format, .
 /* `error` has all but the handle, the serial and the method. */
 void call_refuse_with(struct call *call, Evloop__Error *error);
 
+/* Say something by an event, at once, that is not pending in any source.  The call is answered. */
+void call_event(struct call *call, const struct event *event);
+
 /* The limit is reached: name it, with its numbers.  Return: true: it is not, nothing was said. */
 bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked);
 

@@ -427,6 +427,16 @@ static bool take_holder(struct call *call, const struct limiter *limiter, struct
 	}
 }
 
+/* Who has not asked for a reply is told by the event that would come later, too. */
+static void tell_at_once(struct call *call, uint64_t handle, bool granted, const struct grant *grant) {
+	call_event(call, &(struct event){
+				 .type = EVENT_TYPE_GRANTED,
+				 .handle = handle,
+				 .grant = grant,
+				 .claim_state = granted ? CLAIM_GRANTED : CLAIM_TIMED_OUT,
+			 });
+}
+
 int rpc_limiter_wait(struct call *call, const void *data) {
 	const Evloop__LimiterWaitRequest *request = data;
 	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
@@ -435,13 +445,15 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	struct holder *holder;
 	Evloop__Grant reply;
 	struct grant grant;
+	bool tell = call->frame->kind == FRAME_ONEWAY;
 	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) || !check_wait(call, request) ||
 	    !take_holder(call, limiter, &holder, &r))
 		return r;
+	/* Of permits there is something to be held, which is told of in any case. */
 	r = limiter_wait(limiter, &call->session->owner, request->handle, key, request->cost, request->max_wait_ns,
-			 call->frame->kind == FRAME_ONEWAY, &claim, &grant);
+			 tell && limiter_spec(limiter)->kind == LIMITER_KIND_CONCURRENCY, &claim, &grant);
 	if (claim && holder)
 		holder_bind(holder, claim);
 	else
@@ -452,6 +464,11 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	}
 	if (r != 0 && r != LIMITER_E_QUEUED && r != LIMITER_E_DENIED)
 		return refuse_limiter(call, r, limiter, request->cost);
+	if (tell) {
+		if (r != LIMITER_E_QUEUED && !claim)
+			tell_at_once(call, request->handle, r == 0, &grant);
+		return 0;
+	}
 	convert_grant(&grant, &reply);
 	reply.queued = r == LIMITER_E_QUEUED;
 	if (reply.queued) {
