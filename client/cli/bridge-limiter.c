@@ -159,28 +159,26 @@ int bridge_complete_limit(struct bridge_call *call, ProtobufCMessage *request) {
 	return call->definition ? define(call, call->definition) : 0;
 }
 
-/* All that is known of the limiter.  Return: a message to be freed; NULL: it has gone, or the daemon has. */
-static ProtobufCMessage *look_at(struct bridge_call *call, const char *name, const Evloop__LimiterInfo **ret) {
+/* All that is known of the limiter that the call is about.  *ret is freed with message_freep().  Return: it is there. */
+static bool look_at(struct bridge_call *call, ProtobufCMessage **ret) {
 	Evloop__LimiterListRequest request = EVLOOP__LIMITER_LIST_REQUEST__INIT;
 	Evloop__Target target = EVLOOP__TARGET__INIT;
-	ProtobufCMessage *message = NULL;
-	const Evloop__LimiterListReply *reply;
 
-	target.name = (char *)name;
+	target.name = (char *)json_string_value(json_object_get(call->fields, "name"));
 	request.target = &target;
-	if (bridge_ask(call, EVLOOP__METHOD__METHOD_LIMITER_LIST, &request.base, -1, &message) < 0)
-		return NULL;
-	reply = (const Evloop__LimiterListReply *)message;
-	*ret = reply->n_limiters > 0 ? reply->limiters[0] : NULL;
-	return message;
+	return bridge_ask(call, EVLOOP__METHOD__METHOD_LIMITER_LIST, &request.base, -1, ret) == 0 &&
+	       ((const Evloop__LimiterListReply *)*ret)->n_limiters > 0;
 }
 
 /* Is it places that the limiter has?  They are held; tokens are gone. */
-static bool has_places(struct bridge_call *call, const char *name) {
-	const Evloop__LimiterInfo *info = NULL;
-	_cleanup_message_ ProtobufCMessage *message = look_at(call, name, &info);
+static bool has_places(struct bridge_call *call) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	const Evloop__LimiterInfo *info;
 
-	return info && info->spec && info->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
+	if (!look_at(call, &reply))
+		return false;
+	info = ((const Evloop__LimiterListReply *)reply)->limiters[0];
+	return info->spec && info->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
 }
 
 /* "more", as in events: an event follows, or what can be given back. */
@@ -189,7 +187,7 @@ int bridge_finish_limit(struct bridge_call *call, const ProtobufCMessage *reply)
 	bool more = grant->queued;
 
 	if (!more && grant->allowed) {
-		more = has_places(call, json_string_value(json_object_get(call->fields, "name")));
+		more = has_places(call);
 		/* It was granted all the same: of a limiter that has been removed since nothing is held. */
 		if (!call->bridge->lost)
 			call->error = NULL;
@@ -199,16 +197,14 @@ int bridge_finish_limit(struct bridge_call *call, const ProtobufCMessage *reply)
 	return json_object_set_new(call->reply, "more", json_boolean(more)) < 0 ? -ENOMEM : 0;
 }
 
-int bridge_finish_explain(struct bridge_call *call, const ProtobufCMessage *reply _unused_) {
-	const Evloop__LimiterInfo *info = NULL;
-	_cleanup_message_ ProtobufCMessage *message =
-		look_at(call, json_string_value(json_object_get(call->fields, "name")), &info);
+int bridge_finish_explain(struct bridge_call *call, const ProtobufCMessage *grant _unused_) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	json_t *limiter;
 
-	if (call->error)
-		return -EINVAL;
-	if (!info)
+	if (!look_at(call, &reply))
 		return bridge_refuse(call, "NOT_FOUND", "the limiter has gone");
-	return json_object_set_new(call->reply, "limiter", json_of_message(&info->base)) < 0 ? -ENOMEM : 0;
+	limiter = json_of_message(&((const Evloop__LimiterListReply *)reply)->limiters[0]->base);
+	return json_object_set_new(call->reply, "limiter", limiter) < 0 ? -ENOMEM : 0;
 }
 
 int bridge_complete_cost(struct bridge_call *call, ProtobufCMessage *request) {
