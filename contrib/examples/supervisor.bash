@@ -40,5 +40,5 @@ for command; do
     start "$((++number))" "$command"
 done
 ev_run
-wait
+[[ ${#pids[@]} -eq 0 ]] || wait "${pids[@]}" || true
 evloop limiter remove "supervisor-$$" 2>/dev/null || true
