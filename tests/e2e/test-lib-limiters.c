@@ -128,6 +128,28 @@ static void test_keys(void **state _unused_) {
 	evl_limiter_close(limiter);
 }
 
+static void note_denial(struct evl_source *source _unused_, const struct evl_event *event, void *userdata) {
+	assert_int_equal(event->type, EVL_EVENT_GRANTED);
+	assert_false(event->grant->allowed);
+	*(bool *)userdata = true;
+}
+
+/* Who comes with a key beyond those that the limiter may have is told so, too. */
+static void test_key_beyond_the_table(void **state _unused_) {
+	struct evl_limit limit = EVL_RATE_BURST(1, EVL_SEC(3600), 1);
+	struct evl_limiter *limiter;
+	bool told = false;
+
+	limit.keyed = limit.deny_when_full = true;
+	limit.max_keys = 1;
+	assert_int_equal(evl_limiter_open(evl, &limiter, "full", &limit), 0);
+	assert_int_equal(evl_limiter_try(limiter, "a", 1, NULL), 1);
+	assert_int_equal(evl_limiter_acquire(limiter, NULL, "b", 1, -1, note_denial, &told), 0);
+	assert_int_equal(evl_run(evl), 0);
+	assert_true(told);
+	evl_limiter_close(limiter);
+}
+
 /* ---- many threads, many processes -------------------------------------------------------------------------- */
 
 static int wait_for_one(struct evl_grant *ret) {
@@ -640,13 +662,21 @@ static void test_killed_holder(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_open),           TEST(test_verbs),
-		TEST(test_keys),           TEST(test_six_threads),
-		TEST(test_six_processes),  TEST(test_try_from_threads),
-		TEST(test_processes),      TEST(test_processes_that_ask),
-		TEST(test_fork),           TEST(test_after_close),
-		TEST(test_acquire_tokens), TEST(test_acquire_refused),
-		TEST(test_permits),        TEST(test_killed_in_line),
+		TEST(test_open),
+		TEST(test_verbs),
+		TEST(test_keys),
+		TEST(test_key_beyond_the_table),
+		TEST(test_six_threads),
+		TEST(test_six_processes),
+		TEST(test_try_from_threads),
+		TEST(test_processes),
+		TEST(test_processes_that_ask),
+		TEST(test_fork),
+		TEST(test_after_close),
+		TEST(test_acquire_tokens),
+		TEST(test_acquire_refused),
+		TEST(test_permits),
+		TEST(test_killed_in_line),
 		TEST(test_killed_holder),
 	};
 
