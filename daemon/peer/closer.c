@@ -21,57 +21,81 @@ static void close_all(const int *fds, size_t n) {
 		(void)close(fds[i]);
 }
 
-/* Like fork(2), but for the table of descriptors, which is ours.  Return: as there. */
+/* Like fork(2), but for the table of descriptors, which is ours.  Without a descriptor to spare there is no pidfd: −1. */
 static pid_t fork_with_files(int *ret_pid_fd) {
 	struct clone_args args = { .flags = CLONE_FILES | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)ret_pid_fd };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
+	if (pid >= 0 || (errno != EMFILE && errno != ENFILE))
+		return pid;
+	*ret_pid_fd = -1;
+	args = (struct clone_args){ .flags = CLONE_FILES };
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-static void closer_exited(void *userdata, int fd, int events);
-
-/* Return: a pidfd of the process that closes them, or -1: there is none. */
-static int start_process(const int *fds, size_t n) {
-	int pid_fd;
-	pid_t pid = fork_with_files(&pid_fd);
+/* A process that closes them.  Return: its pid; below 0: there is none. */
+static pid_t start_process(const int *fds, size_t n, int *ret_pid_fd) {
+	pid_t pid = fork_with_files(ret_pid_fd);
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close_all(fds, n);
 		_exit(0);
 	}
-	return pid < 0 ? -1 : pid_fd;
+	return pid;
 }
 
-/* Return: false: there is no process.  One that cannot be watched does its work all the same, and nobody hears of its end. */
+static void closer_exited(void *userdata, int fd, int events);
+
+/* Return: false: there is no process. */
 static bool start(struct closer *closer, const int *fds, size_t n) {
-	closer->pid_fd = start_process(fds, n);
-	if (closer->pid_fd < 0)
+	pid_t pid = start_process(fds, n, &closer->pid_fd);
+
+	if (pid < 0)
 		return false;
-	if (loop_add_io(closer->loop, &closer->io, closer->pid_fd, LOOP_READ, closer_exited, closer) < 0)
+	closer->pid = pid;
+	closer->n_closing = n;
+	if (closer->pid_fd >= 0 &&
+	    loop_add_io(closer->loop, &closer->io, closer->pid_fd, LOOP_READ, closer_exited, closer) < 0)
 		closer->pid_fd = close_fd(closer->pid_fd);
-	else
-		closer->n_closing = n;
 	return true;
 }
 
-static void closer_exited(void *userdata, int fd, int events _unused_) {
-	struct closer *closer = userdata;
-	_cleanup_free_ int *waiting = NULL;
-	size_t n = closer->n_waiting;
+static void start_waiting(struct closer *closer) {
+	if (closer->n_waiting == 0 || !start(closer, closer->waiting, closer->n_waiting))
+		return;
+	free(TAKE_PTR(closer->waiting));
+	closer->n_waiting = 0;
+}
+
+/* If the process has ended, it is time for the next one. */
+static void go_on(struct closer *closer) {
 	siginfo_t info = { 0 };
 
 	/* It ends without a signal to us, so it is only waited for where that is said. */
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | __WALL) == 0 && info.si_pid == 0)
+	if (waitid(P_PID, (id_t)closer->pid, &info, WEXITED | WNOHANG | __WALL) == 0 && info.si_pid == 0)
 		return;
-	closer->io = loop_io_remove(closer->io);
-	closer->pid_fd = close_fd(closer->pid_fd);
+	if (closer->io) {
+		closer->io = loop_io_remove(closer->io);
+		closer->pid_fd = close_fd(closer->pid_fd);
+	}
+	closer->pid = 0;
 	closer->n_closing = 0;
-	waiting = TAKE_PTR(closer->waiting);
-	closer->n_waiting = 0;
-	if (n > 0 && !start(closer, waiting, n))
-		close_all(waiting, n);
+	start_waiting(closer);
 	closer->done(closer->userdata, closer);
+}
+
+static void closer_exited(void *userdata, int fd _unused_, int events _unused_) {
+	go_on(userdata);
+}
+
+void closer_retry(struct closer *closer) {
+	if (!closer_is_stalled(closer))
+		return;
+	if (closer->pid > 0)
+		go_on(closer);
+	else
+		start_waiting(closer);
 }
 
 bool closer_is_safe(int socket_fd) {
@@ -90,38 +114,46 @@ bool closer_is_safe(int socket_fd) {
 	return true;
 }
 
+/* Return: false: no memory. */
+static bool keep(struct closer *closer, const int *fds, size_t n) {
+	int *waiting = reallocarray(closer->waiting, closer->n_waiting + n, sizeof(*waiting));
+
+	if (!waiting)
+		return false;
+	memcpy(waiting + closer->n_waiting, fds, n * sizeof(*fds));
+	closer->waiting = waiting;
+	closer->n_waiting += n;
+	return true;
+}
+
 bool closer_add(struct closer *closer, struct loop *loop, const int *fds, size_t n,
 		void (*done)(void *userdata, struct closer *closer), void *userdata) {
-	int *waiting;
+	bool was_busy = closer_is_busy(closer);
 
 	if (n == 0)
 		return false;
 	closer->loop = loop;
 	closer->done = done;
 	closer->userdata = userdata;
-	if (!closer_is_busy(closer)) {
-		if (!start(closer, fds, n))
+	if (was_busy || !start(closer, fds, n)) {
+		if (!keep(closer, fds, n))
 			close_all(fds, n);
-		return closer_is_busy(closer);
+		if (closer->pid == 0)
+			start_waiting(closer);
 	}
-	waiting = reallocarray(closer->waiting, closer->n_waiting + n, sizeof(*waiting));
-	if (!waiting) {
-		close_all(fds, n);
-		return false;
-	}
-	memcpy(waiting + closer->n_waiting, fds, n * sizeof(*fds));
-	closer->waiting = waiting;
-	closer->n_waiting += n;
-	return false;
+	return !was_busy && closer_is_busy(closer);
 }
 
 void closer_deinit(struct closer *closer) {
-	if (closer_is_busy(closer)) {
+	int pid_fd;
+
+	if (closer->io) {
 		closer->io = loop_io_remove(closer->io);
 		closer->pid_fd = close_fd(closer->pid_fd);
 	}
-	if (closer->n_waiting > 0)
-		close_fd(start_process(closer->waiting, closer->n_waiting));
+	if (closer->n_waiting > 0 && start_process(closer->waiting, closer->n_waiting, &pid_fd) > 0)
+		close_fd(pid_fd);
 	free(TAKE_PTR(closer->waiting));
+	closer->pid = 0;
 	closer->n_closing = closer->n_waiting = 0;
 }

@@ -12,7 +12,8 @@
 
 struct closer {
 	struct loop *loop; /* NULL: has never been used */
-	struct loop_io *io; /* NULL: no process runs */
+	pid_t pid; /* 0: no process runs */
+	struct loop_io *io; /* NULL: nobody tells of the end of the process */
 	int pid_fd;
 	size_t n_closing; /* by the process */
 	int *waiting; /* for the next process */
@@ -23,7 +24,12 @@ struct closer {
 
 /* All zeroes is a closer that has nothing to do. */
 static inline bool closer_is_busy(const struct closer *closer) {
-	return closer->io;
+	return closer->pid > 0 || closer->n_waiting > 0;
+}
+
+/* Does nobody tell when it goes on?  Then closer_retry() is to be called now and again. */
+static inline bool closer_is_stalled(const struct closer *closer) {
+	return closer_is_busy(closer) && !closer->io;
 }
 
 /* Descriptors that are not closed yet. */
@@ -39,10 +45,14 @@ bool closer_is_safe(int socket_fd);
 
 /*
  * Close descriptors: `n` of them, which are taken over.  `done` is called whenever some have been closed, and not from within.
- * Return: true: it was not busy before and is now.  Where no process can be made, it has been done at once.
+ * Where no process can be made they wait, for closing them here could make everybody wait; only without memory it is done.
+ * Return: true: it was not busy before and is now.
  */
 bool closer_add(struct closer *closer, struct loop *loop, const int *fds, size_t n,
 		void (*done)(void *userdata, struct closer *closer), void *userdata);
+
+/* If it is stalled, see whether its process has ended, or one can be made. */
+void closer_retry(struct closer *closer);
 
 /* Forget the process; it goes on, and what still waits gets one, too: who ends with such descriptors open closes them. */
 void closer_deinit(struct closer *closer);

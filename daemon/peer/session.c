@@ -29,6 +29,7 @@
 #define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
 #define FRAMES_UNLOOKED 32 /* handled between two looks at the clock */
 #define SOURCES_FREED_PER_TURN 4096 /* of all sessions that have ended */
+#define CLOSER_RETRY_NS NSEC_PER_SEC
 #define UNCLOSED_MAX 64 /* descriptors of a uid that wait to be closed, before it is not read any more */
 
 static void set_ready(struct session *session) {
@@ -84,13 +85,33 @@ static void watch_account(struct sessions *sessions, const struct account *accou
 	watch_sessions(&sessions->all, account);
 }
 
+/* Nobody says when processes can be made again. */
+static void schedule_retry(struct sessions *sessions, const struct account *account) {
+	if (closer_is_stalled(&account->closer) && sessions->retry_ns == 0)
+		sessions->retry_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME] + CLOSER_RETRY_NS;
+}
+
 static void closer_done(void *userdata, struct closer *closer) {
 	struct account *account = container_of(closer, struct account, closer);
 
+	schedule_retry(userdata, account);
 	if (!is_crowded(account))
 		watch_account(userdata, account);
 	if (!closer_is_busy(closer))
 		account_unref(account);
+}
+
+static void retry_closing(struct sessions *sessions) {
+	struct account *account, *next;
+
+	sessions->retry_ns = 0;
+	for (account = LIST_FIRST(&sessions->quota->accounts); account; account = next) {
+		next = LIST_NEXT(account, link);
+		account->refs++;
+		closer_retry(&account->closer);
+		schedule_retry(sessions, account);
+		account_unref(account);
+	}
 }
 
 static void close_elsewhere(struct sessions *sessions, struct account *account, const int *fds, size_t n) {
@@ -98,6 +119,7 @@ static void close_elsewhere(struct sessions *sessions, struct account *account, 
 
 	if (closer_add(&account->closer, sessions->loop, fds, n, closer_done, sessions))
 		account->refs++;
+	schedule_retry(sessions, account);
 	if (is_crowded(account) != was_crowded)
 		watch_account(sessions, account);
 }
@@ -660,16 +682,23 @@ void sessions_release(struct sessions *sessions) {
 
 /* ---- all of them ---- */
 
-int64_t sessions_next(const struct sessions *sessions) {
+/* When the peer that has been silent for longest has been so for too long. */
+static int64_t next_silent(const struct sessions *sessions) {
 	const struct session *oldest = TAILQ_FIRST(&sessions->greeting);
 
 	return oldest ? oldest->connected_ns + HELLO_TIMEOUT_NS : INT64_MAX;
 }
 
+int64_t sessions_next(const struct sessions *sessions) {
+	return MIN(next_silent(sessions), sessions->retry_ns > 0 ? sessions->retry_ns : INT64_MAX);
+}
+
 void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
 	struct session *session;
 
-	while (sessions_next(sessions) <= boottime_ns) {
+	if (sessions->retry_ns > 0 && sessions->retry_ns <= boottime_ns)
+		retry_closing(sessions);
+	while (next_silent(sessions) <= boottime_ns) {
 		session = TAILQ_FIRST(&sessions->greeting);
 		session_fail(session, EVLOOP__STATUS__STATUS_TIMEOUT, "no hello came within %d s",
 			     (int)(HELLO_TIMEOUT_NS / NSEC_PER_SEC));

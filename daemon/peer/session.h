@@ -78,6 +78,7 @@ struct sessions {
 	struct session_list ready; /* those with something to say */
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
+	int64_t retry_ns; /* boottime: when to try again to close what no process could be made for; 0: there is nothing */
 	int64_t silent_until_ns; /* boottime: the log has just been told of some peer */
 	struct packet input, output; /* shared by all */
 	uint8_t *buffers;
@@ -110,7 +111,7 @@ void sessions_accept(struct sessions *sessions, int fd);
 /* Send what there is to say, some of it.  Return: true: there is more that can be sent now.  For loop_ops::flush. */
 bool sessions_flush(struct sessions *sessions);
 
-/* For loop_ops: when a peer will have been silent for too long, and what to do then. */
+/* For loop_ops: when a peer will have been silent for too long, or closing is to be tried again, and what to do then. */
 int64_t sessions_next(const struct sessions *sessions);
 void sessions_tick(struct sessions *sessions, int64_t boottime_ns);
 

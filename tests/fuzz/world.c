@@ -134,6 +134,9 @@ bool closer_add(struct closer *closer _unused_, struct loop *loop _unused_, cons
 	return false;
 }
 
+void closer_retry(struct closer *closer _unused_) {
+}
+
 void closer_deinit(struct closer *closer _unused_) {
 }
 

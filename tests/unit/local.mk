@@ -240,6 +240,7 @@ tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)
 
 # Sessions and requests, on a loop that the test turns.
 daemon_tests = \
+	tests/unit/test-closer \
 	tests/unit/test-descriptor \
 	tests/unit/test-handover \
 	tests/unit/test-quota \
@@ -257,6 +258,11 @@ TESTS += $(daemon_tests)
 daemon_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
 daemon_test_LDADD = libdaemon.la $(CMOCKA_LIBS)
 peer_world = tests/unit/peer-world.c tests/unit/peer-world.h tests/unit/test.h
+
+tests_unit_test_closer_SOURCES = tests/unit/test-closer.c tests/unit/test.h
+tests_unit_test_closer_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_closer_LDADD = $(daemon_test_LDADD)
+tests_unit_test_closer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=syscall
 
 tests_unit_test_descriptor_SOURCES = tests/unit/test-descriptor.c tests/unit/test.h
 tests_unit_test_descriptor_CFLAGS = $(daemon_test_CFLAGS)
