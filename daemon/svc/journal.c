@@ -79,22 +79,26 @@ static size_t begin_field(char *buffer, const char *name, size_t size) {
 	return n + sizeof(encoded);
 }
 
-static void send_entry(struct journal_stream *stream, const char *data, size_t size) {
+bool journal_send(struct journal *journal, const char *fields, size_t fields_size, const char *data, size_t size) {
 	char head[sizeof("MESSAGE\n") + sizeof(uint64_t)], newline = '\n';
 	struct iovec iov[] = {
-		{ .iov_base = stream->fields, .iov_len = stream->fields_size },
+		{ .iov_base = (void *)fields, .iov_len = fields_size },
 		{ .iov_base = head, .iov_len = begin_field(head, "MESSAGE", size) },
 		{ .iov_base = (void *)data, .iov_len = size },
 		{ .iov_base = &newline, .iov_len = 1 },
 	};
 	struct msghdr message = {
-		.msg_name = &stream->journal->address,
-		.msg_namelen = sizeof(stream->journal->address),
+		.msg_name = &journal->address,
+		.msg_namelen = sizeof(journal->address),
 		.msg_iov = iov,
 		.msg_iovlen = ARRAY_SIZE(iov),
 	};
 
-	if (size > 0 && sendmsg(stream->journal->fd, &message, MSG_NOSIGNAL) < 0)
+	return sendmsg(journal->fd, &message, MSG_NOSIGNAL) >= 0;
+}
+
+static void send_entry(struct journal_stream *stream, const char *data, size_t size) {
+	if (size > 0 && !journal_send(stream->journal, stream->fields, stream->fields_size, data, size))
 		stream->lost++;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * The output of jobs, on its way to the journal: an entry a line, with the fields EVLOOP_ID, EVLOOP_NAME and EVLOOP_FIRE_SEQ, and the
+ * The way to the journal, for the daemon's own log and for the output of jobs: an entry a line, with the fields EVLOOP_ID, EVLOOP_NAME and EVLOOP_FIRE_SEQ, and the
  * name of the timer, or else of the program, as its identifier.  What the journal does not take at once is lost: nobody waits
  * for it.  Configured without systemd (journal-fallback.c) there is none.
  */
@@ -15,6 +15,9 @@ struct journal;
 /* Return: 0, −errno: there is no journal at `socket_path`. */
 int journal_new(struct journal **ret, const char *socket_path);
 struct journal *journal_free(struct journal *journal);
+
+/* One entry: `fields` are lines NAME=value, each with its newline; `data` is the message.  Return: the journal has taken it. */
+bool journal_send(struct journal *journal, const char *fields, size_t fields_size, const char *data, size_t size);
 
 /* The output of one run. */
 struct journal_stream;

@@ -14,7 +14,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/limit-file.c daemon/svc/limit-file.h \
 	daemon/svc/limit-set.c daemon/svc/limit-set.h \
 	daemon/svc/paths.c daemon/svc/paths.h \
-	daemon/svc/log.c daemon/svc/log.h \
+	daemon/svc/log.c daemon/svc/log.h daemon/svc/message-id.h \
 	daemon/svc/socket.c daemon/svc/socket.h \
 	daemon/svc/state-file.c daemon/svc/state-file.h \
 	daemon/svc/service-status.c daemon/svc/service-status.h \

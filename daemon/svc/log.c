@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the daemon's standard error.  One line is one write(2) that is never waited for: what a full pipe does not take is lost,
- * and counted in the next line that gets through.  Knows nothing of what is logged.
+ * Owns the daemon's standard error, and its own lines in the journal.  One line is one write(2) or send(2) that is never waited for:
+ * what a full pipe does not take is lost, and counted in the next line that gets through.  Knows nothing of what is logged.
  */
 
 #include "daemon/svc/log.h"
@@ -10,14 +10,19 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/svc/journal.h"
+
 #define LINE_SIZE 1024
+#define ENTRY_SIZE (LINE_SIZE + 1024)
 
 /* The one global of the daemon: every layer but the core may say something. */
 static struct {
 	int level;
-	bool journal; /* standard error is the journal's */
+	bool is_journal; /* standard error is the journal's */
+	struct journal *journal; /* NULL: it has no socket */
 	unsigned long lost;
 } logger = { .level = LOG_NOTICE };
 
@@ -33,7 +38,14 @@ static bool is_journal(void) {
 
 void log_open(int level) {
 	logger.level = level;
-	logger.journal = is_journal();
+	logger.journal = journal_free(logger.journal);
+	logger.is_journal = is_journal();
+	if (logger.is_journal)
+		(void)journal_new(&logger.journal, JOURNAL_SOCKET);
+}
+
+void log_set_level(int level) {
+	logger.level = level;
 }
 
 bool log_shows(int level) {
@@ -51,16 +63,28 @@ static void write_line(int level, const char *text) {
 	char line[LINE_SIZE + 32];
 	int n;
 
-	n = logger.journal ? snprintf(line, sizeof(line), "<%d>%s\n", level, text)
-			   : snprintf(line, sizeof(line), "evloopd: %s\n", text);
+	n = logger.is_journal ? snprintf(line, sizeof(line), "<%d>%s\n", level, text)
+			      : snprintf(line, sizeof(line), "evloopd: %s\n", text);
 	if (n > 0 && (!can_write() || write(STDERR_FILENO, line, MIN((size_t)n, sizeof(line) - 1)) < 0))
 		logger.lost++;
 }
 
-void log_line(int level, const char *format, ...) {
+/* With its fields, if the journal takes it. */
+static bool send_entry(int level, const char *message_id, const char *fields, const char *text) {
+	char entry[ENTRY_SIZE];
+	int n;
+
+	if (!logger.journal)
+		return false;
+	n = snprintf(entry, sizeof(entry), "PRIORITY=%d\nSYSLOG_IDENTIFIER=evloopd\n%s%s%s%s", level,
+		     message_id ? "MESSAGE_ID=" : "", message_id ? message_id : "", message_id ? "\n" : "",
+		     fields ? fields : "");
+	return n > 0 && (size_t)n < sizeof(entry) && journal_send(logger.journal, entry, (size_t)n, text, strlen(text));
+}
+
+static void log_text(int level, const char *message_id, const char *fields, const char *format, va_list args) {
 	char text[LINE_SIZE];
 	int saved = errno;
-	va_list args;
 
 	if (!log_shows(level))
 		return;
@@ -69,9 +93,24 @@ void log_line(int level, const char *format, ...) {
 		logger.lost = 0;
 		write_line(LOG_WARNING, text);
 	}
-	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	write_line(level, text);
+	if (!send_entry(level, message_id, fields, text))
+		write_line(level, text);
 	errno = saved;
+}
+
+void log_line(int level, const char *format, ...) {
+	va_list args;
+
+	va_start(args, format);
+	log_text(level, NULL, NULL, format, args);
+	va_end(args);
+}
+
+void log_event(int level, const char *message_id, const char *fields, const char *format, ...) {
+	va_list args;
+
+	va_start(args, format);
+	log_text(level, message_id, fields, format, args);
+	va_end(args);
 }
