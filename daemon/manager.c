@@ -212,6 +212,15 @@ static void add_paths(struct manager *manager, const char *exec_path) {
 		scheduler_set_path_watcher(manager->scheduler, paths_watcher(manager->paths));
 }
 
+/* The core keeps some limits by itself. */
+static void apply_limits(struct manager *manager) {
+	const struct quota *quota = &manager->quota;
+
+	scheduler_set_job_limit(manager->scheduler, MIN(quota->limits[QUOTA_JOBS], SIZE_MAX));
+	scheduler_set_message_limits(manager->scheduler, MIN(quota->limits[QUOTA_MESSAGE_BYTES], SIZE_MAX),
+				     MIN(quota->pools[QUOTA_MESSAGE_BYTES], SIZE_MAX));
+}
+
 static int add_scheduler(struct manager *manager, const struct manager_options *options) {
 	int64_t first;
 	int r;
@@ -233,8 +242,7 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	r = scheduler_new(&manager->scheduler, loop_refresh(manager->loop), manager->starter);
 	if (r < 0)
 		return r;
-	scheduler_set_job_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_JOBS], SIZE_MAX));
-	scheduler_set_message_limit(manager->scheduler, MIN(manager->quota.limits[QUOTA_MESSAGE_BYTES], SIZE_MAX));
+	apply_limits(manager);
 	if (options->executes && options->paths_helper)
 		add_paths(manager, options->paths_helper);
 	first = ids_begin(&manager->ids, options->ids_path);

@@ -47,6 +47,7 @@
 #define REPLIES_UNSENT_MAX 65536 /* bytes of unsent replies at which the daemon stops reading a session */
 #define PACKETS_PER_TURN 4 /* packets sent to one session in a turn of the loop */
 #define TIMERS_PER_TURN 256 /* timers of one uid dispatched in a turn */
+#define SESSION_BUFFER_MAX 212992 /* bytes of one session's socket buffer: the kernel's default */
 #define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)
 #define JOB_KILL_DELAY_NS (10 * NSEC_PER_SEC) /* from TERM to KILL */
 #define JOB_OUTPUT_KEPT 65536 /* bytes of output kept per timer with a command */
@@ -55,7 +56,7 @@
 #define FINISHED_KEPT_MAX 1000 /* finished timers kept per uid */
 #define FINISHED_KEPT_NS (24 * 3600 * NSEC_PER_SEC)
 
-/* Per uid, changed by `evloopd --limit NAME=VALUE`. */
+/* Per uid, changed by evloopd.conf(5) and `evloopd --limit NAME=VALUE`. */
 #define LIMIT_SESSIONS 256
 #define LIMIT_SESSIONS_USER 2048 /* a user's own instance serves one uid */
 #define LIMIT_TIMERS 100000
@@ -78,3 +79,16 @@
 #define LIMIT_SUBSCRIPTIONS_USER 10000
 #define LIMIT_MESSAGE_BYTES (4 * 1024 * 1024) /* of messages not yet taken */
 #define LIMIT_MESSAGE_BYTES_USER (64 * 1024 * 1024)
+#define LIMIT_BYTES (64 * 1024 * 1024) /* of socket buffers, and of answers that have not been read */
+#define LIMIT_BYTES_USER (512 * 1024 * 1024)
+
+/* Of all uids together, in an instance that serves many; see is_fair_share(). */
+#define POOL_SESSIONS 4096
+#define POOL_TIMERS 1000000
+#define POOL_LIMITERS 50000
+#define POOL_KEYS 4000000
+#define POOL_CLAIMS 200000
+#define POOL_DESCRIPTORS 32000 /* the system's unit has 65536 */
+#define POOL_SUBSCRIPTIONS 100000
+#define POOL_MESSAGE_BYTES (64 * 1024 * 1024)
+#define POOL_BYTES (512 * 1024 * 1024)

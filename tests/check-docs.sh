@@ -62,12 +62,13 @@ tests/print-limits.sh >"$scratch/values"
 # shellcheck disable=SC2094 # only read
 while read -r macro value; do
     case $macro in
-    LIMIT_*_USER) ;;
+    LIMIT_*_USER | POOL_*) ;;
     LIMIT_*)
         name=$(echo "${macro#LIMIT_}" | tr 'A-Z_' 'a-z-')
         own=$(sed -n "s/^${macro}_USER //p" "$scratch/values")
-        grep -q "^\.It Cm $name Ta $value Ta ${own:-$value} Ta " $man/evloopd.8 ||
-            complain "evloopd(8): no line for the limit $name, $value and ${own:-$value}"
+        pool=$(sed -n "s/^POOL_${macro#LIMIT_} //p" "$scratch/values")
+        grep -q "^\.It Cm $name Ta $value Ta ${own:-$value} Ta ${pool:--} Ta " $man/evloopd.8 ||
+            complain "evloopd(8): no line for the limit $name, $value, ${own:-$value} and ${pool:--}"
         ;;
     *)
         grep -q "^\.It Dv $macro Ta $value Ta " $man/evloopd.8 || complain "evloopd(8): no line for $macro, $value"
@@ -75,7 +76,7 @@ while read -r macro value; do
     esac
 done <"$scratch/values"
 sed -nE 's/^\.It Dv ([A-Z_]+) Ta .*/\1/p' $man/evloopd.8 >"$scratch/2"
-sed -n '/^LIMIT_/!s/ .*//p' "$scratch/values" >"$scratch/1"
+sed -nE '/^(LIMIT|POOL)_/!s/ .*//p' "$scratch/values" >"$scratch/1"
 same "proto/limits.h" "evloopd(8)"
 
 # ---- evloopd.limit(5) ------------------------------------------------------------------------------------------------

@@ -27,11 +27,15 @@ static int ask(struct invocation *inv, Evloop__Method method, const ProtobufCMes
 }
 
 static int add_line(struct libscols_table *table, const Evloop__QuotaReply__Quota *quota) {
-	char used[24], limit[24];
+	char used[24], limit[24], pool_used[24] = "-", pool[24] = "-";
 
 	snprintf(used, sizeof(used), "%" PRIu64, quota->used);
 	snprintf(limit, sizeof(limit), "%" PRIu64, quota->limit);
-	return table_add(table, (const char *const[]){ quota->name, used, limit }, 3);
+	if (quota->pool > 0) {
+		snprintf(pool_used, sizeof(pool_used), "%" PRIu64, quota->pool_used);
+		snprintf(pool, sizeof(pool), "%" PRIu64, quota->pool);
+	}
+	return table_add(table, (const char *const[]){ quota->name, used, limit, pool_used, pool }, 5);
 }
 
 static int print_quotas(const Evloop__QuotaReply *reply) {
@@ -39,6 +43,8 @@ static int print_quotas(const Evloop__QuotaReply *reply) {
 		{ "WHAT", 0 },
 		{ "USED", SCOLS_FL_RIGHT },
 		{ "LIMIT", SCOLS_FL_RIGHT },
+		{ "ALL USE", SCOLS_FL_RIGHT },
+		{ "POOL", SCOLS_FL_RIGHT },
 	};
 	struct libscols_table *table = table_new(columns, ARRAY_SIZE(columns));
 	int r = table ? 0 : -ENOMEM;
@@ -79,7 +85,8 @@ const struct verb verb_quota = {
 	.summary = "show what this user may use, and uses",
 	.usage = "",
 	.help = "Each limit by its name in evloopd(8), how much of it all sessions of this user\n"
-		"use now, and how much they may.\n",
+		"use now, and how much they may; in the system's instance also what all users\n"
+		"use together, and the pool that they share.\n",
 	.run = run_quota,
 };
 

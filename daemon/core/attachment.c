@@ -48,7 +48,7 @@ static int new_alone(struct attachment **ret, struct owner *owner, uint64_t hand
 	}
 	if (name)
 		memcpy(attachment->name, name, size);
-	owner->tenant->use.timers++;
+	tenant_charge(owner->tenant, timers, 1);
 	*ret = attachment;
 	return 0;
 }
@@ -80,7 +80,7 @@ static void attachment_unlink(struct attachment *attachment) {
 void attachment_free(struct attachment *attachment) {
 	attachment_unlink(attachment);
 	source_deinit(&attachment->source);
-	attachment->source.owner->tenant->use.timers--;
+	tenant_charge(attachment->source.owner->tenant, timers, -1);
 	free(attachment);
 }
 

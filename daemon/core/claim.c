@@ -48,7 +48,7 @@ int claim_new(struct claim **ret, struct cell *cell, struct owner *owner, uint64
 	if (!claim->permits)
 		claim->waiter.latest_ns = claim->latest_ns;
 	LIST_INSERT_HEAD(&cell->claims, claim, link);
-	owner->tenant->use.claims++;
+	tenant_charge(owner->tenant, claims, 1);
 	*ret = claim;
 	return 0;
 
@@ -88,7 +88,7 @@ void claim_free(struct claim *claim) {
 	queue_release(&scheduler->patience);
 	if (claim->cell)
 		detach(claim);
-	tenant->use.claims--;
+	tenant_charge(tenant, claims, -1);
 	source_deinit(&claim->source);
 	free(claim);
 	if (binding)
@@ -305,7 +305,7 @@ static int restore_over(struct owner *owner, const struct claim_progress *progre
 	claim->state = progress->state;
 	claim->grant = progress->grant;
 	claim->cost = progress->cost;
-	owner->tenant->use.claims++;
+	tenant_charge(owner->tenant, claims, 1);
 	return 0;
 }
 

@@ -107,9 +107,9 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 		return -ENOMEM;
 	}
 	scheduler->next_id++;
-	tenant->use.limiters++;
+	tenant_charge(tenant, limiters, 1);
 	scheduler->n_limiters++;
-	tenant->use.keys += limiter_keys(spec);
+	tenant_charge(tenant, keys, limiter_keys(spec));
 	*ret = limiter;
 	return 0;
 }
@@ -127,9 +127,9 @@ void limiter_remove(struct limiter *limiter) {
 	if (limiter->common)
 		cell_free(limiter->common);
 	assert(limiter->claims.count == 0);
-	tenant->use.limiters--;
+	tenant_charge(tenant, limiters, -1);
 	tenant->scheduler->n_limiters--;
-	tenant->use.keys -= limiter_keys(&limiter->spec);
+	tenant_charge(tenant, keys, -limiter_keys(&limiter->spec));
 	free(limiter);
 	tenant_unref(tenant);
 }
@@ -185,7 +185,7 @@ static int limiter_update(struct limiter *limiter, const struct limiter_spec *sp
 	while ((cell = next_cell(limiter, &position)))
 		cell_change(cell, spec, prepared[n++]);
 	free(prepared);
-	limiter->tenant->use.keys += limiter_keys(spec) - limiter_keys(&limiter->spec);
+	tenant_charge(limiter->tenant, keys, limiter_keys(spec) - limiter_keys(&limiter->spec));
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
 	position = 0;

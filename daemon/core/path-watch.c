@@ -137,7 +137,7 @@ static void watch_free(struct path_watch *watch) {
 	reminder_deinit(&watch->settle);
 	acked_deinit(&watch->acked);
 	forget_changes(watch);
-	tenant->use.paths--;
+	tenant_charge(tenant, paths, -1);
 	free(watch);
 }
 
@@ -164,7 +164,7 @@ int path_watch_new(struct path_watch **ret, struct owner *owner, uint64_t handle
 		return r == SOURCE_E_HANDLE_EXISTS ? PATH_WATCH_E_HANDLE_EXISTS : r;
 	}
 	watch->settle_ns = settle_ns;
-	owner->tenant->use.paths++;
+	tenant_charge(owner->tenant, paths, 1);
 	r = watcher->add(watcher, watch, spec, &watch->token);
 	if (r != 0) {
 		watch_free(watch);

@@ -17,6 +17,7 @@ struct scheduler {
 	struct pool cell_pools[CELL_POOLS]; /* struct cell, by how long its key is */
 	struct map_memory maps; /* of all maps of the core */
 	struct map tenants; /* by uid */
+	struct shared_use shared_use;
 	struct queue clocks[TIMER_CLOCK_MAX]; /* of tenants, by tenant_clock::place */
 	struct tenant_list due; /* tenants with something to dispatch; each is referenced */
 	struct tenant_list round; /* those being dispatched in this turn */
@@ -33,4 +34,5 @@ struct scheduler {
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
 	size_t message_limit; /* bytes of messages that a tenant may keep */
+	size_t message_pool; /* and that all of them may */
 };

@@ -35,7 +35,7 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 	map_init(&scheduler->tenants, &scheduler->maps);
 	scheduler->now = *now;
 	scheduler->next_id = 1;
-	scheduler->message_limit = SIZE_MAX;
+	scheduler->message_limit = scheduler->message_pool = SIZE_MAX;
 	TAILQ_INIT(&scheduler->due);
 	TAILQ_INIT(&scheduler->round);
 	TAILQ_INIT(&scheduler->finished);
@@ -82,8 +82,13 @@ void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit) {
 		job_board_set_limit(scheduler->board, limit);
 }
 
-void scheduler_set_message_limit(struct scheduler *scheduler, size_t limit) {
+void scheduler_set_message_limits(struct scheduler *scheduler, size_t limit, size_t pool) {
 	scheduler->message_limit = limit;
+	scheduler->message_pool = pool;
+}
+
+const struct shared_use *scheduler_shared_use(const struct scheduler *scheduler) {
+	return &scheduler->shared_use;
 }
 
 int scheduler_tenant(struct scheduler *scheduler, uid_t uid, struct tenant **ret) {

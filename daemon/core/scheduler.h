@@ -11,6 +11,7 @@
 
 struct scheduler;
 struct tenant; /* core/tenant.h */
+struct shared_use; /* core/tenant.h */
 struct starter; /* core/job.h: who starts commands; NULL: nobody, timers with commands must not be armed */
 
 int scheduler_new(struct scheduler **ret, const struct instant *now, struct starter *starter);
@@ -24,8 +25,11 @@ uint64_t scheduler_next_id(const struct scheduler *scheduler);
 /* How many runs of jobs a uid may have at the same time; others wait. */
 void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit);
 
-/* How many bytes of messages a uid's subscriptions keep; the last one of each is kept in any case. */
-void scheduler_set_message_limit(struct scheduler *scheduler, size_t limit);
+/* How many bytes of messages a uid's subscriptions keep, and those of all uids; the last one of each is kept in any case. */
+void scheduler_set_message_limits(struct scheduler *scheduler, size_t limit, size_t pool);
+
+/* What all uids use together. */
+const struct shared_use *scheduler_shared_use(const struct scheduler *scheduler);
 
 /* Get a reference to the tenant of that uid, making it if need be; it lives as long as the scheduler has anything of it or a
  * reference is held.  Return: 0, -ENOMEM. */

@@ -37,14 +37,14 @@ struct message *message_new(struct tenant *tenant, const void *data, size_t size
 	};
 	if (size > 0)
 		memcpy(message->data, data, size);
-	tenant->use.message_bytes += sizeof(*message) + size;
+	tenant_charge(tenant, message_bytes, sizeof(*message) + size);
 	return message;
 }
 
 void message_unref(struct message *message) {
 	if (--message->refs > 0)
 		return;
-	message->tenant->use.message_bytes -= sizeof(*message) + message->size;
+	tenant_charge(message->tenant, message_bytes, -(sizeof(*message) + message->size));
 	free(message);
 }
 
@@ -96,7 +96,7 @@ static struct delivery *remove_first(struct subscription *subscription) {
 }
 
 static void delivery_free(struct tenant *tenant, struct delivery *delivery) {
-	tenant->use.message_bytes -= sizeof(*delivery);
+	tenant_charge(tenant, message_bytes, -sizeof(*delivery));
 	free(delivery);
 }
 
@@ -107,11 +107,19 @@ static struct delivery *lose_first(struct subscription *subscription) {
 	return remove_first(subscription);
 }
 
+/* Does the tenant keep too much, or leave too little of the pool for the others? */
+static bool is_full(const struct tenant *tenant) {
+	const struct scheduler *scheduler = tenant->scheduler;
+
+	return tenant->use.message_bytes > scheduler->message_limit ||
+	       !is_fair_share(tenant->use.message_bytes, scheduler->shared_use.users.message_bytes,
+			      scheduler->shared_use.sum.message_bytes, scheduler->message_pool);
+}
+
 void subscription_trim(struct tenant *tenant) {
 	struct delivery *delivery;
 
-	while (tenant->use.message_bytes > tenant->scheduler->message_limit &&
-	       (delivery = TAILQ_FIRST(&tenant->old_mail))) {
+	while (is_full(tenant) && (delivery = TAILQ_FIRST(&tenant->old_mail))) {
 		/* What comes before it in its subscription has become old before it. */
 		assert(delivery == first_of(delivery->subscription));
 		delivery_free(tenant, lose_first(delivery->subscription));
@@ -127,7 +135,7 @@ static struct delivery *make_room(struct subscription *subscription) {
 	if (subscription->n < subscription->queue || subscription->n == 0)
 		delivery = malloc(sizeof(*delivery));
 	if (delivery) {
-		tenant_of(subscription)->use.message_bytes += sizeof(*delivery);
+		tenant_charge(tenant_of(subscription), message_bytes, sizeof(*delivery));
 		return delivery;
 	}
 	return subscription->n > 0 ? lose_first(subscription) : NULL;
@@ -183,7 +191,7 @@ int subscription_new(struct subscription **ret, struct owner *owner, uint64_t ha
 	scheduler->next_id++;
 	subscription->queue = queue;
 	STAILQ_INIT(&subscription->deliveries);
-	owner->tenant->use.subscriptions++;
+	tenant_charge(owner->tenant, subscriptions, 1);
 	*ret = subscription;
 	return 0;
 }
@@ -195,7 +203,7 @@ void subscription_free(struct subscription *subscription) {
 		delivery_free(tenant, remove_first(subscription));
 	if (subscription->topic)
 		topic_leave(subscription);
-	tenant->use.subscriptions--;
+	tenant_charge(tenant, subscriptions, -1);
 	source_deinit(&subscription->source);
 	free(subscription);
 }

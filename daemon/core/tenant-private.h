@@ -40,6 +40,13 @@ struct tenant {
 	bool dispatching; /* its places in scheduler::clocks are put right afterwards */
 };
 
+/*
+ * The tenant uses `n` more of a thing, or, below 0, less of it: `what` is a member of struct tenant_use.  The sums over all tenants
+ * follow, but for commands and jobs, which only the daemon's own uid can have.
+ */
+#define tenant_charge(tenant, what, n) tenant_charge_at(tenant, offsetof(struct tenant_use, what), (ptrdiff_t)(n))
+void tenant_charge_at(struct tenant *tenant, size_t offset, ptrdiff_t n);
+
 /* Return: 0 and a reference, -ENOMEM. */
 int tenant_new(struct tenant **ret, struct scheduler *scheduler, uid_t uid);
 

@@ -107,6 +107,21 @@ struct tenant *tenant_unref(struct tenant *tenant) {
 	return NULL;
 }
 
+static size_t *counter(struct tenant_use *use, size_t offset) {
+	return (size_t *)((char *)use + offset);
+}
+
+void tenant_charge_at(struct tenant *tenant, size_t offset, ptrdiff_t n) {
+	size_t *used = counter(&tenant->use, offset), before = *used;
+	struct shared_use *shared = &tenant->scheduler->shared_use;
+
+	*used += (size_t)n;
+	if (tenant->uid == TENANT_OF_ALL)
+		return;
+	*counter(&shared->sum, offset) += (size_t)n;
+	*counter(&shared->users, offset) += (size_t)(*used > 0) - (size_t)(before > 0);
+}
+
 const struct tenant_use *tenant_use(const struct tenant *tenant) {
 	return &tenant->use;
 }

@@ -14,7 +14,7 @@
 struct scheduler;
 struct timer;
 
-/* What a uid uses at this moment. */
+/* What a uid uses at this moment: each member is a size_t. */
 struct tenant_use {
 	size_t timers; /* live ones, attachments included; finished ones not */
 	size_t command_bytes; /* commands, environments and kept output, finished ones included */
@@ -27,6 +27,24 @@ struct tenant_use {
 	size_t subscriptions; /* to topics */
 	size_t message_bytes; /* of topics, that its subscriptions have not taken */
 };
+
+/* The same of all uids together; what configuration defines is not among it. */
+struct shared_use {
+	struct tenant_use sum; /* but for command_bytes and jobs */
+	struct tenant_use users; /* how many uids use any of it */
+};
+
+/*
+ * Where `users` uids use `sum` of a pool together, may one of them use `used`, which is in that sum?  As dbus-broker has it: what one
+ * uses must be left once more for each that uses anything, itself among them.  The first one gets half of the pool, the second a
+ * sixth, the k-th 1/(k·(k+1)); whoever comes later still finds something.  UINT64_MAX: there is no pool.
+ */
+static inline bool is_fair_share(uint64_t used, uint64_t users, uint64_t sum, uint64_t pool) {
+	uint64_t needed;
+
+	return pool == UINT64_MAX ||
+	       (sum <= pool && !__builtin_mul_overflow(users, used, &needed) && needed <= pool - sum);
+}
 
 const struct tenant_use *tenant_use(const struct tenant *tenant);
 uid_t tenant_uid(const struct tenant *tenant);

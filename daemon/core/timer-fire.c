@@ -158,7 +158,7 @@ static void timer_finish(struct timer *timer) {
 	TAILQ_INSERT_TAIL(&scheduler->finished, extra, scheduler_link);
 	tenant->n_finished++;
 	scheduler->n_finished++;
-	tenant->use.timers--;
+	tenant_charge(tenant, timers, -1);
 	scheduler->n_timers--;
 	timer_end_attachments(timer, extra->end);
 	if (tenant->n_finished > FINISHED_KEPT_MAX)

@@ -126,7 +126,7 @@ struct timer *timer_free(struct timer *timer) {
 	timer_dequeue(timer);
 	timer_extra_free(timer);
 	if (!timer_has(timer, TIMER_FINISHED)) {
-		tenant->use.timers--;
+		tenant_charge(tenant, timers, -1);
 		tenant->scheduler->n_timers--;
 	}
 	queue_release(timer_queue(timer));
@@ -160,7 +160,7 @@ static int timer_new(struct timer **ret, struct scheduler *scheduler, struct own
 		goto fail;
 	scheduler->next_id++;
 	scheduler->n_timers++;
-	tenant->use.timers++;
+	tenant_charge(tenant, timers, 1);
 	*ret = timer;
 	return 0;
 

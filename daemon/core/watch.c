@@ -45,7 +45,7 @@ static void close_descriptor(struct watch *watch) {
 	if (fd < 0)
 		return;
 	poller_remove(&watch->item); /* a copy of it that lives would keep it there */
-	owner->tenant->use.descriptors--;
+	tenant_charge(owner->tenant, descriptors, -1);
 	if (watch->closes_at_once || !owner->discard)
 		close_fd(fd);
 	else
@@ -117,7 +117,7 @@ int watch_new(struct watch **ret, struct poller *poller, struct owner *owner, co
 		goto fail;
 	}
 	watch->fd = fd;
-	owner->tenant->use.descriptors++;
+	tenant_charge(owner->tenant, descriptors, 1);
 	*ret = watch;
 	return 0;
 

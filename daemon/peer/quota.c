@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the limits of a uid, their names and their shipped values.  Judges, and never counts what the core counts. */
+/* Owns the limits of a uid and of all, their names and their shipped values.  Judges, and never counts what the core counts. */
 
 #include "daemon/peer/quota.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/core/tenant.h"
 #include "proto/limits.h"
 
+#define NO_POOL UINT64_MAX /* only the daemon's own uid can have any */
+
 static const struct {
 	const char *name;
-	uint64_t system, user;
+	uint64_t system, user, pool;
 } table[QUOTA_MAX] = {
-	[QUOTA_SESSIONS] = { "sessions", LIMIT_SESSIONS, LIMIT_SESSIONS_USER },
-	[QUOTA_TIMERS] = { "timers", LIMIT_TIMERS, LIMIT_TIMERS_USER },
-	[QUOTA_COMMAND_BYTES] = { "command-bytes", LIMIT_COMMAND_BYTES, LIMIT_COMMAND_BYTES_USER },
-	[QUOTA_JOBS] = { "jobs", LIMIT_JOBS, LIMIT_JOBS_USER },
-	[QUOTA_LIMITERS] = { "limiters", LIMIT_LIMITERS, LIMIT_LIMITERS_USER },
-	[QUOTA_KEYS] = { "keys", LIMIT_KEYS, LIMIT_KEYS_USER },
-	[QUOTA_CLAIMS] = { "claims", LIMIT_CLAIMS, LIMIT_CLAIMS_USER },
-	[QUOTA_DESCRIPTORS] = { "descriptors", LIMIT_DESCRIPTORS, LIMIT_DESCRIPTORS_USER },
-	[QUOTA_PATHS] = { "paths", LIMIT_PATHS, LIMIT_PATHS_USER },
-	[QUOTA_SUBSCRIPTIONS] = { "subscriptions", LIMIT_SUBSCRIPTIONS, LIMIT_SUBSCRIPTIONS_USER },
-	[QUOTA_MESSAGE_BYTES] = { "message-bytes", LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_BYTES_USER },
+	[QUOTA_SESSIONS] = { "sessions", LIMIT_SESSIONS, LIMIT_SESSIONS_USER, POOL_SESSIONS },
+	[QUOTA_TIMERS] = { "timers", LIMIT_TIMERS, LIMIT_TIMERS_USER, POOL_TIMERS },
+	[QUOTA_COMMAND_BYTES] = { "command-bytes", LIMIT_COMMAND_BYTES, LIMIT_COMMAND_BYTES_USER, NO_POOL },
+	[QUOTA_JOBS] = { "jobs", LIMIT_JOBS, LIMIT_JOBS_USER, NO_POOL },
+	[QUOTA_LIMITERS] = { "limiters", LIMIT_LIMITERS, LIMIT_LIMITERS_USER, POOL_LIMITERS },
+	[QUOTA_KEYS] = { "keys", LIMIT_KEYS, LIMIT_KEYS_USER, POOL_KEYS },
+	[QUOTA_CLAIMS] = { "claims", LIMIT_CLAIMS, LIMIT_CLAIMS_USER, POOL_CLAIMS },
+	[QUOTA_DESCRIPTORS] = { "descriptors", LIMIT_DESCRIPTORS, LIMIT_DESCRIPTORS_USER, POOL_DESCRIPTORS },
+	[QUOTA_PATHS] = { "paths", LIMIT_PATHS, LIMIT_PATHS_USER, NO_POOL },
+	[QUOTA_SUBSCRIPTIONS] = { "subscriptions", LIMIT_SUBSCRIPTIONS, LIMIT_SUBSCRIPTIONS_USER, POOL_SUBSCRIPTIONS },
+	[QUOTA_MESSAGE_BYTES] = { "message-bytes", LIMIT_MESSAGE_BYTES, LIMIT_MESSAGE_BYTES_USER, POOL_MESSAGE_BYTES },
+	[QUOTA_BYTES] = { "bytes", LIMIT_BYTES, LIMIT_BYTES_USER, POOL_BYTES },
 };
 
+/* A user's own instance serves one uid, which shares with nobody. */
 void quota_init(struct quota *quota, bool system) {
-	LIST_INIT(&quota->accounts);
-	for (unsigned i = 0; i < QUOTA_MAX; i++)
+	*quota = (struct quota){ .accounts = LIST_HEAD_INITIALIZER(quota->accounts) };
+	for (unsigned i = 0; i < QUOTA_MAX; i++) {
 		quota->limits[i] = system ? table[i].system : table[i].user;
+		quota->pools[i] = system ? table[i].pool : NO_POOL;
+	}
 }
 
 const char *quota_set(struct quota *quota, const char *assignment) {
@@ -51,11 +58,35 @@ const char *quota_set(struct quota *quota, const char *assignment) {
 		return NULL;
 	}
 	return "there is no such limit: sessions, timers, command-bytes, jobs, limiters, keys, claims, descriptors, "
-	       "paths, subscriptions and message-bytes are";
+	       "paths, subscriptions, message-bytes and bytes are";
 }
 
 const char *quota_name(enum quota_limit limit) {
 	return table[limit].name;
+}
+
+/* Is "CommandBytes" what files have for "command-bytes"? */
+static bool is_key_of(const char *key, const char *name) {
+	bool begins = true;
+
+	for (; *name; name++) {
+		if (*name == '-') {
+			begins = true;
+			continue;
+		}
+		if (*key++ != (begins ? *name - 'a' + 'A' : *name))
+			return false;
+		begins = false;
+	}
+	return *key == '\0';
+}
+
+enum quota_limit quota_find_key(const char *key) {
+	unsigned i = 0;
+
+	while (i < QUOTA_MAX && !is_key_of(key, table[i].name))
+		i++;
+	return i;
 }
 
 int quota_account(struct quota *quota, uid_t uid, struct account **ret) {
@@ -68,6 +99,7 @@ int quota_account(struct quota *quota, uid_t uid, struct account **ret) {
 		account = calloc(1, sizeof(*account));
 		if (!account)
 			return -ENOMEM;
+		account->quota = quota;
 		account->uid = uid;
 		LIST_INSERT_HEAD(&quota->accounts, account, link);
 	}
@@ -93,36 +125,103 @@ void quota_deinit(struct quota *quota) {
 	}
 }
 
-uint64_t quota_used(enum quota_limit limit, const struct account *account, const struct tenant_use *use) {
+static void count(uint64_t *used, struct quota_sum *all, int64_t n) {
+	bool before = *used > 0;
+
+	*used += (uint64_t)n;
+	all->sum += (uint64_t)n;
+	all->users += (uint64_t)(*used > 0) - (uint64_t)before;
+}
+
+void account_count_sessions(struct account *account, int64_t n) {
+	count(&account->sessions, &account->quota->sessions, n);
+}
+
+void account_count_bytes(struct account *account, int64_t n) {
+	count(&account->bytes, &account->quota->bytes, n);
+}
+
+#define COUNTED(what) ((struct quota_use){ use->what, shared->sum.what, shared->users.what })
+
+struct quota_use quota_used(enum quota_limit limit, const struct account *account, const struct tenant_use *use,
+			    const struct shared_use *shared) {
+	const struct quota *quota = account->quota;
+	uint64_t closing;
+
 	switch (limit) {
 	case QUOTA_SESSIONS:
-		return account->sessions;
+		return (struct quota_use){ account->sessions, quota->sessions.sum, quota->sessions.users };
 	case QUOTA_TIMERS:
-		return use->timers;
+		return COUNTED(timers);
 	case QUOTA_COMMAND_BYTES:
-		return use->command_bytes;
+		return COUNTED(command_bytes);
 	case QUOTA_JOBS:
-		return use->jobs;
+		return COUNTED(jobs);
 	case QUOTA_LIMITERS:
-		return use->limiters;
+		return COUNTED(limiters);
 	case QUOTA_KEYS:
-		return use->keys;
+		return COUNTED(keys);
 	case QUOTA_CLAIMS:
-		return use->claims;
+		return COUNTED(claims);
 	case QUOTA_DESCRIPTORS:
-		return use->descriptors + closer_load(&account->closer);
+		/* Those of others that are being closed are soon, or few. */
+		closing = closer_load(&account->closer);
+		return (struct quota_use){ use->descriptors + closing, shared->sum.descriptors + closing,
+					   MAX(shared->users.descriptors, 1) };
 	case QUOTA_PATHS:
-		return use->paths;
+		return COUNTED(paths);
 	case QUOTA_SUBSCRIPTIONS:
-		return use->subscriptions;
+		return COUNTED(subscriptions);
 	case QUOTA_MESSAGE_BYTES:
-		return use->message_bytes;
+		return COUNTED(message_bytes);
+	case QUOTA_BYTES:
+		return (struct quota_use){ account->bytes, quota->bytes.sum, quota->bytes.users };
 	case QUOTA_MAX:
 		break;
 	}
-	return 0;
+	return (struct quota_use){ 0 };
 }
 
-bool quota_allows(const struct quota *quota, enum quota_limit limit, uint64_t used, uint64_t asked) {
-	return used <= quota->limits[limit] && asked <= quota->limits[limit] - used;
+static bool pool_allows(const struct quota *quota, enum quota_limit limit, const struct quota_use *use,
+			uint64_t asked) {
+	uint64_t pool = quota->pools[limit], used, sum;
+
+	return asked == 0 || pool == NO_POOL ||
+	       (!__builtin_add_overflow(use->used, asked, &used) && !__builtin_add_overflow(use->sum, asked, &sum) &&
+		is_fair_share(used, use->users + (use->used == 0), sum, pool));
+}
+
+static void explain(const struct quota *quota, enum quota_limit limit, const struct quota_use *use, uint64_t asked,
+		    bool of_uid, struct quota_refusal *ret) {
+	const char *name = quota_name(limit);
+	int n = snprintf(ret->message, sizeof(ret->message), "uid %u uses %llu of %llu %s and asks for %llu more",
+			 (unsigned)ret->uid, (unsigned long long)use->used, (unsigned long long)quota->limits[limit],
+			 name, (unsigned long long)asked);
+
+	if (!of_uid)
+		(void)snprintf(ret->message + n, sizeof(ret->message) - (size_t)n,
+			       ", but all uids together use %llu of %llu, and what is left is for others, too",
+			       (unsigned long long)use->sum, (unsigned long long)quota->pools[limit]);
+	(void)snprintf(ret->fields, sizeof(ret->fields), "EVLOOPD_UID=%u\nEVLOOPD_LIMIT=%s\nEVLOOPD_SCOPE=%s\n",
+		       (unsigned)ret->uid, name, of_uid ? "uid" : "pool");
+	evloop__error__init(&ret->error);
+	ret->error.status = EVLOOP__STATUS__STATUS_QUOTA;
+	ret->error.message = ret->message;
+	ret->error.limit_name = (char *)name;
+	ret->error.scope = of_uid ? EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_UID : EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_POOL;
+	ret->error.limit = of_uid ? quota->limits[limit] : quota->pools[limit];
+	ret->error.used = of_uid ? use->used : use->sum;
+	ret->error.asked = asked;
+}
+
+bool quota_allows(const struct quota *quota, uid_t uid, enum quota_limit limit, const struct quota_use *use,
+		  uint64_t asked, struct quota_refusal *ret) {
+	uint64_t most = quota->limits[limit];
+	bool of_uid = use->used > most || asked > most - use->used;
+
+	if (!of_uid && pool_allows(quota, limit, use, asked))
+		return true;
+	ret->uid = uid;
+	explain(quota, limit, use, asked, of_uid, ret);
+	return false;
 }

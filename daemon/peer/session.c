@@ -176,6 +176,17 @@ static void set_state(struct session *session, enum session_state state) {
 	session->state = state;
 }
 
+/* What it costs beside its sources. */
+static void session_count(struct session *session) {
+	size_t bytes = 0;
+
+	if (session->state != SESSION_CLOSED)
+		bytes = sizeof(*session) + session->buffer + session->outbox.kept_bytes +
+			(session->rest ? session->rest->size : 0);
+	account_count_bytes(session->account, (int64_t)bytes - (int64_t)session->bytes);
+	session->bytes = bytes;
+}
+
 /* The socket goes now, the sources go turn by turn: a million of them must not hold up anybody. */
 static void session_close(struct session *session) {
 	struct sessions *sessions = session->sessions;
@@ -193,7 +204,8 @@ static void session_close(struct session *session) {
 	outbox_deinit(&session->outbox);
 	session->outbox.lost = true;
 	packet_clear(&sessions->output); /* what it has of this session is nobody else's */
-	session->account->sessions--;
+	account_count_sessions(session->account, -1);
+	session_count(session);
 	close_socket(sessions, session->account, TAKE_FD(session->fd));
 	sessions->n--;
 	set_ready(session);
@@ -216,6 +228,7 @@ static void session_watch(struct session *session) {
 
 	if (session->state == SESSION_CLOSED)
 		return;
+	session_count(session);
 	if (!session->rest && is_heard(session))
 		events |= LOOP_READ;
 	if (outbox_is_blocked(&session->outbox))
@@ -224,19 +237,25 @@ static void session_watch(struct session *session) {
 		session_close(session);
 }
 
-/* Once for each uid while it is connected; and nobody fills the log by coming again and again. */
-static bool may_warn(struct sessions *sessions, struct account *account) {
-	int64_t now = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
-
-	if (account->warned || now < sessions->silent_until_ns)
-		return false;
-	account->warned = true;
-	sessions->silent_until_ns = now + NSEC_PER_SEC;
-	return true;
+static bool may_warn(struct sessions *sessions, uid_t uid) {
+	return complaints_allow(&sessions->complaints, uid, loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME]);
 }
 
-bool session_may_warn(struct session *session) {
-	return may_warn(session->sessions, session->account);
+void session_warn(struct session *session, const char *message_id, const char *fields, const char *format, ...) {
+	char all[512], message[256];
+	va_list args;
+
+	if (!may_warn(session->sessions, session->uid))
+		return;
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	snprintf(all, sizeof(all), "EVLOOPD_UID=%u\nEVLOOPD_SESSION=%llu\nEVLOOPD_PID=%llu\nEVLOOPD_CLIENT=%s\n%s",
+		 (unsigned)session->uid, (unsigned long long)session->id, (unsigned long long)session->owner.pid,
+		 session->client_name, fields);
+	log_event(LOG_WARNING, message_id, all, "session %llu of uid %u, pid %llu (%s): %s",
+		  (unsigned long long)session->id, (unsigned)session->uid, (unsigned long long)session->owner.pid,
+		  session->client_name, message);
 }
 
 void session_fail(struct session *session, int status, const char *format, ...) {
@@ -249,10 +268,7 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	if (session_may_warn(session))
-		log_warning("session %llu of uid %u, pid %llu (%s): %s", (unsigned long long)session->id,
-			    (unsigned)session->uid, (unsigned long long)session->owner.pid, session->client_name,
-			    message);
+	session_warn(session, MESSAGE_PROTOCOL_BROKEN, "", "%s", message);
 	error.status = (Evloop__Status)status;
 	error.message = message;
 	set_state(session, SESSION_FAILED);
@@ -476,7 +492,7 @@ bool sessions_flush(struct sessions *sessions) {
 
 /* ---- the beginning of a session ---- */
 
-static int session_new(struct session **ret, struct sessions *sessions, int fd, const struct ucred *peer,
+static int session_new(struct session **ret, struct sessions *sessions, int fd, const struct ucred *peer, size_t buffer,
 		       struct account *account) {
 	struct session *session = calloc(1, sizeof(*session));
 	struct tenant *tenant;
@@ -492,6 +508,7 @@ static int session_new(struct session **ret, struct sessions *sessions, int fd, 
 	*session = (struct session){
 		.sessions = sessions,
 		.fd = fd,
+		.buffer = buffer,
 		.id = ++sessions->last_id,
 		.uid = peer->uid,
 		.gid = peer->gid,
@@ -511,7 +528,7 @@ static int session_new(struct session **ret, struct sessions *sessions, int fd, 
 		return r;
 	}
 	session->account = account;
-	account->sessions++;
+	account_count_sessions(account, 1);
 	TAILQ_INSERT_TAIL(&sessions->greeting, session, link);
 	sessions->n++;
 	log_info("session %llu of uid %u, pid %d", (unsigned long long)session->id, (unsigned)session->uid,
@@ -522,41 +539,54 @@ static int session_new(struct session **ret, struct sessions *sessions, int fd, 
 }
 
 /* Too many: said in one packet, which an empty socket always takes; the peer reads it in place of a hello. */
-static void refuse(struct sessions *sessions, int fd, const struct account *account) {
-	Evloop__Error error = EVLOOP__ERROR__INIT;
-	char message[128];
-
-	snprintf(message, sizeof(message), "uid %u has %llu sessions, the limit", (unsigned)account->uid,
-		 (unsigned long long)account->sessions);
-	error.status = EVLOOP__STATUS__STATUS_QUOTA;
-	error.message = message;
-	error.limit_name = (char *)quota_name(QUOTA_SESSIONS);
-	error.limit = sessions->quota->limits[QUOTA_SESSIONS];
-	error.used = account->sessions;
-	error.asked = 1;
+static void refuse(struct sessions *sessions, int fd, const struct quota_refusal *refusal) {
+	if (may_warn(sessions, refusal->uid))
+		log_event(LOG_WARNING, MESSAGE_LIMIT_REACHED, refusal->fields, "%s", refusal->message);
 	packet_clear(&sessions->output);
 	sessions->output.capacity = PACKET_SIZE_MAX;
-	if (packet_put(&sessions->output, FRAME_ERROR, EVLOOP__METHOD__METHOD_NONE, 0, &error.base, NULL, 0) == 0)
+	if (packet_put(&sessions->output, FRAME_ERROR, EVLOOP__METHOD__METHOD_NONE, 0, &refusal->error.base, NULL, 0) ==
+	    0)
 		(void)packet_send(fd, &sessions->output);
 	packet_clear(&sessions->output);
 }
 
+/* May the uid have one more session, and what that costs? */
+static bool has_room(struct sessions *sessions, const struct account *account, size_t buffer,
+		     struct quota_refusal *ret) {
+	/* Neither is counted by the core. */
+	struct quota_use n = quota_used(QUOTA_SESSIONS, account, NULL, NULL),
+			 bytes = quota_used(QUOTA_BYTES, account, NULL, NULL);
+
+	return quota_allows(sessions->quota, account->uid, QUOTA_SESSIONS, &n, 1, ret) &&
+	       quota_allows(sessions->quota, account->uid, QUOTA_BYTES, &bytes, sizeof(struct session) + buffer, ret);
+}
+
+/* How much the kernel may keep of what is sent to the peer; not more than it does by default, whatever that is here. */
+static size_t bound_buffer(int fd) {
+	int half = SESSION_BUFFER_MAX / 2, size = 0; /* the kernel takes the double */
+	socklen_t n = sizeof(size);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &n) == 0 && size <= SESSION_BUFFER_MAX)
+		return (size_t)size;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
+	return SESSION_BUFFER_MAX;
+}
+
 void sessions_accept(struct sessions *sessions, int fd) {
 	_cleanup_close_ int owned = fd;
+	struct quota_refusal refusal;
 	struct account *account;
 	struct session *session;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+	size_t buffer = bound_buffer(fd);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
 	    quota_account(sessions->quota, peer.uid, &account) < 0)
 		return;
-	if (!quota_allows(sessions->quota, QUOTA_SESSIONS, account->sessions, 1)) {
-		if (may_warn(sessions, account))
-			log_warning("uid %u has reached its limit of %llu sessions", (unsigned)peer.uid,
-				    (unsigned long long)sessions->quota->limits[QUOTA_SESSIONS]);
-		refuse(sessions, fd, account);
-	} else if (session_new(&session, sessions, fd, &peer, account) == 0) {
+	if (!has_room(sessions, account, buffer, &refusal)) {
+		refuse(sessions, fd, &refusal);
+	} else if (session_new(&session, sessions, fd, &peer, buffer, account) == 0) {
 		(void)TAKE_FD(owned);
 		return;
 	}
@@ -615,7 +645,7 @@ struct session *sessions_adopt(struct sessions *sessions, int fd, const struct s
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
 	    quota_account(sessions->quota, peer.uid, &account) < 0)
 		return NULL;
-	if (session_new(&session, sessions, fd, &peer, account) < 0) {
+	if (session_new(&session, sessions, fd, &peer, bound_buffer(fd), account) < 0) {
 		account_unref(account);
 		return NULL;
 	}
@@ -650,7 +680,6 @@ int session_adopt_rest(struct session *session, const void *data, size_t size, c
 }
 
 static void session_release(struct session *session) {
-	struct account *account = TAKE_PTR(session->account);
 	struct session_waiter *waiter;
 
 	while ((waiter = LIST_FIRST(&session->waiters)))
@@ -665,8 +694,8 @@ static void session_release(struct session *session) {
 	outbox_deinit(&session->outbox);
 	session->fd = close_fd(session->fd);
 	session->sessions->n--;
-	account->sessions--;
-	account_unref(account);
+	account_count_sessions(session->account, -1);
+	session_count(session);
 	session_free(session);
 }
 
@@ -690,7 +719,9 @@ static int64_t next_silent(const struct sessions *sessions) {
 }
 
 int64_t sessions_next(const struct sessions *sessions) {
-	return MIN(next_silent(sessions), sessions->retry_ns > 0 ? sessions->retry_ns : INT64_MAX);
+	int64_t next = MIN(next_silent(sessions), complaints_next(&sessions->complaints));
+
+	return MIN(next, sessions->retry_ns > 0 ? sessions->retry_ns : INT64_MAX);
 }
 
 void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
@@ -698,6 +729,7 @@ void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
 
 	if (sessions->retry_ns > 0 && sessions->retry_ns <= boottime_ns)
 		retry_closing(sessions);
+	complaints_tick(&sessions->complaints, boottime_ns);
 	while (next_silent(sessions) <= boottime_ns) {
 		session = TAILQ_FIRST(&sessions->greeting);
 		session_fail(session, EVLOOP__STATUS__STATUS_TIMEOUT, "no hello came within %d s",

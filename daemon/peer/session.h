@@ -10,6 +10,7 @@
 
 #include "daemon/core/loop.h"
 #include "daemon/core/source.h"
+#include "daemon/peer/complaints.h"
 #include "daemon/peer/outbox.h"
 #include "daemon/peer/quota.h"
 #include "proto/limits.h"
@@ -54,6 +55,8 @@ struct session {
 	enum session_state state;
 	unsigned n_unlooked; /* frames handled since the clock was looked at */
 	bool ready;
+	size_t buffer; /* bytes that its socket may take of the kernel's memory */
+	size_t bytes; /* that are counted for its uid: these, and what it keeps */
 	uint64_t id;
 	uint64_t number; /* among those that are handed over */
 	uint64_t sequence; /* of the last event put into a packet */
@@ -79,7 +82,7 @@ struct sessions {
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
 	int64_t retry_ns; /* boottime: when to try again to close what no process could be made for; 0: there is nothing */
-	int64_t silent_until_ns; /* boottime: the log has just been told of some peer */
+	struct complaints complaints;
 	struct packet input, output; /* shared by all */
 	uint8_t *buffers;
 };
@@ -128,8 +131,9 @@ void session_wait_no_more(struct session_waiter *waiter);
 /* Send what has been put into the outbox outside of a request of its own; `result` < 0: it could not be, and the session ends. */
 void session_push(struct session *session, int result);
 
-/* Is the log to hear of what its uid does?  Once while that is connected, and not many times a second of all. */
-bool session_may_warn(struct session *session);
+/* A warning about what it does, if the log may hear of its uid.  `fields` as for log_event(), beside those that say who it is. */
+void session_warn(struct session *session, const char *message_id, const char *fields, const char *format, ...)
+	_printf_(4, 5);
 
 /* Had the peer's process that group, when it connected? */
 bool session_in_group(struct session *session, gid_t group);

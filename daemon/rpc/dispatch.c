@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/core/scheduler.h"
+#include "daemon/core/tenant.h"
 #include "daemon/rpc/notify.h"
 #include "daemon/svc/log.h"
 #include "proto/method.h"
@@ -158,25 +160,18 @@ void call_event(struct call *call, const struct event *event) {
 		call->result = r;
 }
 
-bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked) {
-	const struct quota *quota = call->rpc->quota;
-	Evloop__Error error = EVLOOP__ERROR__INIT;
-	char message[160];
+bool call_allows(struct call *call, enum quota_limit limit, uint64_t returned, uint64_t asked) {
+	struct session *session = call->session;
+	struct quota_use use = quota_used(limit, session->account, tenant_use(session->owner.tenant),
+					  scheduler_shared_use(call->rpc->scheduler));
+	struct quota_refusal refusal;
 
-	if (quota_allows(quota, limit, used, asked))
+	use.used -= returned;
+	use.sum -= returned;
+	if (quota_allows(call->rpc->quota, session->uid, limit, &use, asked, &refusal))
 		return true;
-	snprintf(message, sizeof(message), "uid %u uses %llu of %llu %s and asks for %llu more",
-		 (unsigned)call->session->uid, (unsigned long long)used, (unsigned long long)quota->limits[limit],
-		 quota_name(limit), (unsigned long long)asked);
-	if (session_may_warn(call->session))
-		log_warning("%s", message);
-	error.status = EVLOOP__STATUS__STATUS_QUOTA;
-	error.message = message;
-	error.limit_name = (char *)quota_name(limit);
-	error.limit = quota->limits[limit];
-	error.used = used;
-	error.asked = asked;
-	call_refuse_with(call, &error);
+	session_warn(session, MESSAGE_LIMIT_REACHED, refusal.fields, "%s", refusal.message);
+	call_refuse_with(call, &refusal.error);
 	return false;
 }
 

@@ -61,8 +61,9 @@ void call_refuse_with(struct call *call, Evloop__Error *error);
 /* Say something by an event, at once, that is not pending in any source.  The call is answered. */
 void call_event(struct call *call, const struct event *event);
 
-/* The limit is reached: name it, with its numbers.  Return: true: it is not, nothing was said. */
-bool call_allows(struct call *call, enum quota_limit limit, uint64_t used, uint64_t asked);
+/* The limit is reached, even where the request gives `returned` back first: name it, with its numbers.  Return: true: it is not, and
+ * nothing was said. */
+bool call_allows(struct call *call, enum quota_limit limit, uint64_t returned, uint64_t asked);
 
 /*
  * A handler answers its call.  Return: 0; −errno where it failed for a reason of our own: the caller answers then.

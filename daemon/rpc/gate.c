@@ -24,8 +24,7 @@ bool make_gate(struct call *call, const Evloop__Gate *wish, struct gate **ret, i
 		return true;
 	cost = wish->cost > 0 ? wish->cost : 1;
 	limiter = target_limiter(call, wish->limiter, LIMITER_TAKE);
-	if (!limiter || !check_limiter_key(call, &wish->key, &key) ||
-	    !call_allows(call, QUOTA_CLAIMS, tenant_use(owner->tenant)->claims, 1))
+	if (!limiter || !check_limiter_key(call, &wish->key, &key) || !call_allows(call, QUOTA_CLAIMS, 0, 1))
 		return false;
 	(void)loop_refresh(call->rpc->loop);
 	r = gate_new(ret, owner, limiter, key, cost);

@@ -100,9 +100,9 @@ static bool check_room(struct call *call, const struct limiter_spec *spec) {
 	const struct limiter *holder = limiter_find(tenant, spec->name);
 	uint64_t keys = limiter_keys(spec), had = holder ? limiter_keys(limiter_spec(holder)) : 0;
 
-	if (!holder && !call_allows(call, QUOTA_LIMITERS, tenant_use(tenant)->limiters, 1))
+	if (!holder && !call_allows(call, QUOTA_LIMITERS, 0, 1))
 		return false;
-	return keys <= had || call_allows(call, QUOTA_KEYS, tenant_use(tenant)->keys - had, keys);
+	return keys <= had || call_allows(call, QUOTA_KEYS, had, keys);
 }
 
 static Evloop__LimiterSpec *message_of_spec(struct call *call, const struct limiter_spec *spec) {
@@ -393,14 +393,11 @@ int rpc_limiter_multi(struct call *call, const void *data) {
 /* ---- waiting ---- */
 
 static bool check_wait(struct call *call, const Evloop__LimiterWaitRequest *request) {
-	const struct tenant_use *use = tenant_use(call->session->owner.tenant);
-
 	if (request->handle == 0)
 		return REFUSE(call, INVALID, "the handle must be above 0");
 	if (request->cost == 0)
 		return REFUSE(call, OUT_OF_RANGE, "the cost is 0");
-	return check_range(call, "max_wait_ns", request->max_wait_ns, -1) &&
-	       call_allows(call, QUOTA_CLAIMS, use->claims, 1);
+	return check_range(call, "max_wait_ns", request->max_wait_ns, -1) && call_allows(call, QUOTA_CLAIMS, 0, 1);
 }
 
 /* The process that came with the call, if one did.  Return: false: the call has been refused, or *ret_error says why not. */

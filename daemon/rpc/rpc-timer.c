@@ -103,7 +103,6 @@ static bool check_words(struct call *call, const char *field, const ProtobufCBin
 }
 
 static bool check_command(struct call *call, const Evloop__Command *request) {
-	const struct tenant_use *use = tenant_use(call->session->owner.tenant);
 	size_t size = 0;
 	enum overlap overlap;
 
@@ -134,7 +133,7 @@ static bool check_command(struct call *call, const Evloop__Command *request) {
 		return REFUSE(call, INVALID, "overlap has no value %d", (int)request->overlap);
 	if (!check_range(call, "timeout_ns", request->timeout_ns, 0))
 		return false;
-	return call_allows(call, QUOTA_COMMAND_BYTES, use->command_bytes, size);
+	return call_allows(call, QUOTA_COMMAND_BYTES, 0, size);
 }
 
 static struct word *words_of(struct call *call, const ProtobufCBinaryData *data, size_t n) {
@@ -223,7 +222,7 @@ static bool check_arm(struct call *call, const Evloop__TimerSpec *request, struc
 		return REFUSE(call, INVALID, "a timer of a session needs a handle above 0");
 	if (!check_name(call, request->name) || !check_schedule(call, request, ret) || !check_past(call, request, ret))
 		return false;
-	if (!call_allows(call, QUOTA_TIMERS, tenant_use(call->session->owner.tenant)->timers, count_new(call, ret)))
+	if (!call_allows(call, QUOTA_TIMERS, 0, count_new(call, ret)))
 		return false;
 	return !request->command || check_command(call, request->command);
 }
@@ -348,7 +347,7 @@ int rpc_attach(struct call *call, const void *data) {
 		return 0;
 	}
 	timer = target_timer(call, request->target);
-	if (!timer || !call_allows(call, QUOTA_TIMERS, tenant_use(owner->tenant)->timers, 1))
+	if (!timer || !call_allows(call, QUOTA_TIMERS, 0, 1))
 		return 0;
 	r = timer_attach(timer, owner, request->handle, request->output);
 	if (r == TIMER_E_HANDLE_EXISTS) {

@@ -45,14 +45,12 @@ static struct tenant *tenant_of_topic(struct call *call, const char *name, mode_
 }
 
 static bool check_subscribe(struct call *call, const Evloop__SubscribeRequest *request) {
-	const struct tenant_use *use = tenant_use(call->session->owner.tenant);
-
 	if (request->handle == 0)
 		return REFUSE(call, INVALID, "the handle must be above 0");
 	if (request->queue > SUBSCRIPTION_QUEUE_MAX)
 		return REFUSE(call, OUT_OF_RANGE, "queue is %" PRIu32 ", above %d", request->queue,
 			      SUBSCRIPTION_QUEUE_MAX);
-	return check_topic(call, request->topic) && call_allows(call, QUOTA_SUBSCRIPTIONS, use->subscriptions, 1);
+	return check_topic(call, request->topic) && call_allows(call, QUOTA_SUBSCRIPTIONS, 0, 1);
 }
 
 int rpc_subscribe(struct call *call, const void *data) {

@@ -445,7 +445,7 @@ void world_init(struct world *world) {
 	       !quota_set(&world->quota, "command-bytes=10000") && !quota_set(&world->quota, "jobs=4") &&
 	       !quota_set(&world->quota, "descriptors=20") && !quota_set(&world->quota, "subscriptions=20") &&
 	       !quota_set(&world->quota, "claims=20"));
-	scheduler_set_message_limit(world->scheduler, 5000);
+	scheduler_set_message_limits(world->scheduler, 5000, SIZE_MAX);
 	scheduler_set_job_limit(world->scheduler, 4);
 	assert(rpc_init(&world->rpc, world->loop, world->scheduler, &world->quota, true) == 0);
 	assert(sessions_init(&world->sessions, world->loop, world->scheduler, &world->quota, &rpc_session_ops,

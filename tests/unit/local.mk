@@ -243,6 +243,7 @@ daemon_tests = \
 	tests/unit/test-closer \
 	tests/unit/test-descriptor \
 	tests/unit/test-handover \
+	tests/unit/test-complaints \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-daemon \
@@ -267,6 +268,10 @@ tests_unit_test_closer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=syscall
 tests_unit_test_descriptor_SOURCES = tests/unit/test-descriptor.c tests/unit/test.h
 tests_unit_test_descriptor_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_descriptor_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_complaints_SOURCES = tests/unit/test-complaints.c tests/unit/test.h
+tests_unit_test_complaints_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_complaints_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_quota_SOURCES = tests/unit/test-quota.c tests/unit/test.h
 tests_unit_test_quota_CFLAGS = $(daemon_test_CFLAGS)

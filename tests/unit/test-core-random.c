@@ -108,8 +108,23 @@ static size_t count_kind(const struct monkey *monkey, const struct tenant *tenan
 	return n;
 }
 
+/* As the scheduler keeps it. */
+static void add_use(struct shared_use *shared, const struct tenant_use *use) {
+	size_t *sum = (size_t *)&shared->sum, *users = (size_t *)&shared->users;
+	const size_t *own = (const size_t *)use;
+
+	for (size_t i = 0; i < sizeof(*use) / sizeof(size_t); i++) {
+		bool is_shared = &own[i] != &use->command_bytes && &own[i] != &use->jobs;
+
+		sum[i] += is_shared ? own[i] : 0;
+		users[i] += is_shared && own[i] > 0;
+	}
+}
+
 static void check_all(struct monkey *monkey) {
 	struct scheduler_stats stats;
+	const struct shared_use *shared = scheduler_shared_use(monkey->world.scheduler);
+	struct shared_use expected = { 0 };
 	size_t live = 0, finished = 0;
 
 	scheduler_stats(monkey->world.scheduler, &stats);
@@ -121,9 +136,11 @@ static void check_all(struct monkey *monkey) {
 				 census.live + count_kind(monkey, tenant, SOURCE_ATTACHMENT));
 		/* Of some only the last event is left. */
 		assert_true(tenant_use(tenant)->descriptors <= count_kind(monkey, tenant, SOURCE_WATCH));
+		add_use(&expected, tenant_use(tenant));
 		live += census.live;
 		finished += census.finished;
 	}
+	assert_memory_equal(shared, &expected, sizeof(expected));
 	assert_int_equal(stats.timers, live);
 	assert_int_equal(stats.finished, finished);
 }

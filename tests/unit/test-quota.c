@@ -66,6 +66,26 @@ static void test_assignments(void **state _unused_) {
 		assert_non_null(strstr(quota_set(&quota, "hats=1"), quota_name(i)));
 }
 
+/* Files have other names for them. */
+static void test_keys(void **state _unused_) {
+	static const char *const bad[] = {
+		"", "timers", "Timer", "Timerss", "COMMANDBYTES", "Command-Bytes", "Commandbytes"
+	};
+
+	assert_int_equal(quota_find_key("Timers"), QUOTA_TIMERS);
+	assert_int_equal(quota_find_key("CommandBytes"), QUOTA_COMMAND_BYTES);
+	assert_int_equal(quota_find_key("MessageBytes"), QUOTA_MESSAGE_BYTES);
+	assert_int_equal(quota_find_key("Bytes"), QUOTA_BYTES);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(quota_find_key(bad[i]), QUOTA_MAX);
+}
+
+static bool allows(const struct quota *quota, const struct quota_use *use, uint64_t asked) {
+	struct quota_refusal refusal;
+
+	return quota_allows(quota, 1000, QUOTA_JOBS, use, asked, &refusal);
+}
+
 /* No sum may wrap. */
 static void test_judgement(void **state _unused_) {
 	static const struct {
@@ -83,9 +103,72 @@ static void test_judgement(void **state _unused_) {
 
 	quota_init(&quota, false);
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct quota_use use = { .used = table[i].used, .sum = table[i].used, .users = 1 };
+
 		quota.limits[QUOTA_JOBS] = table[i].limit;
-		assert_int_equal(quota_allows(&quota, QUOTA_JOBS, table[i].used, table[i].asked), table[i].allowed);
+		assert_int_equal(allows(&quota, &use, table[i].asked), table[i].allowed);
 	}
+}
+
+/* Each takes what it gets, one at a time: a half, a sixth, a twelfth, …; and the next one finds something. */
+static void test_pool(void **state _unused_) {
+	struct quota quota;
+	uint64_t sum = 0;
+
+	quota_init(&quota, true);
+	quota.limits[QUOTA_JOBS] = UINT64_MAX;
+	quota.pools[QUOTA_JOBS] = 65000;
+	for (uint64_t k = 1; k <= 12; k++) {
+		struct quota_use use = { .sum = sum, .users = k - 1 };
+
+		while (allows(&quota, &use, 1)) {
+			use.users = k;
+			use.used++;
+			use.sum++;
+		}
+		assert_in_range(use.used, 65000 / (k * (k + 1)) - 1, 65000 / (k * (k + 1)) + 1);
+		sum = use.sum;
+	}
+	assert_in_range(65000 - sum, 5000, 5010);
+}
+
+static void test_pool_bounds(void **state _unused_) {
+	struct quota_use use = { .used = 10, .sum = 90, .users = 3 };
+	struct quota quota;
+
+	quota_init(&quota, true);
+	quota.limits[QUOTA_JOBS] = UINT64_MAX;
+	assert_true(allows(&quota, &use, UINT64_MAX - 10)); /* there is no pool */
+	quota.pools[QUOTA_JOBS] = 50;
+	assert_false(allows(&quota, &use, 1));
+	assert_true(allows(&quota, &use, 0)); /* what there is stays, though the pool has become smaller */
+	quota.pools[QUOTA_JOBS] = UINT64_MAX - 1;
+	assert_false(allows(&quota, &use, UINT64_MAX / 2));
+	assert_true(allows(&quota, &use, UINT64_MAX / 16));
+}
+
+static void test_refusal(void **state _unused_) {
+	struct quota_use use = { .used = 10, .sum = 90, .users = 3 };
+	struct quota_refusal refusal;
+	struct quota quota;
+
+	quota_init(&quota, true);
+	quota.limits[QUOTA_TIMERS] = 12;
+	quota.pools[QUOTA_TIMERS] = 120;
+	assert_false(quota_allows(&quota, 1000, QUOTA_TIMERS, &use, 3, &refusal));
+	assert_string_equal(refusal.error.message, "uid 1000 uses 10 of 12 timers and asks for 3 more");
+	assert_string_equal(refusal.fields, "EVLOOPD_UID=1000\nEVLOOPD_LIMIT=timers\nEVLOOPD_SCOPE=uid\n");
+	assert_int_equal(refusal.error.scope, EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_UID);
+	assert_int_equal(refusal.error.limit, 12);
+	assert_int_equal(refusal.error.used, 10);
+	assert_int_equal(refusal.error.asked, 3);
+	assert_false(quota_allows(&quota, 1000, QUOTA_TIMERS, &use, 2, &refusal));
+	assert_string_equal(refusal.error.message, "uid 1000 uses 10 of 12 timers and asks for 2 more, but all uids "
+						   "together use 90 of 120, and what is left is for others, too");
+	assert_string_equal(refusal.fields, "EVLOOPD_UID=1000\nEVLOOPD_LIMIT=timers\nEVLOOPD_SCOPE=pool\n");
+	assert_int_equal(refusal.error.scope, EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_POOL);
+	assert_int_equal(refusal.error.limit, 120);
+	assert_int_equal(refusal.error.used, 90);
 }
 
 static void test_accounts(void **state _unused_) {
@@ -98,15 +181,23 @@ static void test_accounts(void **state _unused_) {
 	assert_int_equal(quota_account(&quota, 1000, &again), 0);
 	assert_ptr_equal(first, again);
 	assert_ptr_not_equal(first, other);
-	first->warned = true;
+	account_count_sessions(first, 2);
+	account_count_sessions(other, 1);
+	account_count_bytes(other, 500);
+	account_count_bytes(other, -500);
+	assert_int_equal(quota.sessions.sum, 3);
+	assert_int_equal(quota.sessions.users, 2);
+	assert_int_equal(quota.bytes.users, 0);
 	assert_null(account_unref(first));
 	assert_int_equal(quota_account(&quota, 1000, &again), 0);
 	assert_ptr_equal(first, again); /* one reference was left */
+	account_count_sessions(again, -2);
+	assert_int_equal(quota.sessions.users, 1);
 	(void)account_unref(again);
 	(void)account_unref(again);
 	/* With the last one it is forgotten. */
 	assert_int_equal(quota_account(&quota, 1000, &again), 0);
-	assert_false(again->warned);
+	assert_int_equal(again->sessions, 0);
 	(void)account_unref(again);
 	(void)account_unref(other);
 	assert_null(account_unref(NULL));
@@ -116,7 +207,9 @@ static void test_accounts(void **state _unused_) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shipped_values), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_assignments),    cmocka_unit_test(test_judgement),
+		cmocka_unit_test(test_keys),           cmocka_unit_test(test_assignments),
+		cmocka_unit_test(test_judgement),      cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_bounds),    cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_accounts),
 	};
 

@@ -122,6 +122,8 @@ static int setup(void **state _unused_) {
 static int teardown(void **state _unused_) {
 	peer_world_deinit(&world);
 	assert_true(LIST_EMPTY(&world.quota.accounts));
+	assert_int_equal(world.quota.sessions.sum + world.quota.sessions.users, 0);
+	assert_int_equal(world.quota.bytes.sum + world.quota.bytes.users, 0);
 	arena_deinit(&script.arena);
 	return 0;
 }
@@ -300,9 +302,11 @@ static void test_unread_answers(void **state _unused_) {
 	struct session *session;
 	struct frame frame;
 	unsigned handled;
+	uint64_t bytes;
 
 	session = begin(&peer);
 	(void)begin(&other);
+	bytes = session->account->bytes;
 	script.handled = 0;
 	for (unsigned i = 0; i < n; i++) {
 		last = put(&peer, ANSWER, size);
@@ -314,6 +318,9 @@ static void test_unread_answers(void **state _unused_) {
 	handled = script.handled;
 	assert_true(handled < n);
 	assert_in_range(session->outbox.kept_bytes, REPLIES_UNSENT_MAX, REPLIES_UNSENT_MAX + PACKET_SIZE_PACK + size);
+	assert_in_range(session->account->bytes, bytes + session->outbox.kept_bytes,
+			bytes + session->outbox.kept_bytes + PACKET_SIZE_MAX);
+	assert_int_equal(world.quota.bytes.sum, session->account->bytes);
 	expect_alive(&other);
 	peer_world_settle(&world);
 	assert_int_equal(script.handled, handled + 1); /* that of the other one */
@@ -326,6 +333,7 @@ static void test_unread_answers(void **state _unused_) {
 		assert_int_equal(frame.serial, serial);
 	}
 	assert_int_equal(session->outbox.kept_bytes, 0);
+	assert_int_equal(session->account->bytes, bytes);
 	expect_alive(&peer);
 	peer_deinit(&other);
 	peer_deinit(&peer);
@@ -507,6 +515,34 @@ static void test_too_many(void **state _unused_) {
 	peer_deinit(&peers[2]);
 }
 
+/* What a session may cost beside its sources is charged when it begins. */
+static void test_too_many_bytes(void **state _unused_) {
+	struct peer first, second;
+	const Evloop__Error *error;
+	struct session *session = begin(&first);
+
+	assert_in_range(session->account->bytes, sizeof(*session), sizeof(*session) + SESSION_BUFFER_MAX);
+	world.quota.limits[QUOTA_BYTES] = 2 * session->account->bytes - 1;
+	peer_init(&second, &world);
+	error = expect_last_word(&second, EVLOOP__STATUS__STATUS_QUOTA);
+	assert_string_equal(error->limit_name, "bytes");
+	peer_deinit(&second);
+	/* The first one takes half of a pool, and who has something is not asked again. */
+	world.quota.limits[QUOTA_BYTES] = UINT64_MAX;
+	world.quota.pools[QUOTA_BYTES] = 3 * session->account->bytes;
+	peer_init(&second, &world);
+	error = expect_last_word(&second, EVLOOP__STATUS__STATUS_QUOTA);
+	assert_int_equal(error->scope, EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_POOL);
+	assert_int_equal(error->limit, world.quota.pools[QUOTA_BYTES]);
+	peer_deinit(&second);
+	expect_alive(&first);
+	world.quota.pools[QUOTA_BYTES] = 4 * session->account->bytes;
+	(void)begin(&second);
+	expect_alive(&second);
+	peer_deinit(&first);
+	peer_deinit(&second);
+}
+
 /* A session that ends with many timers must not hold up a turn. */
 static void test_end_with_many_timers(void **state _unused_) {
 	const struct tenant_use *use;
@@ -611,6 +647,7 @@ int main(void) {
 		TEST(test_session_that_cannot_go_on),
 		TEST(test_silence),
 		TEST(test_too_many),
+		TEST(test_too_many_bytes),
 		TEST(test_end_with_many_timers),
 		TEST(test_names),
 		TEST(test_descriptors_that_nobody_takes),

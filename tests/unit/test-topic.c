@@ -325,13 +325,35 @@ static void test_shared_payload(void **state) {
 	assert_int_equal(use->message_bytes, one);
 }
 
+/* Of a pool one gets half, and the next one a sixth, though nobody is over his own limit. */
+static void test_pool_of_bytes(void **state) {
+	struct fixture *f = *state;
+	const struct tenant_use *a = tenant_use(f->a.owner.tenant), *other;
+	char data[1000] = { 0 };
+	struct client client;
+
+	client_init(&client, &f->world, 4711);
+	other = tenant_use(client.owner.tenant);
+	scheduler_set_message_limits(f->world.scheduler, SIZE_MAX, 60000);
+	subscribe(&f->a, 1, "t", 1000);
+	subscribe(&client, 1, "t", 1000);
+	for (unsigned i = 0; i < 100; i++)
+		(void)emit_data(&f->a, "t", data, sizeof(data));
+	assert_in_range(a->message_bytes, 28000, 30000);
+	for (unsigned i = 0; i < 100; i++)
+		(void)emit_data(&client, "t", data, sizeof(data));
+	assert_in_range(other->message_bytes, 8000, 10000);
+	assert_in_range(a->message_bytes, 28000, 30000);
+	client_deinit(&client);
+}
+
 static void test_limit_of_bytes(void **state) {
 	struct fixture *f = *state;
 	const struct tenant_use *use = tenant_use(f->a.owner.tenant);
 	char data[1000] = { 0 };
 	struct event event;
 
-	scheduler_set_message_limit(f->world.scheduler, 10 * 1200);
+	scheduler_set_message_limits(f->world.scheduler, 10 * 1200, SIZE_MAX);
 	subscribe(&f->a, 1, "slow", 1000);
 	subscribe(&f->b, 1, "quick", 1000);
 	for (int i = 0; i < 5; i++)
@@ -356,7 +378,7 @@ static void test_limit_of_bytes(void **state) {
 static void test_limit_of_nothing(void **state) {
 	struct fixture *f = *state;
 
-	scheduler_set_message_limit(f->world.scheduler, 0);
+	scheduler_set_message_limits(f->world.scheduler, 0, SIZE_MAX);
 	subscribe(&f->a, 1, "t", 8);
 	subscribe(&f->b, 1, "t", 0);
 	for (int i = 1; i <= 4; i++)
@@ -536,7 +558,7 @@ static void test_random(void **state) {
 	uint64_t told[9] = { 0 }, last_emitted[2] = { 0 }, n = 0;
 	struct event event;
 
-	scheduler_set_message_limit(f->world.scheduler, 4000);
+	scheduler_set_message_limits(f->world.scheduler, 4000, SIZE_MAX);
 	for (uint64_t handle = 1; handle <= 8; handle++)
 		subscribe(&f->b, handle, handle % 2 ? "odd" : "even", (uint32_t)(handle / 2));
 	for (unsigned i = 0; i < 20000; i++) {
@@ -579,6 +601,7 @@ int main(void) {
 		TEST(test_beside_timers),
 		TEST(test_shared_payload),
 		TEST(test_limit_of_bytes),
+		TEST(test_pool_of_bytes),
 		TEST(test_limit_of_nothing),
 		TEST(test_shared),
 		TEST(test_defined_over_others),
