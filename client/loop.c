@@ -2,7 +2,7 @@
 /*
  * Owns waiting: one round of dispatching, and the descriptor that stands for all there is to do.
  *
- * Waiting here polls the socket and the eventfd themselves.  Only once evl_fd() was called is there an epoll
+ * Waiting here polls the socket, the eventfd and the epoll of readiness.c themselves.  Only once evl_fd() was called is there an epoll
  * descriptor over both, and only then the eventfd is also set for work of this thread's, so that programs without
  * a loop of their own pay for none of it.  Must not know what callbacks are called for.
  */
@@ -183,9 +183,10 @@ static bool has_reason_to_run(struct evl *evl) {
 	return evl->n_live > 0;
 }
 
-/* A destructor may have ended the last source: nothing would come to end the wait. */
+/* A destructor may have ended the last source: nothing would come to end the wait.  Nothing is fetched here, for that takes the signal
+ * away that ends it. */
 static bool may_wait(struct evl *evl) {
-	return !evl->loop.running || has_reason_to_run(evl);
+	return !evl->loop.running || (!evl->loop.stopping && (evl->n_live > 0 || local_pending(evl)));
 }
 
 /*

@@ -51,10 +51,13 @@ struct gate {
 	atomic_int n_runs;
 };
 
-static void gate_init(struct gate *gate) {
-	assert_int_equal(sem_init(&gate->begun, 0, 0), 0);
-	assert_int_equal(sem_init(&gate->go, 0, 0), 0);
-	atomic_init(&gate->n_runs, 0);
+/* Not on a stack: what was cancelled may outlive the test that did it, until the connection is closed. */
+static struct gate gate;
+
+static void gate_init(void) {
+	assert_int_equal(sem_init(&gate.begun, 0, 0), 0);
+	assert_int_equal(sem_init(&gate.go, 0, 0), 0);
+	atomic_init(&gate.n_runs, 0);
 }
 
 static void await(sem_t *semaphore) {
@@ -63,12 +66,10 @@ static void await(sem_t *semaphore) {
 }
 
 static void *pass(void *userdata) {
-	struct gate *gate = userdata;
-
-	(void)sem_post(&gate->begun);
-	await(&gate->go);
-	atomic_fetch_add(&gate->n_runs, 1);
-	return gate;
+	(void)sem_post(&gate.begun);
+	await(&gate.go);
+	atomic_fetch_add(&gate.n_runs, 1);
+	return userdata;
 }
 
 static void *add_one(void *userdata) {
@@ -115,13 +116,34 @@ static void test_many(void **state _unused_) {
 	assert_int_equal(atomic_load(&n), 5000);
 }
 
+static void post_done(struct evl_source *source _unused_, const struct evl_event *event _unused_,
+		      void *userdata _unused_) {
+	n_called++;
+}
+
+static void *post(void *userdata) {
+	return evl_call_soon_threadsafe(userdata, post_done, NULL) == 0 ? userdata : NULL;
+}
+
+/* One at a time, and two: the thread is done while the loop makes up its mind to wait. */
+static void test_no_wake_is_lost(void **state _unused_) {
+	atomic_int n = 0;
+
+	for (int i = 0; i < 20000; i++) {
+		assert_int_equal(evl_run_in_executor(evl, NULL, count_up, done, &n), 0);
+		if (i % 2)
+			assert_int_equal(evl_run_in_executor(evl, NULL, post, done, evl), 0);
+		assert_int_equal(evl_run(evl), 0);
+	}
+	assert_int_equal(n_called, 40000);
+}
+
 /* In somebody else's loop: the descriptor becomes readable by what a thread has done. */
 static void test_in_other_loops(void **state _unused_) {
 	struct pollfd poll_fd = { .fd = evl_fd(evl), .events = POLLIN };
-	struct gate gate;
 
-	gate_init(&gate);
-	assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, &gate), 0);
+	gate_init();
+	assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, NULL), 0);
 	await(&gate.begun);
 	assert_int_equal(poll(&poll_fd, 1, 0), 0);
 	(void)sem_post(&gate.go);
@@ -133,37 +155,36 @@ static void test_in_other_loops(void **state _unused_) {
 }
 
 /* As many at once as there are threads, and one more that waits, so that it can be cancelled. */
-static size_t fill(struct gate *gate) {
+static size_t fill(void) {
 	size_t n = (size_t)MIN(sysconf(_SC_NPROCESSORS_ONLN) + 4, 32);
 
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, gate), 0);
+		assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, NULL), 0);
 	for (size_t i = 0; i < n; i++)
-		await(&gate->begun);
+		await(&gate.begun);
 	return n;
 }
 
-static void open_gate(struct gate *gate, size_t n) {
+static void open_gate(size_t n) {
 	for (size_t i = 0; i < n; i++)
-		(void)sem_post(&gate->go);
+		(void)sem_post(&gate.go);
 }
 
 static void test_cancel_before(void **state _unused_) {
 	int outcome, value;
 	struct evl_source *source;
-	struct gate gate;
 	size_t n;
 
-	gate_init(&gate);
-	n = fill(&gate);
-	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, &gate), 0);
+	gate_init();
+	n = fill();
+	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, NULL), 0);
 	evl_source_set_destroy(source, destroyed);
 	assert_int_equal(evl_cancel_sync(source, &outcome), 0);
 	assert_int_equal(outcome, EVL_OUTCOME_CANCELLED);
 	assert_int_equal(n_destroyed, 1);
 	assert_true(evl_cancelled(source));
 	evl_source_unref(source);
-	open_gate(&gate, n + 1);
+	open_gate(n + 1);
 	assert_int_equal(evl_run(evl), 0);
 	assert_int_equal(n_called, n);
 	assert_int_equal(atomic_load(&gate.n_runs), n);
@@ -174,11 +195,10 @@ static void test_cancel_before(void **state _unused_) {
 /* It runs: its callback does not, and its userdata stays until it has returned. */
 static void test_cancel_while(void **state _unused_) {
 	struct evl_source *source;
-	struct gate gate;
 	int outcome;
 
-	gate_init(&gate);
-	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, &gate), 0);
+	gate_init();
+	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, NULL), 0);
 	evl_source_set_destroy(source, destroyed);
 	await(&gate.begun);
 	assert_int_equal(evl_cancel_sync(source, &outcome), 0);
@@ -209,28 +229,25 @@ static void test_cancel_after(void **state _unused_) {
 }
 
 static void *open_later(void *userdata) {
-	struct gate *gate = userdata;
-
 	/* So that evl_close() is likely to be waiting. */
 	(void)usleep(20000);
-	(void)sem_post(&gate->go);
-	return NULL;
+	(void)sem_post(&gate.go);
+	return userdata;
 }
 
 static void test_close_waits(void **state _unused_) {
 	struct evl_source *sources[2];
-	struct gate gate;
 	pthread_t thread;
 
-	gate_init(&gate);
+	gate_init();
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(evl_run_in_executor(evl, &sources[i], pass, done, &gate), 0);
+		assert_int_equal(evl_run_in_executor(evl, &sources[i], pass, done, NULL), 0);
 		evl_source_set_destroy(sources[i], destroyed);
 		await(&gate.begun);
 	}
 	(void)sem_post(&gate.go);
 	evl_cancel(sources[0]);
-	assert_int_equal(pthread_create(&thread, NULL, open_later, &gate), 0);
+	assert_int_equal(pthread_create(&thread, NULL, open_later, NULL), 0);
 	evl = evl_close(evl);
 	assert_int_equal(atomic_load(&gate.n_runs), 2);
 	assert_int_equal(n_destroyed, 2);
@@ -239,11 +256,6 @@ static void test_close_waits(void **state _unused_) {
 	evl_source_unref(sources[0]);
 	evl_source_unref(sources[1]);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-}
-
-static void post_done(struct evl_source *source _unused_, const struct evl_event *event _unused_,
-		      void *userdata _unused_) {
-	n_called++;
 }
 
 static struct evl_source *timer;
@@ -256,11 +268,10 @@ static void cancel_timer(void *userdata _unused_) {
 /* The destructor of what was cancelled ends the last source: evl_run() does not wait for what cannot come. */
 static void test_last_ends_in_destructor(void **state _unused_) {
 	struct evl_source *source;
-	struct gate gate;
 
-	gate_init(&gate);
+	gate_init();
 	assert_int_equal(evl_call_later(evl, &timer, EVL_SEC(60), done, NULL), 0);
-	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, &gate), 0);
+	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, NULL), 0);
 	evl_source_set_destroy(source, cancel_timer);
 	await(&gate.begun);
 	evl_source_unref(source);
@@ -291,10 +302,9 @@ static void close_all(void *userdata _unused_) {
 static void test_close_in_destructor(void **state _unused_) {
 	struct evl *dispatched = evl;
 	struct evl_source *source;
-	struct gate gate;
 
-	gate_init(&gate);
-	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, &gate), 0);
+	gate_init();
+	assert_int_equal(evl_run_in_executor(evl, &source, pass, done, NULL), 0);
 	evl_source_set_destroy(source, close_all);
 	await(&gate.begun);
 	evl_source_unref(source);
@@ -302,10 +312,6 @@ static void test_close_in_destructor(void **state _unused_) {
 	while (n_destroyed == 0)
 		assert_int_equal(evl_dispatch(dispatched, EVL_MSEC(1)), 0);
 	assert_null(evl);
-}
-
-static void *post(void *userdata) {
-	return evl_call_soon_threadsafe(userdata, post_done, NULL) == 0 ? userdata : NULL;
 }
 
 static void test_post_from_thread(void **state _unused_) {
@@ -325,11 +331,10 @@ static void on_signal(int number _unused_) {
 static void test_signals(void **state _unused_) {
 	struct sigaction action = { .sa_handler = on_signal }, before;
 	sigset_t mask, old;
-	struct gate gate;
 
-	gate_init(&gate);
+	gate_init();
 	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
-	assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, &gate), 0);
+	assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, NULL), 0);
 	await(&gate.begun);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGUSR1);
@@ -349,10 +354,9 @@ static void test_refused(void **state _unused_) {
 }
 
 static void test_loss(void **state _unused_) {
-	struct gate gate;
 
-	gate_init(&gate);
-	assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, &gate), 0);
+	gate_init();
+	assert_int_equal(evl_run_in_executor(evl, NULL, pass, done, NULL), 0);
 	peer_hang_up(&peer);
 	assert_int_equal(evl_run(evl), -ECONNRESET);
 	(void)sem_post(&gate.go);
@@ -364,13 +368,12 @@ static void test_loss(void **state _unused_) {
 /* In a child after fork there is no thread to wait for. */
 static void test_child(void **state _unused_) {
 	struct evl_source *sources[2];
-	struct gate gate;
 	int status;
 	pid_t pid;
 
-	gate_init(&gate);
+	gate_init();
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(evl_run_in_executor(evl, &sources[i], pass, done, &gate), 0);
+		assert_int_equal(evl_run_in_executor(evl, &sources[i], pass, done, NULL), 0);
 		await(&gate.begun);
 	}
 	evl_cancel(sources[0]);
@@ -386,7 +389,7 @@ static void test_child(void **state _unused_) {
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	open_gate(&gate, 2);
+	open_gate(2);
 	assert_int_equal(evl_run(evl), 0);
 	assert_int_equal(n_called, 1);
 	evl_source_unref(sources[0]);
@@ -399,6 +402,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(test_result),
 		TEST(test_many),
+		TEST(test_no_wake_is_lost),
 		TEST(test_in_other_loops),
 		TEST(test_cancel_before),
 		TEST(test_cancel_while),
