@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,6 +163,23 @@ static void let_go(struct watched *watched) {
 	watched->folder = NULL;
 }
 
+/* What has become of it before it was looked at for the first time.  Of something that is missing only its folder knows. */
+static uint32_t look_back(struct watched *watched, const struct target *target) {
+	size_t size = strlen(watched->path);
+	char folder[PATH_MAX + 1];
+
+	if (target->exists)
+		return tree_events_since(watched->since_ns, AT_FDCWD, watched->path);
+	while (size > 1 && watched->path[size - 1] == '/')
+		size--;
+	while (watched->path[size - 1] != '/')
+		size--;
+	/* With a dot: what a link leads to. */
+	(void)snprintf(folder, sizeof(folder), "%.*s.", (int)size, watched->path);
+	watched->rescan = watched->rescan || tree_events_since(watched->since_ns, AT_FDCWD, folder) != 0;
+	return 0;
+}
+
 static int look(struct watched *watched, const struct target *target) {
 	uint32_t events;
 	int r = 0;
@@ -170,8 +188,8 @@ static int look(struct watched *watched, const struct target *target) {
 		events = find_events(watched, target);
 	else
 		events = 0;
-	if (!watched->is_known && target->exists && !target->is_folder)
-		events |= tree_events_since(watched->since_ns, AT_FDCWD, watched->path);
+	if (!watched->is_known && !target->is_folder)
+		events |= look_back(watched, target);
 	if (target->is_folder)
 		r = hold(watched, target);
 	else

@@ -25,6 +25,8 @@ static_assert(PATHS_SOCKET_FD == HELPER_SOCKET_FD && PATHS_PACKET_MAX <= HELPER_
 #define PROCESSES_MAX 4
 #define STUCK_NS (2 * NSEC_PER_SEC)
 #define LINGER_NS (10 * NSEC_PER_SEC) /* that a process stays that has nothing to watch */
+#define TICK_NS                                                                                                        \
+	(10 * NSEC_PER_MSEC) /* the longest one of the clock that files are marked with, which may be so far behind */
 #define DEATHS_MAX 3 /* of processes that were looking at files for one watch */
 
 struct process;
@@ -232,8 +234,9 @@ static int add(struct path_watcher *watcher, struct path_watch *path_watch, cons
 		return -ENOMEM;
 	r = map_insert(&paths->watches, watch->token, watch);
 	if (r == 0) {
-		realtime_ns = spec->since_ns > 0 ? spec->since_ns : loop_refresh(paths->loop)->ns[TIMER_CLOCK_REALTIME];
-		watch->request.since_ns = file_time_mark(&paths->file_time, realtime_ns);
+		realtime_ns = loop_refresh(paths->loop)->ns[TIMER_CLOCK_REALTIME];
+		watch->request.since_ns =
+			spec->since_ns > 0 ? spec->since_ns - TICK_NS : file_time_mark(&paths->file_time, realtime_ns);
 		r = watch_place(paths, watch);
 		if (r != 0)
 			(void)map_remove(&paths->watches, watch->token);

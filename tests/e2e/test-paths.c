@@ -658,6 +658,10 @@ static void test_since(void **state _unused_) {
 	delete ("deleted");
 	watch_since(since_ns, 4, "", PATHS_RECURSIVE, NULL);
 	assert_int_equal(n_rescans, 1);
+	watch_since(since_ns, 5, "deleted", 0, NULL);
+	assert_int_equal(n_rescans, 2);
+	watch_since(since_ns, 6, "d/missing", 0, NULL); /* where nothing has gone */
+	assert_int_equal(n_rescans, 2);
 }
 
 static void test_again(void **state _unused_) {
