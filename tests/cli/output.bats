@@ -41,6 +41,10 @@ full() {
     full after 1h --json true
     full every 10ms
     full every 10ms --json
+    sleep 1 &
+    full watch pid $!
+    sleep 1 &
+    full watch pid $! --json
     full emit nobody
     full emit nobody --json
     full --help

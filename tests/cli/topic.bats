@@ -225,7 +225,7 @@ ends() {
     eventually gone
     kill -0 "$subscriber" || fail "it did not wait for the run"
     echo >&6
-    says done
+    says 'done'
     ends 69
     [[ $(wc -l <"$BATS_TEST_TMPDIR/said") -eq 1 ]]
 }
