@@ -82,6 +82,8 @@ static bool send_entry(int level, const char *message_id, const char *fields, co
 	return n > 0 && (size_t)n < sizeof(entry) && journal_send(logger.journal, entry, (size_t)n, text, strlen(text));
 }
 
+static void log_text(int level, const char *message_id, const char *fields, const char *format, va_list args)
+	_printf_(4, 0);
 static void log_text(int level, const char *message_id, const char *fields, const char *format, va_list args) {
 	char text[LINE_SIZE];
 	int saved = errno;
