@@ -6,6 +6,7 @@ dist_man_MANS += \
 	contrib/man/evloop-bridge.1 \
 	contrib/man/evloop.bash.3 \
 	contrib/man/evloopd.8 \
+	contrib/man/evloopd.conf.5 \
 	contrib/man/evloopd.limit.5 \
 	contrib/man/evloopd.topic.5 \
 	contrib/man/libevloop.3

@@ -3,7 +3,8 @@
 
 noinst_LTLIBRARIES += libdaemon.la
 libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h \
-	daemon/restart.c daemon/restart.h
+	daemon/restart.c daemon/restart.h \
+	daemon/settings.c daemon/settings.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(INIH_CFLAGS) $(LIBSYSTEMD_CFLAGS) -pthread
 libdaemon_la_LIBADD = libcore.la libproto.la $(INIH_LIBS) $(LIBSYSTEMD_LIBS)
 

@@ -21,13 +21,10 @@
 
 static const char *arg_socket;
 static bool arg_private, arg_system, arg_verbose;
-static int64_t arg_exit_idle_ns = -1; /* -1: not given */
 static int arg_ready_fd = -1;
-static struct quota arg_quota;
-static const char *arg_limits[64];
-static size_t arg_n_limits;
 static const char *arg_config_dir;
-static bool arg_check_config;
+static bool arg_check_config, arg_cat_config;
+static struct settings_source source = { .exit_idle_ns = -1, .log_level = -1 };
 
 static const char help_text[] =
 	"evloopd [OPTION…]\n"
@@ -41,9 +38,10 @@ static const char help_text[] =
 	"      --system            serve all users, and run no commands\n"
 	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m; 0: stay)\n"
 	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
-	"      --config-dir=DIR    read DIR/limits.d and DIR/topics.d, in place of the directories of\n"
+	"      --config-dir=DIR    read DIR/evloopd.conf, DIR/limits.d, DIR/topics.d in place of those of\n"
 	"                          evloopd.limit(5)\n"
 	"      --check-config      read the configuration, say what is wrong, and leave\n"
+	"      --cat-config        print evloopd.conf with its drop-ins, and leave\n"
 	"      --ready-fd=FD       write READY to descriptor FD when listening, and close it\n"
 	"      --verbose           also log who comes and goes\n"
 	"      --help              show this and leave\n"
@@ -58,6 +56,7 @@ enum {
 	OPTION_LIMIT,
 	OPTION_CONFIG_DIR,
 	OPTION_CHECK_CONFIG,
+	OPTION_CAT_CONFIG,
 	OPTION_READY_FD,
 	OPTION_VERBOSE,
 	OPTION_HELP,
@@ -73,6 +72,7 @@ static const struct option options[] = {
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
 	{ "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
 	{ "check-config", no_argument, NULL, OPTION_CHECK_CONFIG },
+	{ "cat-config", no_argument, NULL, OPTION_CAT_CONFIG },
 	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -86,10 +86,10 @@ static int usage(const char *option, const char *value, const char *wrong) {
 }
 
 static int parse_exit_idle(const char *value) {
-	int r = value ? duration_parse(value, &arg_exit_idle_ns) : 0;
+	int r = value ? duration_parse(value, &source.exit_idle_ns) : 0;
 
 	if (!value)
-		arg_exit_idle_ns = EXIT_IDLE_PRIVATE_NS;
+		source.exit_idle_ns = EXIT_IDLE_PRIVATE_NS;
 	return r == 0 ? 0 : usage("--exit-idle", value, duration_error(r));
 }
 
@@ -112,9 +112,9 @@ static int parse_limit(const char *value) {
 	wrong = quota_set(&scratch, value);
 	if (wrong)
 		return usage("--limit", value, wrong);
-	if (arg_n_limits == ARRAY_SIZE(arg_limits))
+	if (source.n_limits == ARRAY_SIZE(source.limits))
 		return usage("--limit", value, "too many limits are given");
-	arg_limits[arg_n_limits++] = value;
+	source.limits[source.n_limits++] = value;
 	return 0;
 }
 
@@ -151,6 +151,9 @@ static int parse_option(int option, const char *value) {
 	case OPTION_CHECK_CONFIG:
 		arg_check_config = true;
 		return 0;
+	case OPTION_CAT_CONFIG:
+		arg_cat_config = true;
+		return 0;
 	case OPTION_READY_FD:
 		return parse_ready_fd(value);
 	case OPTION_VERBOSE:
@@ -185,55 +188,71 @@ static int parse_arguments(int argc, char **argv) {
 		fputs("evloopd: --private and --system exclude each other\n", stderr);
 		return -EX_USAGE;
 	}
-	quota_init(&arg_quota, arg_system);
-	for (size_t i = 0; i < arg_n_limits; i++)
-		(void)quota_set(&arg_quota, arg_limits[i]);
-	if (arg_exit_idle_ns < 0)
-		arg_exit_idle_ns = arg_private ? EXIT_IDLE_PRIVATE_NS : 0;
+	source.system = arg_system;
+	source.default_exit_idle_ns = arg_private ? EXIT_IDLE_PRIVATE_NS : 0;
+	if (getenv("EVLOOP_DEBUG"))
+		source.log_level = LOG_DEBUG;
+	else if (arg_verbose)
+		source.log_level = LOG_INFO;
 	return 0;
 }
 
 /* ---- configuration ---- */
 
-#define DIRECTORIES_MAX 4
-
-/* Where configuration is, the strongest first.  Return: how many there are; *ret_own is allocated, and in use as long as these are. */
-static size_t find_directories(const char *ret[static DIRECTORIES_MAX], char **ret_own) {
-	static const char *const system[DIRECTORIES_MAX] = { "/etc/evloopd", "/run/evloopd", "/usr/local/lib/evloopd",
-							     "/usr/lib/evloopd" };
+/* In the user's own directory.  Return: allocated, or NULL: there is none. */
+static char *find_own_directory(void) {
 	const char *base = secure_getenv("XDG_CONFIG_HOME"), *home = secure_getenv("HOME");
-	int n;
+	char *own;
+	int n = -1;
 
-	*ret_own = NULL;
-	if (arg_config_dir) {
-		ret[0] = arg_config_dir;
-		return 1;
-	}
-	if (arg_system) {
-		memcpy(ret, system, sizeof(system));
-		return DIRECTORIES_MAX;
-	}
 	if (base && base[0] == '/')
-		n = asprintf(ret_own, "%s/evloopd", base);
-	else
-		n = home && home[0] == '/' ? asprintf(ret_own, "%s/.config/evloopd", home) : -1;
-	if (n < 0) {
-		*ret_own = NULL;
-		return 0;
+		n = asprintf(&own, "%s/evloopd", base);
+	else if (home && home[0] == '/')
+		n = asprintf(&own, "%s/.config/evloopd", home);
+	return n < 0 ? NULL : own;
+}
+
+/* Where configuration is.  *ret_own and *ret_credential are allocated, and in use as long as that is. */
+static void find_config(char **ret_own, char **ret_credential) {
+	static const char *const system[] = { "/etc/evloopd", "/run/evloopd", "/usr/local/lib/evloopd",
+					      "/usr/lib/evloopd" };
+	const char *credentials = secure_getenv("CREDENTIALS_DIRECTORY");
+
+	if (credentials && asprintf(ret_credential, "%s/evloopd.conf", credentials) >= 0)
+		source.credential = *ret_credential;
+	if (!arg_config_dir && arg_system) {
+		memcpy(source.directories, system, sizeof(system));
+		source.n_directories = ARRAY_SIZE(system);
+		return;
 	}
-	ret[0] = *ret_own;
-	return 1;
+	*ret_own = arg_config_dir ? NULL : find_own_directory();
+	source.directories[0] = arg_config_dir ?: *ret_own;
+	source.n_directories = source.directories[0] ? 1 : 0;
+}
+
+/* `r` is that of reading configuration.  Return: 0, or an exit status. */
+static int config_failed(int r, const char *error) {
+	if (r == 0)
+		return 0;
+	log_event(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, NULL, "%s", r < 0 ? strerror(-r) : error);
+	return r < 0 ? EX_OSERR : r == CONFIG_E_IO ? EX_IOERR : EX_CONFIG;
 }
 
 /* Return: 0, or an exit status. */
-static int read_config(struct config *ret, const char *const *directories, size_t n) {
+static int read_config(struct settings *settings, struct config *config) {
 	char error[CONFIG_ERROR_MAX];
-	int r = config_read(ret, directories, n, error);
+	int r = settings_read(&source, settings, error);
 
 	if (r == 0)
+		r = config_read(config, source.directories, source.n_directories, error);
+	return config_failed(r, error);
+}
+
+static int finish_output(void) {
+	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	log_error("%s", r < 0 ? strerror(-r) : error);
-	return r < 0 ? EX_OSERR : EX_CONFIG;
+	fprintf(stderr, "evloopd: write error: %s\n", strerror(errno));
+	return EX_IOERR;
 }
 
 static void print_set(const struct config_set *set) {
@@ -242,22 +261,32 @@ static void print_set(const struct config_set *set) {
 }
 
 static int check_config(void) {
-	_cleanup_free_ char *own = NULL;
-	const char *directories[DIRECTORIES_MAX];
+	char error[CONFIG_ERROR_MAX];
 	struct config config = CONFIG_INIT;
-	size_t n = find_directories(directories, &own);
-	int r = read_config(&config, directories, n);
+	struct config_paths paths;
+	struct settings settings;
+	int r = read_config(&settings, &config);
 
+	if (r != 0)
+		return r;
+	r = config_failed(settings_paths(&source, &paths, error), error);
+	for (size_t i = 0; i < paths.n && r == 0; i++)
+		printf("%s\n", paths.path[i]);
+	config_paths_free(&paths);
 	if (r == 0) {
 		print_set(&config.limits);
 		print_set(&config.topics);
-		if (fflush(stdout) != 0 || ferror(stdout)) {
-			fprintf(stderr, "evloopd: write error: %s\n", strerror(errno));
-			r = EX_IOERR;
-		}
+		r = finish_output();
 	}
 	config_free(&config);
 	return r;
+}
+
+static int cat_config(void) {
+	char error[CONFIG_ERROR_MAX];
+	int r = settings_print(&source, error);
+
+	return r == 0 ? finish_output() : config_failed(r, error);
 }
 
 /* ---- descriptors ---- */
@@ -389,7 +418,7 @@ static char *path_of(const char *socket_path, const char *what) {
 }
 
 static void open_log(void) {
-	log_open(getenv("EVLOOP_DEBUG") ? LOG_DEBUG : arg_verbose ? LOG_INFO : LOG_NOTICE);
+	log_open(source.log_level >= 0 ? source.log_level : LOG_NOTICE);
 }
 
 /* A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its predecessor's last words. */
@@ -437,14 +466,15 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 		log_error("cannot start: %s", strerror(-r));
 		return EX_OSERR;
 	}
-	log_notice("serving %s", manager_options->socket_path ? manager_options->socket_path : "an unnamed socket");
+	log_event(LOG_NOTICE, MESSAGE_STARTED, NULL, "serving %s",
+		  manager_options->socket_path ? manager_options->socket_path : "an unnamed socket");
 	tell_ready();
 	do
 		r = manager_run(&manager);
 	while (r == MANAGER_E_IDLE && stays(socket, &manager));
 	if (r == MANAGER_E_IDLE)
-		log_notice("there has been nothing to do for %s: leaving",
-			   duration_format(manager_options->exit_idle_ns, duration));
+		log_event(LOG_NOTICE, MESSAGE_STOPPED, NULL, "there has been nothing to do for %s: leaving",
+			  duration_format(manager.exit_idle_ns, duration));
 	systemd_notify("STOPPING=1");
 	if (r < 0)
 		log_error("the loop is broken: %s", strerror(-r));
@@ -461,11 +491,11 @@ static char *path_beside(const char *helper) {
 }
 
 static int run(struct service_socket *socket, rlim_t descriptors) {
-	_cleanup_free_ char *paths_helper = NULL, *socket_path = NULL, *ids_path = NULL, *state_path = NULL,
-			    *own = NULL;
-	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH, *directories[DIRECTORIES_MAX];
+	_cleanup_free_ char *paths_helper = NULL, *socket_path = NULL, *ids_path = NULL, *state_path = NULL;
+	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH;
 	struct config config = CONFIG_INIT;
-	size_t n_directories = find_directories(directories, &own), n = 1;
+	struct settings settings;
+	size_t n = 1;
 	struct escrow escrow = ESCROW_INIT;
 	int fds[LISTENERS_MAX], r;
 
@@ -479,9 +509,10 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 		return r;
 	if (arg_private)
 		redirect_log(socket);
-	r = read_config(&config, directories, n_directories);
+	r = read_config(&settings, &config);
 	if (r != 0)
 		return r;
+	log_set_level(settings.log_level);
 	paths_helper = path_beside(helper);
 	socket_path = path_of_socket(fds[0]);
 	ids_path = path_of(socket_path, "ids");
@@ -489,7 +520,8 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	r = serve(socket, &(struct manager_options){
 				  .listen_fds = fds,
 				  .n_listen_fds = n,
-				  .quota = &arg_quota,
+				  .settings = &settings,
+				  .source = &source,
 				  .executes = !arg_system,
 				  .exec_helper = helper,
 				  .paths_helper = paths_helper,
@@ -498,9 +530,6 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				  .ids_path = ids_path,
 				  .state_path = state_path,
 				  .config = &config,
-				  .directories = directories,
-				  .n_directories = n_directories,
-				  .exit_idle_ns = arg_exit_idle_ns,
 				  .escrow = escrow.in >= 0 ? &escrow : NULL,
 			  });
 	escrow_close(&escrow);
@@ -508,14 +537,18 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 }
 
 int main(int argc, char **argv) {
+	_cleanup_free_ char *own = NULL, *credential = NULL;
 	struct service_socket socket = SERVICE_SOCKET_INIT;
 	int r = parse_arguments(argc, argv);
 
 	if (r != 0)
 		return r > 0 ? 0 : -r;
 	open_log();
+	find_config(&own, &credential);
 	if (arg_check_config)
 		return check_config();
+	if (arg_cat_config)
+		return cat_config();
 	r = run(&socket, raise_descriptor_limit());
 	service_socket_close(&socket);
 	return r;

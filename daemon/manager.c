@@ -129,7 +129,8 @@ static void manager_signal(void *userdata, int signal_number) {
 	if (signal_number == SIGHUP) {
 		reload_start(&manager->reload, NULL);
 	} else {
-		log_notice("received %s: leaving", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+		log_event(LOG_NOTICE, MESSAGE_STOPPED, NULL, "received %s: leaving",
+			  signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
 		loop_stop(manager->loop);
 	}
 }
@@ -154,7 +155,8 @@ static bool take_over(struct manager *manager) {
 	int r = manager->escrow ? restart_take(manager->escrow, &manager->rpc, &manager->sessions) : -ENOENT;
 
 	if (r < 0 && r != -ENOENT)
-		log_error("cannot take over from the daemon before: %s", strerror(-r));
+		log_event(LOG_ERR, MESSAGE_STATE_NOT_KEPT, NULL, "cannot take over from the daemon before: %s",
+			  strerror(-r));
 	return r >= 0;
 }
 
@@ -169,7 +171,8 @@ static void load_state(struct manager *manager) {
 	r = taken ? 0 : state_load(manager->scheduler, file);
 	(void)fclose(file);
 	if (r < 0)
-		log_warning("cannot use %s: %s", manager->state_path, strerror(-r));
+		log_event(LOG_WARNING, MESSAGE_STATE_NOT_KEPT, NULL, "cannot use %s: %s", manager->state_path,
+			  strerror(-r));
 	else if (r > 0)
 		log_info("%d limiters go on where they were", r);
 }
@@ -187,7 +190,8 @@ static void save_state(struct manager *manager) {
 	file = state_file_begin(manager->state_path);
 	r = file ? state_file_end(file, manager->state_path, state_save(manager->scheduler, file)) : -errno;
 	if (r < 0)
-		log_warning("cannot write %s: limiters will begin full: %s", manager->state_path, strerror(-r));
+		log_event(LOG_WARNING, MESSAGE_STATE_NOT_KEPT, NULL, "cannot write %s: limiters will begin full: %s",
+			  manager->state_path, strerror(-r));
 }
 
 /* Clients and all that is theirs go to the next process of the service, if there will be one. */
@@ -199,7 +203,8 @@ static void hand_over(struct manager *manager) {
 	(void)loop_refresh(manager->loop);
 	r = restart_give(manager->escrow, &manager->rpc, &manager->sessions);
 	if (r < 0)
-		log_error("cannot hand over to the next daemon: %s", strerror(-r));
+		log_event(LOG_ERR, MESSAGE_STATE_NOT_KEPT, NULL, "cannot hand over to the next daemon: %s",
+			  strerror(-r));
 }
 
 /* Without it the daemon does all else. */
@@ -219,6 +224,16 @@ static void apply_limits(struct manager *manager) {
 	scheduler_set_job_limit(manager->scheduler, MIN(quota->limits[QUOTA_JOBS], SIZE_MAX));
 	scheduler_set_message_limits(manager->scheduler, MIN(quota->limits[QUOTA_MESSAGE_BYTES], SIZE_MAX),
 				     MIN(quota->pools[QUOTA_MESSAGE_BYTES], SIZE_MAX));
+}
+
+/* The configuration was read again.  What is there already stays, though it may be more than is allowed now. */
+static void manager_change(void *userdata, const struct settings *settings) {
+	struct manager *manager = userdata;
+
+	quota_change(&manager->quota, &settings->quota);
+	apply_limits(manager);
+	manager->exit_idle_ns = settings->exit_idle_ns;
+	log_set_level(settings->log_level);
 }
 
 static int add_scheduler(struct manager *manager, const struct manager_options *options) {
@@ -247,7 +262,8 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 		add_paths(manager, options->paths_helper);
 	first = ids_begin(&manager->ids, options->ids_path);
 	if (first < 0)
-		log_warning("cannot write %s: ids may repeat after a restart", options->ids_path);
+		log_event(LOG_WARNING, MESSAGE_STATE_NOT_KEPT, NULL, "cannot write %s: ids may repeat after a restart",
+			  options->ids_path);
 	scheduler_set_first_id(manager->scheduler, first < 0 ? 1 : (uint64_t)first);
 	loop_set_scheduler(manager->loop, manager->scheduler);
 	return 0;
@@ -288,7 +304,7 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	manager->state_path = options->state_path;
 	manager->escrow = options->escrow;
 	load_state(manager);
-	reload_init(&manager->reload, manager->loop, manager->scheduler, options->directories, options->n_directories);
+	reload_init(&manager->reload, manager->loop, manager->scheduler, options->source, manager_change, manager);
 	reload_apply(&manager->reload, options->config);
 	manager->supervised = systemd_listens();
 	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),
@@ -300,7 +316,10 @@ static int manager_build(struct manager *manager, const struct manager_options *
 int manager_init(struct manager *manager, const struct manager_options *options) {
 	int r;
 
-	*manager = (struct manager){ .quota = *options->quota, .exit_idle_ns = options->exit_idle_ns };
+	*manager = (struct manager){
+		.quota = options->settings->quota,
+		.exit_idle_ns = options->settings->exit_idle_ns,
+	};
 	r = manager_build(manager, options);
 	if (r < 0)
 		manager_deinit(manager);

@@ -19,7 +19,9 @@
 struct manager_options {
 	const int *listen_fds; /* listening, non-blocking; borrowed */
 	size_t n_listen_fds; /* <= LISTENERS_MAX */
-	const struct quota *quota;
+	const struct settings *settings; /* at first */
+	const struct settings_source
+		*source; /* where reloading finds them again; borrowed as long as the manager lives */
 	bool executes; /* a user's own instance */
 	const char *exec_helper; /* path of evloop-exec */
 	const char *paths_helper; /* path of evloop-paths; NULL: no paths are watched */
@@ -29,9 +31,6 @@ struct manager_options {
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
 	struct escrow *escrow; /* where the next daemon finds what this one has; borrowed; NULL: there is none */
 	struct config *config; /* what files define; taken over */
-	const char *const *directories; /* where SIGHUP reads them again; borrowed as long as the manager lives */
-	size_t n_directories;
-	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
 };
 
 struct manager {
@@ -51,7 +50,7 @@ struct manager {
 	struct service_status status;
 	bool supervised; /* a service manager hears `status` */
 	struct reload reload;
-	int64_t exit_idle_ns;
+	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
 	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */
 	bool idled; /* long enough to leave */

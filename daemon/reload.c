@@ -11,13 +11,15 @@
 #include "daemon/core/loop.h"
 #include "daemon/svc/log.h"
 
-void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler, const char *const *directories,
-		 size_t n_directories) {
+void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler,
+		 const struct settings_source *source, void (*changed)(void *userdata, const struct settings *settings),
+		 void *userdata) {
 	*reload = (struct reload){
 		.loop = loop,
 		.scheduler = scheduler,
-		.directories = directories,
-		.n_directories = n_directories,
+		.source = source,
+		.changed = changed,
+		.userdata = userdata,
 		.background = BACKGROUND_INIT,
 		.reading = STAILQ_HEAD_INITIALIZER(reload->reading),
 		.waiting = STAILQ_HEAD_INITIALIZER(reload->waiting),
@@ -60,14 +62,19 @@ static void answer(struct deferred_list *list, Evloop__Status status, const char
 }
 
 static void fail(struct reload *reload, Evloop__Status status, const char *error) {
-	log_error("configuration stays as it was: %s", error);
+	log_event(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, NULL, "configuration stays as it was: %s", error);
 	answer(&reload->reading, status, error);
 }
 
 static void read_files(void *userdata) {
 	struct reload *reload = userdata;
 
-	reload->result = config_read(&reload->config, reload->directories, reload->n_directories, reload->error);
+	const struct settings_source *source = reload->source;
+
+	reload->result = settings_read(source, &reload->settings, reload->error);
+	if (reload->result == 0)
+		reload->result =
+			config_read(&reload->config, source->directories, source->n_directories, reload->error);
 }
 
 static void begin(struct reload *reload);
@@ -76,8 +83,10 @@ static void were_read(void *userdata) {
 	struct reload *reload = userdata;
 
 	if (reload->result == 0) {
-		log_notice("configuration was read: %zu limiters, %zu topics", reload->config.limits.n,
-			   reload->config.topics.n);
+		reload->changed(reload->userdata, &reload->settings);
+		log_event(LOG_NOTICE, MESSAGE_CONFIGURATION_READ, NULL,
+			  "configuration was read: %zu limiters, %zu topics", reload->config.limits.n,
+			  reload->config.topics.n);
 		reload_apply(reload, &reload->config);
 		answer(&reload->reading, EVLOOP__STATUS__STATUS_OK, NULL);
 	} else if (reload->result < 0) {

@@ -4,6 +4,7 @@
 # Do the manual pages say what the programs, the library and the limits are, and no more than that?
 #
 #     evloopd(8)     every option of --help, every limit of proto/limits.h with its value
+#     evloopd.conf(5)   every key, with its default
 #     evloopd.limit(5)  every key
 #     evloopd.topic(5)  every key
 #     evloop(1)      every verb, and every option of each verb's --help
@@ -78,6 +79,29 @@ done <"$scratch/values"
 sed -nE 's/^\.It Dv ([A-Z_]+) Ta .*/\1/p' $man/evloopd.8 >"$scratch/2"
 sed -nE '/^(LIMIT|POOL)_/!s/ .*//p' "$scratch/values" >"$scratch/1"
 same "proto/limits.h" "evloopd(8)"
+
+# ---- evloopd.conf(5) -------------------------------------------------------------------------------------------------
+
+sed -nE '/daemon_keys_table\[\] = \{/,/^\};/s/\{ "/\n"/gp' daemon/settings.c | sed -nE 's/^"([A-Za-z]+)", .*/\1/p' >"$scratch/1"
+sed -nE 's/^\.It Cm ([A-Za-z]+) Ns = .*/\1/p' $man/evloopd.conf.5 >"$scratch/2"
+same "daemon/settings.c" "evloopd.conf(5)"
+
+# The keys of limits are their names, written as files have them: KEY SYSTEM OWN, and pool.KEY VALUE.
+awk '
+    function words(name,    i, n, part, result) {
+        n = split(tolower(name), part, "_")
+        for (i = 1; i <= n; i++)
+            result = result toupper(substr(part[i], 1, 1)) substr(part[i], 2)
+        return result
+    }
+    $1 ~ /^LIMIT_.*_USER$/ { sub("^LIMIT_", "", $1); sub("_USER$", "", $1); own[words($1)] = $2; next }
+    $1 ~ /^LIMIT_/ { sub("^LIMIT_", "", $1); value[words($1)] = $2 }
+    $1 ~ /^POOL_/ { sub("^POOL_", "", $1); print "pool." words($1) "=" $2 }
+    END { for (key in value) print key "=" value[key] "=" own[key] }
+' "$scratch/values" >"$scratch/1"
+sed -nE -e 's/^\.It Cm ([A-Za-z]+) Ta ([0-9]+) Ta ([0-9]+) Ta .*/\1=\2=\3/p' -e 's/^\.It Cm ([A-Za-z]+) Ta ([0-9]+)$/pool.\1=\2/p' \
+    $man/evloopd.conf.5 >"$scratch/2"
+same "proto/limits.h" "evloopd.conf(5)"
 
 # ---- evloopd.limit(5) ------------------------------------------------------------------------------------------------
 
@@ -183,7 +207,7 @@ same "contrib/prepare.sh" "README.md"
 
 if command -v mandoc >/dev/null; then
     # Pages of other packages, and our own before they are installed, cannot be found.
-    mandoc -T lint $man/evloopd.8 $man/evloopd.limit.5 $man/evloopd.topic.5 $man/evloop.1 $man/evloop-bridge.1 $man/evloop.bash.3 $man/libevloop.3 2>&1 |
+    mandoc -T lint $man/evloopd.8 $man/evloopd.conf.5 $man/evloopd.limit.5 $man/evloopd.topic.5 $man/evloop.1 $man/evloop-bridge.1 $man/evloop.bash.3 $man/libevloop.3 2>&1 |
         grep -vE 'referenced manual not found|outdated mandoc.db|unknown manual section|missing date' >"$scratch/lint" || true
     while read -r line; do
         complain "$line"

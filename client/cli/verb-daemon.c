@@ -30,7 +30,10 @@ static int add_line(struct libscols_table *table, const Evloop__QuotaReply__Quot
 	char used[24], limit[24], pool_used[24] = "-", pool[24] = "-";
 
 	snprintf(used, sizeof(used), "%" PRIu64, quota->used);
-	snprintf(limit, sizeof(limit), "%" PRIu64, quota->limit);
+	if (quota->limit == UINT64_MAX)
+		strcpy(limit, "infinity");
+	else
+		snprintf(limit, sizeof(limit), "%" PRIu64, quota->limit);
 	if (quota->pool > 0) {
 		snprintf(pool_used, sizeof(pool_used), "%" PRIu64, quota->pool_used);
 		snprintf(pool, sizeof(pool), "%" PRIu64, quota->pool);

@@ -18,7 +18,8 @@ static void pause_listening(struct listener *listener) {
 	int64_t now = loop_now(listener->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
 
 	if (now >= listener->silent_until_ns) {
-		log_warning("out of descriptors: nobody can connect for a while");
+		log_event(LOG_WARNING, MESSAGE_OUT_OF_DESCRIPTORS, NULL,
+			  "out of descriptors: nobody can connect for a while");
 		listener->silent_until_ns = now + SILENCE_NS;
 	}
 	listener->paused_until_ns = now + PAUSE_NS;

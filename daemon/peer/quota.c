@@ -89,6 +89,15 @@ enum quota_limit quota_find_key(const char *key) {
 	return i;
 }
 
+bool quota_has_pool(enum quota_limit limit) {
+	return table[limit].pool != NO_POOL;
+}
+
+void quota_change(struct quota *quota, const struct quota *to) {
+	memcpy(quota->limits, to->limits, sizeof(quota->limits));
+	memcpy(quota->pools, to->pools, sizeof(quota->pools));
+}
+
 int quota_account(struct quota *quota, uid_t uid, struct account **ret) {
 	struct account *account;
 

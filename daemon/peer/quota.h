@@ -71,6 +71,12 @@ struct account *account_unref(struct account *account);
 /* Let go of the accounts whose closers are still busy; no session is left. */
 void quota_deinit(struct quota *quota);
 
+/* Can others than the daemon's own uid have any of it, so that it is shared? */
+bool quota_has_pool(enum quota_limit limit);
+
+/* These limits and pools from now on; what is used stays used. */
+void quota_change(struct quota *quota, const struct quota *to);
+
 /* A session more or less, and so many bytes. */
 void account_count_sessions(struct account *account, int64_t n);
 void account_count_bytes(struct account *account, int64_t n);

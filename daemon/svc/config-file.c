@@ -153,17 +153,24 @@ static char *read_line(char *line, int size, void *userdata) {
 	return line;
 }
 
-/* Return: 0, CONFIG_E_*, -ENOMEM. */
-static int read_file(struct config_parser *parser, const char *path) {
+/* The file cannot be read.  Return: CONFIG_E_*. */
+static int fail_to_read(struct config_parser *parser, int error) {
+	parser->line = 0;
+	(void)config_fail(parser, "%s", strerror(error));
+	return error == EIO ? CONFIG_E_IO : CONFIG_E_INVALID;
+}
+
+int config_read_file(struct config_parser *parser, const char *path) {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r;
 	struct stat st;
+	bool broken;
 
 	parser->path = path;
 	parser->line = 0;
 	if (fd < 0 || fstat(fd, &st) < 0 || !(parser->file = fdopen(fd, "r"))) {
-		(void)config_fail(parser, "%s", strerror(errno));
+		r = fail_to_read(parser, errno);
 		(void)close_fd(fd);
-		return CONFIG_E_INVALID;
+		return r;
 	}
 	if (S_ISCHR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size == 0)) {
 		(void)fclose(parser->file);
@@ -172,11 +179,12 @@ static int read_file(struct config_parser *parser, const char *path) {
 	r = S_ISREG(st.st_mode) ? ini_parse_stream(read_line, parser, take_line, parser) : 0;
 	if (!S_ISREG(st.st_mode))
 		(void)config_fail(parser, "it is no regular file");
-	else if (ferror(parser->file))
-		(void)config_fail(parser, "%s", strerror(EIO));
+	broken = ferror(parser->file);
 	(void)fclose(parser->file);
 	if (r < 0)
 		return -ENOMEM;
+	if (broken)
+		return fail_to_read(parser, EIO);
 	if (r > 0 && (!parser->error[0] || r < parser->error_line)) {
 		parser->error[0] = '\0';
 		parser->line = r;
@@ -198,9 +206,9 @@ int config_parse(struct config_parser *parser, const struct config_source *sourc
 	definition->path = strdup(source->path);
 	if (!definition->path)
 		return -ENOMEM;
-	r = read_file(parser, source->path);
+	r = config_read_file(parser, source->path);
 	for (size_t i = 0; i < source->n_drop_ins && r == 0; i++) {
-		r = read_file(parser, source->drop_ins[i]);
+		r = config_read_file(parser, source->drop_ins[i]);
 		if (r == CONFIG_E_MASKED)
 			r = 0;
 	}

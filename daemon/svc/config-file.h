@@ -32,6 +32,7 @@ struct config_source {
 enum {
 	CONFIG_E_MASKED = 1, /* the file is empty, or /dev/null: it defines nothing, on purpose */
 	CONFIG_E_INVALID, /* what is wrong is in `error`, after path and line */
+	CONFIG_E_IO, /* the file cannot be read, and that is no mistake of anybody's; the same */
 };
 
 /* In the course of reading; what a kind of files needs beside it is around it. */
@@ -54,6 +55,12 @@ struct config_parser {
  */
 int config_parse(struct config_parser *parser, const struct config_source *source, struct definition *definition,
 		 char error[static CONFIG_ERROR_MAX]);
+
+/*
+ * Read one file, line by line, that defines nothing with a name; `take` and `error` are set, and *error is "" if nothing has been wrong
+ * yet.  Return: 0, CONFIG_E_*, -ENOMEM.
+ */
+int config_read_file(struct config_parser *parser, const char *path);
 
 struct definition *definition_free(struct definition *definition);
 

@@ -112,7 +112,7 @@ static void hang_up(struct helper *helper) {
 
 static void lose(struct helper *helper) {
 	if (!helper->ending)
-		log_error("%s, %s, has ended", helper->name, helper->purpose);
+		log_event(LOG_ERR, MESSAGE_HELPER_ENDED, NULL, "%s, %s, has ended", helper->name, helper->purpose);
 	hang_up(helper);
 	helper->ops->lost(helper->userdata);
 }

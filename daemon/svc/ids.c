@@ -57,7 +57,8 @@ static void was_written(void *userdata) {
 	struct ids *ids = userdata;
 
 	if (ids->result < 0) {
-		log_warning("cannot write %s: ids may repeat after a crash: %s", ids->path, strerror(-ids->result));
+		log_event(LOG_WARNING, MESSAGE_STATE_NOT_KEPT, NULL,
+			  "cannot write %s: ids may repeat after a crash: %s", ids->path, strerror(-ids->result));
 		return;
 	}
 	ids->reserved = ids->wanted;

@@ -5,6 +5,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/background.c daemon/svc/background.h \
 	daemon/svc/config.c daemon/svc/config.h \
 	daemon/svc/config-file.c daemon/svc/config-file.h \
+	daemon/svc/config-paths.c daemon/svc/config-paths.h \
 	daemon/svc/config-set.c daemon/svc/config-set.h \
 	daemon/svc/file-time.c daemon/svc/file-time.h \
 	daemon/svc/escrow.c daemon/svc/escrow.h \

@@ -17,6 +17,7 @@ BATS_TESTS = \
 	tests/cli/manage.bats \
 	tests/cli/output.bats \
 	tests/cli/quota.bats \
+	tests/cli/settings.bats \
 	tests/cli/topic.bats \
 	tests/cli/usage.bats \
 	tests/cli/wait.bats \

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns where files of the configuration are found, and which of them count.  Opens none. */
+
+#include "daemon/svc/config-paths.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *last_part(const char *path) {
+	return strrchr(path, '/') + 1;
+}
+
+void config_paths_free(struct config_paths *paths) {
+	for (size_t i = 0; i < paths->n; i++)
+		free(paths->path[i]);
+	free(paths->path);
+}
+
+static bool ends_in(const char *name, const char *suffix) {
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return n > m && name[0] != '.' && strcmp(name + n - m, suffix) == 0;
+}
+
+static int add(struct config_paths *paths, const char *directory, const char *name) {
+	char **grown = reallocarray(paths->path, paths->n + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	paths->path = grown;
+	for (size_t i = 0; i < paths->n; i++)
+		if (strcmp(last_part(grown[i]), name) == 0)
+			return 0;
+	return asprintf(&grown[paths->n], "%s/%s", directory, name) < 0 ? -ENOMEM : (paths->n++, 0);
+}
+
+/* Add what ends in `suffix`, where no directory before has had one of its name.  Return: 0, −errno. */
+static int scan(struct config_paths *paths, const char *directory, const char *suffix) {
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
+		if (ends_in(entry->d_name, suffix))
+			r = add(paths, directory, entry->d_name);
+	if (r == 0 && errno != 0)
+		r = -errno;
+	(void)closedir(dir);
+	return r;
+}
+
+static int path_compare(const void *a, const void *b) {
+	return strcmp(last_part(*(char *const *)a), last_part(*(char *const *)b));
+}
+
+int config_paths_find(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
+		      const char *suffix, char error[static CONFIG_ERROR_MAX]) {
+	int r = 0;
+
+	*ret = (struct config_paths){ 0 };
+	for (size_t i = 0; i < n && r == 0; i++) {
+		_cleanup_free_ char *directory = NULL;
+
+		if (asprintf(&directory, "%s/%s", directories[i], folder) < 0)
+			return -ENOMEM;
+		r = scan(ret, directory, suffix);
+		if (r < 0 && r != -ENOMEM) {
+			(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", directory, strerror(-r));
+			r = r == -EIO ? CONFIG_E_IO : CONFIG_E_INVALID;
+		}
+	}
+	if (ret->n > 1)
+		qsort(ret->path, ret->n, sizeof(*ret->path), path_compare);
+	return r;
+}
+
+int config_paths_append(struct config_paths *paths, const char *path) {
+	char **grown = reallocarray(paths->path, paths->n + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	paths->path = grown;
+	grown[paths->n] = strdup(path);
+	return grown[paths->n] ? (paths->n++, 0) : -ENOMEM;
+}
+
+int config_path_of(char **ret, const char *const *directories, size_t n, const char *name) {
+	*ret = NULL;
+	for (size_t i = 0; i < n; i++) {
+		char *path;
+
+		if (asprintf(&path, "%s/%s", directories[i], name) < 0)
+			return -ENOMEM;
+		if (access(path, F_OK) == 0 || errno != ENOENT) {
+			*ret = path;
+			return 0;
+		}
+		free(path);
+	}
+	return 0;
+}
