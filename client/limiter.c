@@ -8,18 +8,33 @@
 #include "client/internal.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "proto/limits.h"
 #include "proto/shared.h"
 
+#define LOOK_NS (100 * NSEC_PER_MSEC) /* between two looks whether the daemon of the memory lives */
+
+/* The memory of one daemon's limiter. */
+struct memory {
+	const struct shared_config *config;
+	struct shared_state *state;
+	int pid_fd; /* of the daemon; −1: not known */
+	_Atomic int64_t look_ns; /* boottime: when to see again whether it lives */
+	_Atomic bool over; /* the next daemon gives no memory: each token is asked for */
+	struct memory *former; /* of a daemon before: another thread may be at it */
+};
+
 struct evl_limiter {
 	struct evl *evl; /* stays allocated as long as a limiter points to it */
 	bool permits;
-	const struct shared_config *config; /* NULL: each token is asked for */
-	struct shared_state *state;
+	bool defined; /* by `limit`: a daemon that has lost it is told again */
+	struct evl_limit limit;
+	_Atomic(struct memory *) memory; /* NULL: each token is asked for */
 	char name[];
 };
 
@@ -172,46 +187,113 @@ static void *map(int fd, int protection) {
 	return page == MAP_FAILED ? NULL : page;
 }
 
-static void unmap(struct evl_limiter *limiter) {
-	if (limiter->config)
-		(void)munmap((void *)limiter->config, SHARED_SIZE);
-	if (limiter->state)
-		(void)munmap(limiter->state, SHARED_SIZE);
-	limiter->config = NULL;
-	limiter->state = NULL;
+static struct memory *memory_free(struct memory *memory) {
+	while (memory) {
+		struct memory *former = memory->former;
+
+		if (memory->config)
+			(void)munmap((void *)memory->config, SHARED_SIZE);
+		if (memory->state)
+			(void)munmap(memory->state, SHARED_SIZE);
+		(void)close_fd(memory->pid_fd);
+		free(memory);
+		memory = former;
+	}
+	return NULL;
 }
 
-/* Take by ourselves, if that is possible; it is no error where it is not. */
-static void share(struct evl_limiter *limiter) {
+/* Of the daemon of that connection, by descriptors, which are taken over.  Return: NULL: it is no such memory, or there is none. */
+static struct memory *memory_new(const struct evl *evl, int config_fd, int state_fd) {
+	struct memory *memory = malloc(sizeof(*memory));
+
+	if (memory) {
+		*memory = (struct memory){
+			.config = map(config_fd, PROT_READ),
+			.state = map(state_fd, PROT_READ | PROT_WRITE),
+			.pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)evl->hello->daemon_pid, 0),
+			.look_ns = clock_ns(CLOCK_BOOTTIME) + LOOK_NS,
+		};
+		if (!memory->config || !memory->state || !shared_is_valid(memory->config))
+			memory = memory_free(memory);
+	}
+	(void)close_fd(config_fd);
+	(void)close_fd(state_fd);
+	return memory;
+}
+
+/* Has its daemon ended?  One that is killed cannot mark its memory, so it is looked at now and then. */
+static bool memory_is_left(struct memory *memory, int64_t now_ns) {
+	struct pollfd fd = { .fd = memory->pid_fd, .events = POLLIN };
+
+	if (now_ns < atomic_load_explicit(&memory->look_ns, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&memory->look_ns, now_ns + LOOK_NS, memory_order_relaxed);
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* Take by ourselves, if that is possible; it is no error where it is not.  `evl` is whom to ask.  Return: is there new memory? */
+static bool share(struct evl_limiter *limiter, struct evl *evl) {
 	Evloop__LimiterShareRequest request = EVLOOP__LIMITER_SHARE_REQUEST__INIT;
+	struct memory *memory = NULL, *former = atomic_load(&limiter->memory);
 	ProtobufCMessage *reply;
 	int fds[2];
 
 	/* The clock there is not ours. */
-	if (limiter->permits || limiter->evl->relative)
-		return;
+	if (limiter->permits || evl->relative)
+		return false;
 	request.name = limiter->name;
-	if (call_sync_for_fds(limiter->evl, EVLOOP__METHOD__METHOD_LIMITER_SHARE, &request.base, &reply, fds, 2) < 0)
-		return;
+	if (call_sync_for_fds(evl, EVLOOP__METHOD__METHOD_LIMITER_SHARE, &request.base, &reply, fds, 2) < 0)
+		return false;
 	protobuf_c_message_free_unpacked(reply, NULL);
-	if (fds[0] >= 0 && fds[1] >= 0) {
-		limiter->config = map(fds[0], PROT_READ);
-		limiter->state = map(fds[1], PROT_READ | PROT_WRITE);
-	}
+	if (fds[0] >= 0 && fds[1] >= 0)
+		memory = memory_new(evl, TAKE_FD(fds[0]), TAKE_FD(fds[1]));
 	(void)close_fd(fds[0]);
 	(void)close_fd(fds[1]);
-	if (!limiter->config || !limiter->state || !shared_is_valid(limiter->config))
-		unmap(limiter);
+	if (!memory)
+		return false;
+	memory->former = former;
+	atomic_store(&limiter->memory, memory);
+	return true;
+}
+
+/*
+ * The daemon of the memory has ended: the next one may have lost the limiter, and has memory of its own.  As long as there is no next
+ * one, those who have the memory go on to share it.
+ */
+static void share_anew(struct evl_limiter *limiter) {
+	struct side *side = &limiter->evl->side;
+	struct memory *memory = atomic_load(&limiter->memory);
+
+	if (limiter->evl->closed || pthread_mutex_trylock(&side->lock) != 0)
+		return;
+	side->asking = evl_close(side->asking); /* it leads to the one that has ended */
+	if (side_open(limiter->evl, &side->asking) >= 0) {
+		if (limiter->defined)
+			(void)define(side->asking, limiter->name, &limiter->limit);
+		if (memory == atomic_load(&limiter->memory) && !share(limiter, side->asking))
+			atomic_store(&memory->over, true);
+	}
+	(void)pthread_mutex_unlock(&side->lock);
 }
 
 /* Return: 1, 0; −E2BIG; -EAGAIN: it has to be asked for. */
-static int try_in_memory(const struct evl_limiter *limiter, uint64_t cost, struct evl_grant *ret) {
-	int64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+static int try_in_memory(struct evl_limiter *limiter, uint64_t cost, struct evl_grant *ret) {
+	struct memory *memory = atomic_load_explicit(&limiter->memory, memory_order_acquire);
 	struct gcra_decision decision;
 	struct evl_grant whole;
 	uint64_t limit;
+	int64_t now_ns;
 
-	switch (shared_try(limiter->config, limiter->state, now_ns, cost, &decision, &limit)) {
+	if (!memory)
+		return -EAGAIN;
+	now_ns = clock_ns(CLOCK_BOOTTIME);
+	if (memory_is_left(memory, now_ns)) {
+		share_anew(limiter);
+		memory = atomic_load(&limiter->memory);
+	}
+	if (atomic_load_explicit(&memory->over, memory_order_relaxed))
+		return -EAGAIN;
+	switch (shared_try(memory->config, memory->state, now_ns, cost, &decision, &limit)) {
 	case 0:
 		break;
 	case SHARED_E_COST:
@@ -246,9 +328,11 @@ int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name
 	limiter = malloc(sizeof(*limiter) + strlen(name) + 1);
 	if (!limiter)
 		return -ENOMEM;
-	*limiter = (struct evl_limiter){ .evl = evl, .permits = permits };
+	*limiter = (struct evl_limiter){ .evl = evl, .permits = permits, .defined = limit };
+	if (limit)
+		limiter->limit = *limit;
 	strcpy(limiter->name, name);
-	share(limiter);
+	share(limiter, evl);
 	evl->n_sources++;
 	*ret = limiter;
 	return 0;
@@ -260,7 +344,7 @@ struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter) {
 	if (!limiter)
 		return NULL;
 	evl = limiter->evl;
-	unmap(limiter);
+	memory_free(atomic_load(&limiter->memory));
 	free(limiter);
 	connection_drop_source(evl);
 	return NULL;
@@ -285,7 +369,7 @@ int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost,
 	struct side *side = &limiter->evl->side;
 	int r = -EAGAIN;
 
-	if (limiter->config && !key)
+	if (!key)
 		r = try_in_memory(limiter, cost, ret);
 	if (r != -EAGAIN)
 		return r;

@@ -658,6 +658,59 @@ static void test_killed_holder(void **state _unused_) {
 	evl_limiter_close(limiter);
 }
 
+/* Time passes; nothing is asked of the daemon. */
+static void let_pass(int64_t duration_ns) {
+	int64_t until = boottime() + duration_ns;
+
+	while (boottime() < until)
+		continue;
+}
+
+static void take_all(struct evl_limiter *limiter, int burst) {
+	for (int i = 0; i < burst; i++)
+		assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), 1);
+	assert_int_equal(evl_limiter_try(limiter, NULL, 1, NULL), 0);
+}
+
+/* A daemon that is killed cannot say that its memory is left: with the next one it is one bucket for all all the same. */
+static void test_daemon_killed(void **state _unused_) {
+	struct evl_limiter *old = open_rate("left", 1, EVL_SEC(3600), 3), *new;
+
+	take_all(old, 3);
+	daemon_kill(server);
+	let_pass(EVL_MSEC(150));
+	assert_int_equal(evl_limiter_try(old, NULL, 1, NULL), 0); /* there is no other daemon yet */
+	evl = evl_close(evl);
+	assert_int_equal(daemon_again(server), 0);
+	assert_int_equal(evl_connect(&evl, daemon_socket(server)), 0);
+	new = open_rate("left", 1, EVL_SEC(3600), 3);
+	assert_int_equal(evl_limiter_try(new, NULL, 1, NULL), 1);
+	evl_limiter_close(new);
+	evl_limiter_close(old);
+}
+
+static void test_daemon_killed_and_shared(void **state _unused_) {
+	struct evl_limiter *old = open_rate("left-shared", 1, EVL_SEC(3600), 3), *new;
+	struct evl *other;
+	int taken = 0;
+
+	take_all(old, 3);
+	daemon_kill(server);
+	assert_int_equal(daemon_again(server), 0);
+	let_pass(EVL_MSEC(150));
+	assert_int_equal(evl_limiter_try(old, NULL, 1, NULL),
+			 1); /* the limiter is there again, as it was defined here */
+	assert_int_equal(evl_connect(&other, daemon_socket(server)), 0);
+	assert_int_equal(evl_limiter_open(other, &new, "left-shared", NULL), 0);
+	while (evl_limiter_try(new, NULL, 1, NULL) == 1)
+		taken++;
+	assert_int_equal(taken, 2);
+	assert_int_equal(evl_limiter_try(old, NULL, 1, NULL), 0);
+	evl_limiter_close(new);
+	evl_close(other);
+	evl_limiter_close(old);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
@@ -678,6 +731,8 @@ int main(void) {
 		TEST(test_permits),
 		TEST(test_killed_in_line),
 		TEST(test_killed_holder),
+		TEST(test_daemon_killed),
+		TEST(test_daemon_killed_and_shared),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);
