@@ -4,6 +4,7 @@
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,7 +21,7 @@
 #define READABLE EVLOOP__READINESS__READINESS_READABLE
 #define WRITABLE EVLOOP__READINESS__READINESS_WRITABLE
 #define HANGUP EVLOOP__READINESS__READINESS_HANGUP
-#define PATIENCE 10000 /* turns */
+#define PATIENCE_MS 10000 /* for another process */
 
 static struct peer_world world;
 static struct peer peer;
@@ -169,8 +170,8 @@ static void test_process(void **state _unused_) {
 	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	request.handle = 9;
 	assert_non_null(peer_call_with_fd(&peer, METHOD(WATCH_PID), &request, pid_fd, NULL));
-	for (unsigned i = 0; i < PATIENCE && !event; i++)
-		event = next_event();
+	for (unsigned i = 0; i < PATIENCE_MS && !(event = next_event()); i++)
+		(void)poll(NULL, 0, 1);
 	assert_non_null(event);
 	assert_int_equal(event->type, EVLOOP__EVENT_TYPE__EVENT_PROCESS);
 	assert_int_equal(event->handle, 9);
@@ -274,8 +275,10 @@ static void test_limit(void **state _unused_) {
 	(void)peer_call(&peer, METHOD(CANCEL_HANDLE), &cancel, NULL);
 	peer_world_settle(&world);
 	/* What has been refused may have to be closed yet, and counts until it is. */
-	for (unsigned i = 0; i < PATIENCE && closer_load(&peer_world_newest(&world)->account->closer) > 0; i++)
+	for (unsigned i = 0; i < PATIENCE_MS && closer_load(&peer_world_newest(&world)->account->closer) > 0; i++) {
+		(void)poll(NULL, 0, 1);
 		peer_world_turn(&world);
+	}
 	watch(3, fd, READABLE);
 	close_fd(fd);
 }
