@@ -4,9 +4,10 @@
 noinst_LTLIBRARIES += libdaemon.la
 libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h \
 	daemon/restart.c daemon/restart.h \
-	daemon/settings.c daemon/settings.h
+	daemon/settings.c daemon/settings.h \
+	daemon/statistics.c daemon/statistics.h
 libdaemon_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(INIH_CFLAGS) $(LIBSYSTEMD_CFLAGS) -pthread
-libdaemon_la_LIBADD = libcore.la libproto.la $(INIH_LIBS) $(LIBSYSTEMD_LIBS)
+libdaemon_la_LIBADD = libcore.la libproto.la $(INIH_LIBS) $(LIBSYSTEMD_LIBS) $(RESOLV_LIBS)
 
 sbin_PROGRAMS += evloopd
 evloopd_SOURCES = daemon/main.c

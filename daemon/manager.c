@@ -14,12 +14,15 @@
 #include "daemon/core/scheduler.h"
 #include "daemon/restart.h"
 #include "daemon/rpc/state.h"
+#include "daemon/statistics.h"
 #include "daemon/svc/log.h"
+#include "daemon/svc/memory-pressure.h"
 #include "daemon/svc/paths.h"
 #include "daemon/svc/spawn.h"
 #include "daemon/svc/state-file.h"
 #include "daemon/svc/systemd.h"
 
+#define TRIM_INTERVAL_NS (10 * NSEC_PER_SEC)
 #define TRIM_TIMERS 65536 /* it takes so many to leave memory worth giving back */
 
 /* ---- the turn ---- */
@@ -128,6 +131,8 @@ static void manager_signal(void *userdata, int signal_number) {
 
 	if (signal_number == SIGHUP) {
 		reload_start(&manager->reload, NULL);
+	} else if (signal_number == SIGUSR1) {
+		statistics_log(&manager->sessions);
 	} else {
 		log_event(LOG_NOTICE, MESSAGE_STOPPED, NULL, "received %s: leaving",
 			  signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -135,10 +140,32 @@ static void manager_signal(void *userdata, int signal_number) {
 	}
 }
 
+/* ---- memory ---- */
+
+/* The system is short of it.  How often it says so is up to it. */
+static void manager_trim(void *userdata) {
+	struct manager *manager = userdata;
+	int64_t now_ns = loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME];
+
+	if (manager->trimmed_ns > 0 && now_ns - manager->trimmed_ns < TRIM_INTERVAL_NS)
+		return;
+	manager->trimmed_ns = now_ns;
+	manager->most_timers = 0;
+	(void)malloc_trim(0);
+	log_event(LOG_NOTICE, MESSAGE_MEMORY_TRIMMED, NULL, "memory is short: gave back what was not in use");
+}
+
+static void add_memory_pressure(struct manager *manager) {
+	int r = memory_pressure_new(&manager->pressure, manager->loop, manager_trim, manager);
+
+	if (r < 0 && r != -ENOENT)
+		log_warning("cannot hear when memory is short: %s", strerror(-r));
+}
+
 /* ---- building ---- */
 
 static int add_signals(struct manager *manager) {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
 	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
@@ -309,6 +336,7 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	manager->supervised = systemd_listens();
 	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),
 			    loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
+	add_memory_pressure(manager);
 	loop_set_ops(manager->loop, &manager_loop_ops, manager);
 	return add_listeners(manager, options);
 }
@@ -336,6 +364,7 @@ void manager_deinit(struct manager *manager) {
 		save_state(manager);
 		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));
 	}
+	manager->pressure = memory_pressure_free(manager->pressure);
 	if (manager->loop)
 		loop_set_scheduler(manager->loop, NULL);
 	manager->scheduler = scheduler_free(manager->scheduler);

@@ -51,6 +51,8 @@ struct manager {
 	bool supervised; /* a service manager hears `status` */
 	struct reload reload;
 	int64_t exit_idle_ns; /* leave after being idle for so long; 0: stay */
+	struct memory_pressure *pressure; /* NULL: nobody says when memory is short */
+	int64_t trimmed_ns; /* boottime; 0: never */
 	size_t most_timers; /* since memory was last given back */
 	int64_t idle_since_ns; /* boottime; 0: not idle */
 	bool idled; /* long enough to leave */

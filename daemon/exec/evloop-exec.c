@@ -90,6 +90,12 @@ static void limit_descriptors(rlim_t descriptors) {
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Meant for the daemon, but sent to all processes of its unit: they are not to end us. */
+static void set_signals(void (*handler)(int)) {
+	(void)signal(SIGHUP, handler);
+	(void)signal(SIGUSR1, handler);
+}
+
 static _Noreturn void become(const struct helper *helper, const struct exec_request *request, int output) {
 	char *p = (char *)(request + 1), *directory, **argv;
 	int error;
@@ -102,6 +108,7 @@ static _Noreturn void become(const struct helper *helper, const struct exec_requ
 	argv = next_strings(&p, request->n_argv, request->token);
 	environ = next_strings(&p, request->n_environment, request->token);
 	limit_descriptors(helper->descriptors);
+	set_signals(SIG_DFL);
 	if (helper->is_batch)
 		(void)set_policy(SCHED_BATCH, SCHED_OTHER);
 	umask(request->umask);
@@ -265,6 +272,7 @@ int main(int argc, char **argv) {
 	}
 	/* It was executed by a descriptor, and is called by that number so far. */
 	(void)prctl(PR_SET_NAME, "evloop-exec");
+	set_signals(SIG_IGN);
 	helper.descriptors = strtoull(argv[1], NULL, 10);
 	/* What the daemon was started with is nobody's business, and what is opened from here on is close-on-exec. */
 	closefrom(EXEC_SOCKET_FD + 1);

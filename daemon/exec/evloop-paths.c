@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,9 @@ int main(void) {
 	}
 	/* It was executed by a descriptor, and is called by that number so far. */
 	(void)prctl(PR_SET_NAME, "evloop-paths");
+	/* Meant for the daemon, but sent to all processes of its unit. */
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGUSR1, SIG_IGN);
 	closefrom(PATHS_SOCKET_FD + 1);
 	(void)fcntl(PATHS_SOCKET_FD, F_SETFD, FD_CLOEXEC);
 	/* No file system is kept busy. */

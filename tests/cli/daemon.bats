@@ -212,3 +212,40 @@ END
         cat /tmp/evloopd-*/log.old'
     [[ $output == *'SIGTERM'* ]] || fail "$output"
 }
+
+@test "SIGUSR1 writes statistics into the log" {
+    start_daemon 2>"$BATS_TEST_TMPDIR/log"
+    evl after 1h true
+    evl after 1h true
+    evl limiter set api --rate 1/s
+    kill -USR1 "$daemon"
+    for _ in {1..100}; do
+        grep -q "uid $(id -u): " "$BATS_TEST_TMPDIR/log" && break
+        sleep 0.05
+    done
+    grep -q '^evloopd: statistics: 0 sessions, 2 timers, 0 jobs running, 0 results kept, 1 limiters, ' "$BATS_TEST_TMPDIR/log"
+    grep -q "^evloopd: uid $(id -u): timers 2, command-bytes [0-9]*, limiters 1$" "$BATS_TEST_TMPDIR/log"
+    evl ping
+    expect_status 0
+}
+
+@test "it gives memory back when the system says that there is little" {
+    mkfifo "$BATS_TEST_TMPDIR/pressure"
+    MEMORY_PRESSURE_WATCH=$BATS_TEST_TMPDIR/pressure start_daemon 2>"$BATS_TEST_TMPDIR/log"
+    for _ in {1..100}; do
+        echo now >"$BATS_TEST_TMPDIR/pressure"
+    done
+    for _ in {1..100}; do
+        grep -q 'memory is short' "$BATS_TEST_TMPDIR/log" && break
+        sleep 0.05
+    done
+    [[ $(grep -c 'memory is short' "$BATS_TEST_TMPDIR/log") -eq 1 ]]
+    # It does not spin on it.
+    local before after
+    before=$(awk '{ print $14 + $15 }' "/proc/$daemon/stat")
+    sleep 0.5
+    after=$(awk '{ print $14 + $15 }' "/proc/$daemon/stat")
+    ((after - before <= 5))
+    evl ping
+    expect_status 0
+}
