@@ -36,7 +36,8 @@ int restart_give(struct escrow *escrow, struct rpc *rpc, struct sessions *sessio
 		r = escrow_finish(escrow, fd);
 	(void)fclose(file);
 	if (r == 0)
-		log_notice("handed over %zu clients and %zu descriptors", n, escrow->n);
+		log_event(LOG_NOTICE, MESSAGE_HANDED_OVER, NULL, "handed over %zu clients and %zu descriptors", n,
+			  escrow->n);
 	return r;
 }
 
@@ -58,6 +59,6 @@ int restart_take(struct escrow *escrow, struct rpc *rpc, struct sessions *sessio
 		(void)close_fd(fds[i]);
 	free(fds);
 	if (r >= 0)
-		log_notice("took over %d clients and %zu descriptors", r, n);
+		log_event(LOG_NOTICE, MESSAGE_TOOK_OVER, NULL, "took over %d clients and %zu descriptors", r, n);
 	return r;
 }

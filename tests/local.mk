@@ -14,6 +14,7 @@ LOG_COMPILER = timeout
 AM_LOG_FLAGS = -k 10 300
 
 dist_check_SCRIPTS += \
+	tests/check-catalog.sh \
 	tests/check-docs.sh \
 	tests/check-headers.sh \
 	tests/check-layers.sh \
@@ -22,6 +23,7 @@ dist_check_SCRIPTS += \
 	tests/check-style.sh \
 	tests/check-symbols.sh
 TESTS += \
+	tests/check-catalog.sh \
 	tests/check-docs.sh \
 	tests/check-headers.sh \
 	tests/check-layers.sh \

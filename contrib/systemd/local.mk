@@ -4,6 +4,7 @@
 EXTRA_DIST += \
 	contrib/systemd/evloopd.service.in \
 	contrib/systemd/announce \
+	contrib/systemd/evloopd.catalog \
 	contrib/systemd/evloopd.socket \
 	contrib/systemd/evloopd.sysusers \
 	contrib/systemd/evloopd.tmpfiles \
@@ -18,13 +19,15 @@ systemunitdir = $(systemdsystemunitdir)
 
 # Named as systemd wants them, which is not as they are told apart here.
 install-data-hook:
-	$(MKDIR_P) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
+	$(MKDIR_P) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(catalogdir)
 	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.sysusers $(DESTDIR)$(sysusersdir)/evloopd.conf
 	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.tmpfiles $(DESTDIR)$(tmpfilesdir)/evloopd.conf
+	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.catalog $(DESTDIR)$(catalogdir)/evloopd.catalog
 	$(SHELL) $(srcdir)/contrib/systemd/announce '$(DESTDIR)' '$(sysusersdir)' '$(libdir)'
 
 uninstall-hook:
-	rm -f $(DESTDIR)$(sysusersdir)/evloopd.conf $(DESTDIR)$(tmpfilesdir)/evloopd.conf
+	rm -f $(DESTDIR)$(sysusersdir)/evloopd.conf $(DESTDIR)$(tmpfilesdir)/evloopd.conf \
+		$(DESTDIR)$(catalogdir)/evloopd.catalog
 endif
 if USER_UNITS
 dist_userunit_DATA = contrib/systemd/user/evloopd.socket
