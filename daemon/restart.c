@@ -17,13 +17,18 @@ static void flush(void *userdata) {
 
 	if (r < 0)
 		log_warning("descriptors cannot be handed over: %s", strerror(-r));
+	else if (r == ESCROW_E_MISSING)
+		log_warning("descriptors of clients are such that they cannot be handed over, and are lost");
 }
 
 int restart_give(struct escrow *escrow, struct rpc *rpc, struct sessions *sessions) {
-	int fd = memfd_create("evloopd-state", MFD_CLOEXEC), r;
-	FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	FILE *file;
 	size_t n = sessions->n;
+	int fd, r;
 
+	escrow_begin(escrow);
+	fd = memfd_create("evloopd-state", MFD_CLOEXEC);
+	file = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!file) {
 		r = -errno;
 		(void)close_fd(fd);

@@ -322,12 +322,17 @@ tests_unit_test_session_LDADD = $(daemon_test_LDADD)
 
 # The process around the loop.
 service_tests = \
+	tests/unit/test-escrow \
 	tests/unit/test-ids \
 	tests/unit/test-journal \
 	tests/unit/test-service-socket \
 	tests/unit/test-service-status
 check_PROGRAMS += $(service_tests)
 TESTS += $(service_tests)
+tests_unit_test_escrow_SOURCES = tests/unit/test-escrow.c tests/unit/test.h
+tests_unit_test_escrow_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_escrow_LDADD = libdaemon.la $(CMOCKA_LIBS)
+
 tests_unit_test_ids_SOURCES = tests/unit/test-ids.c tests/unit/test.h
 tests_unit_test_ids_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ids_LDADD = libdaemon.la $(CMOCKA_LIBS)
