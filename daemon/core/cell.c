@@ -217,12 +217,14 @@ void cell_unshare(struct cell *cell) {
 	shared_memory_free(memory);
 }
 
-void cell_release_memory(struct cell *cell) {
+void cell_release_memory(struct cell *cell, int *ret_config_fd, int *ret_state_fd) {
 	struct shared_memory *memory = memory_of(cell);
 
 	cell->limiter->memory = NULL;
 	atomic_store(&cell->word, atomic_load(&memory->state->word));
 	cell->bucket.words = &cell->word;
+	*ret_config_fd = TAKE_FD(memory->config_fd);
+	*ret_state_fd = TAKE_FD(memory->state_fd);
 	shared_memory_free(memory);
 }
 

@@ -109,8 +109,9 @@ void cell_reset(struct cell *cell);
 
 /* Let clients take by themselves.  Return: the memory, NULL: not from this one, or there is no room for it. */
 const struct shared_memory *cell_share(struct cell *cell);
-/* Another process goes on with the memory: let go of it without a word, and, there, take it over.  Return: 0, LIMITER_E_KIND. */
-void cell_release_memory(struct cell *cell);
+/* Another process goes on with the memory: let go of it without a word, its descriptors are the caller's; and, there, take it over.
+ * Return: 0, LIMITER_E_KIND. */
+void cell_release_memory(struct cell *cell, int *ret_config_fd, int *ret_state_fd);
 int cell_adopt_memory(struct cell *cell, struct shared_memory *memory);
 /* Ask for each token again, from now on.  What clients have counted is added to the limiter. */
 void cell_unshare(struct cell *cell);

@@ -408,9 +408,10 @@ void limiter_restore(struct limiter *limiter, const struct limiter_progress *pro
 	limiter->created_realtime_ns = progress->created_realtime_ns;
 }
 
-void limiter_release_memory(struct limiter *limiter) {
+void limiter_release_memory(struct limiter *limiter, int *ret_config_fd, int *ret_state_fd) {
+	*ret_config_fd = *ret_state_fd = -1;
 	if (limiter->memory)
-		cell_release_memory(limiter->common);
+		cell_release_memory(limiter->common, ret_config_fd, ret_state_fd);
 }
 
 int limiter_adopt_memory(struct limiter *limiter, struct shared_memory *memory) {

@@ -77,8 +77,8 @@ void limiter_progress(const struct limiter *limiter, struct limiter_progress *re
 /* But for its memory. */
 void limiter_restore(struct limiter *limiter, const struct limiter_progress *progress);
 
-/* Let go of the memory, in which clients go on taking tokens. */
-void limiter_release_memory(struct limiter *limiter);
+/* Let go of the memory, in which clients go on taking tokens; its descriptors are the caller's.  −1: there is none. */
+void limiter_release_memory(struct limiter *limiter, int *ret_config_fd, int *ret_state_fd);
 /* Go on with that memory, which is taken over where the result is 0.  Return: 0, LIMITER_E_KIND: this limiter has none; -ENOMEM. */
 int limiter_adopt_memory(struct limiter *limiter, struct shared_memory *memory);
 
@@ -202,6 +202,8 @@ struct delivery;
 
 /* The owner's next message behind `*position`, which is NULL at first.  Return: false: no more. */
 bool owner_next_mail(const struct owner *owner, const struct delivery **position, struct mail *ret);
+/* The same of one subscription that has a gate, whose messages are not among those.  Of any other source: none. */
+bool gated_next_mail(const struct source *source, const struct delivery **position, struct mail *ret);
 /* Return: 0, -ENOMEM: it is lost; -ENOENT: no such subscription. */
 int owner_restore_mail(struct owner *owner, const struct mail *mail);
 

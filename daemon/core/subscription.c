@@ -262,10 +262,8 @@ int subscription_restore(struct tenant *topics, struct owner *owner, uint64_t ha
 	return 0;
 }
 
-bool owner_next_mail(const struct owner *owner, const struct delivery **position, struct mail *ret) {
-	const struct delivery *delivery = *position ? TAILQ_NEXT(*position, mail_link) : TAILQ_FIRST(&owner->mail);
-
-	*position = delivery;
+/* Return: there is one. */
+static bool tell_mail(const struct delivery *delivery, struct mail *ret) {
 	if (!delivery)
 		return false;
 	*ret = (struct mail){
@@ -277,6 +275,19 @@ bool owner_next_mail(const struct owner *owner, const struct delivery **position
 		.merged = fires_of(delivery->subscription),
 	};
 	return true;
+}
+
+bool owner_next_mail(const struct owner *owner, const struct delivery **position, struct mail *ret) {
+	*position = *position ? TAILQ_NEXT(*position, mail_link) : TAILQ_FIRST(&owner->mail);
+	return tell_mail(*position, ret);
+}
+
+bool gated_next_mail(const struct source *source, const struct delivery **position, struct mail *ret) {
+	if (source->kind != SOURCE_SUBSCRIPTION || !source->gated)
+		return false;
+	*position =
+		*position ? STAILQ_NEXT(*position, link) : first_of(container_of(source, struct subscription, source));
+	return tell_mail(*position, ret);
 }
 
 int owner_restore_mail(struct owner *owner, const struct mail *mail) {

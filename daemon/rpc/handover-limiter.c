@@ -88,6 +88,7 @@ void save_gate(struct saving *saving, const struct source *source) {
 static void describe(struct limiter *limiter, void *userdata, Evloop__SavedLimiter *ret) {
 	struct saving *saving = userdata;
 	struct limiter_progress progress;
+	int config_fd, state_fd;
 
 	limiter_progress(limiter, &progress);
 	ret->allowed = progress.allowed;
@@ -98,12 +99,14 @@ static void describe(struct limiter *limiter, void *userdata, Evloop__SavedLimit
 		return;
 	ret->config_fd = saving_put(saving, progress.memory->config_fd);
 	ret->state_fd = saving_put(saving, progress.memory->state_fd);
-	saving->carrier->flush(saving->carrier->userdata);
 	/* Where only one of them goes along, clients must ask again. */
-	if (ret->config_fd && ret->state_fd)
-		limiter_release_memory(limiter);
-	else
+	if (!ret->config_fd || !ret->state_fd) {
 		ret->config_fd = ret->state_fd = 0;
+		return;
+	}
+	limiter_release_memory(limiter, &config_fd, &state_fd);
+	saving_close(saving, config_fd);
+	saving_close(saving, state_fd);
 }
 
 int save_limiters(struct saving *saving) {

@@ -14,10 +14,15 @@ struct saving {
 	FILE *claims; /* they come behind the limiters, which are told when nobody is in line any more */
 	const struct carrier *carrier;
 	unsigned n_lost; /* that could not go along */
+	int *spent; /* descriptors that are closed when they have gone */
+	size_t n_spent;
 };
 
 /* Return: the place of the descriptor; 0: it does not go along. */
 uint32_t saving_put(struct saving *saving, int fd);
+
+/* The descriptor is nobody's any more, and closed when it has gone. */
+void saving_close(struct saving *saving, int fd);
 
 /* Write a record; what fails is counted. */
 void saving_write(struct saving *saving, FILE *file, enum record record, const ProtobufCMessage *message);
@@ -62,6 +67,8 @@ void save_watch(struct saving *saving, const struct source *source);
 void save_path(struct saving *saving, const struct source *source);
 void save_subscription(struct saving *saving, const struct source *source);
 void save_mail(struct saving *saving, const struct owner *owner);
+/* Of one that has a gate, which must be there before. */
+void save_gated_mail(struct saving *saving, const struct source *source);
 void load_watch(struct loading *loading, const Evloop__SavedWatch *saved);
 void load_path(struct loading *loading, const Evloop__SavedPath *saved);
 void load_subscription(struct loading *loading, const Evloop__SavedSubscription *saved);

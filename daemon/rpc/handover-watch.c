@@ -179,21 +179,32 @@ void save_subscription(struct saving *saving, const struct source *source) {
 	saving_write(saving, saving->file, RECORD_SUBSCRIPTION, &saved.base);
 }
 
+static void write_mail(struct saving *saving, FILE *file, const struct owner *owner, const struct mail *mail) {
+	Evloop__SavedMail saved = EVLOOP__SAVED_MAIL__INIT;
+
+	saved.session = saving_session(owner);
+	saved.handle = mail->handle;
+	saved.data = (ProtobufCBinaryData){ .data = (uint8_t *)mail->data, .len = mail->size };
+	saved.emitted_ns = mail->emitted_ns;
+	saved.first_ns = mail->first_ns;
+	saved.merged = mail->merged;
+	saving_write(saving, file, RECORD_MAIL, &saved.base);
+}
+
 void save_mail(struct saving *saving, const struct owner *owner) {
 	const struct delivery *position = NULL;
 	struct mail mail;
 
-	while (owner_next_mail(owner, &position, &mail)) {
-		Evloop__SavedMail saved = EVLOOP__SAVED_MAIL__INIT;
+	while (owner_next_mail(owner, &position, &mail))
+		write_mail(saving, saving->file, owner, &mail);
+}
 
-		saved.session = saving_session(owner);
-		saved.handle = mail.handle;
-		saved.data = (ProtobufCBinaryData){ .data = (uint8_t *)mail.data, .len = mail.size };
-		saved.emitted_ns = mail.emitted_ns;
-		saved.first_ns = mail.first_ns;
-		saved.merged = mail.merged;
-		saving_write(saving, saving->file, RECORD_MAIL, &saved.base);
-	}
+void save_gated_mail(struct saving *saving, const struct source *source) {
+	const struct delivery *position = NULL;
+	struct mail mail;
+
+	while (gated_next_mail(source, &position, &mail))
+		write_mail(saving, saving->claims, source->owner, &mail);
 }
 
 /* One of all uids is there before configuration says so again, or not. */

@@ -29,6 +29,24 @@ uint32_t saving_put(struct saving *saving, int fd) {
 	return 0;
 }
 
+static void flush(struct saving *saving) {
+	saving->carrier->flush(saving->carrier->userdata);
+	while (saving->n_spent > 0)
+		(void)close_fd(saving->spent[--saving->n_spent]);
+}
+
+void saving_close(struct saving *saving, int fd) {
+	int *more = reallocarray(saving->spent, saving->n_spent + 1, sizeof(*more));
+
+	if (more) {
+		saving->spent = more;
+		more[saving->n_spent++] = fd;
+		return;
+	}
+	flush(saving);
+	(void)close_fd(fd);
+}
+
 void saving_write(struct saving *saving, FILE *file, enum record record, const ProtobufCMessage *message) {
 	if (record_write(file, record, message) < 0)
 		saving->n_lost++;
@@ -150,7 +168,11 @@ static void save_what_it_owns(struct saving *saving, struct owner *owner) {
 }
 
 static void save_what_it_waits_for(struct saving *saving, struct owner *owner) {
+	const struct source *source;
+
 	save_pending(saving, owner);
+	for (source = owner_next(owner, 0); source; source = owner_next(owner, source->handle))
+		save_gated_mail(saving, source);
 }
 
 static void for_each_tenant(struct saving *saving, void (*save)(struct saving *, struct tenant *)) {
@@ -200,11 +222,13 @@ int handover_save(struct rpc *rpc, struct sessions *sessions, FILE *file, const 
 	r = state_begin(rpc->scheduler, file);
 	if (r == 0) {
 		save_all(&saving, sessions);
-		carrier->flush(carrier->userdata);
+		flush(&saving);
 		sessions_release(sessions);
 		for_each_tenant(&saving, end_claims);
 		r = save_limiters(&saving);
+		flush(&saving);
 	}
+	free(saving.spent);
 	if (fclose(saving.claims) != 0 && r == 0)
 		r = -ENOMEM;
 	if (r == 0 && claims_size > 0 && fwrite(claims, claims_size, 1, file) != 1)

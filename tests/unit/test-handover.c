@@ -32,11 +32,15 @@ static int carry(void *userdata _unused_, int fd) {
 	return carried[n_carried] < 0 ? -errno : (int)++n_carried;
 }
 
+static unsigned n_flushes;
+
 static void let_go(void *userdata _unused_) {
+	n_flushes++;
 }
 
 static int setup(void **state _unused_) {
 	n_carried = 0;
+	n_flushes = 0;
 	fake_starter_init(&fake_before);
 	fake_starter_init(&fake_after);
 	before.starter = &fake_before.starter;
@@ -386,6 +390,22 @@ static void test_shared_memory(void **state _unused_) {
 	(void)close(fd);
 }
 
+/* They go together, for there is no room for a thousand messages with two descriptors each. */
+static void test_memory_of_many(void **state _unused_) {
+	struct tenant *tenant = peer_world_newest(&before)->owner.tenant;
+	char name[] = "fast-a";
+
+	for (; name[5] < 'u'; name[5]++) {
+		make_limiter(name, 1, 10, 0);
+		assert_non_null(limiter_share(limiter_find(tenant, name)));
+	}
+	hand_over();
+	assert_int_equal(n_flushes, 2);
+	tenant = peer_world_newest(&after)->owner.tenant;
+	for (name[5] = 'a'; name[5] < 'u'; name[5]++)
+		assert_false(atomic_load(&limiter_share(limiter_find(tenant, name))->config->flags) & SHARED_DEAD);
+}
+
 /* ---- watches and topics ---- */
 
 static void watch(uint64_t handle, int fd) {
@@ -484,6 +504,41 @@ static void test_messages(void **state _unused_) {
 	assert_int_equal(event->fire_seq, 6);
 }
 
+/* Messages that a gate holds back: each comes, and when the limiter lets it. */
+static void test_messages_behind_a_gate(void **state _unused_) {
+	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	Evloop__EmitRequest emit = EVLOOP__EMIT_REQUEST__INIT;
+	Evloop__Gate gate = EVLOOP__GATE__INIT;
+
+	make_limiter("narrow", 50, 1, 0);
+	gate.limiter = (char *)"narrow";
+	subscribe.handle = 1;
+	subscribe.topic = (char *)"news";
+	subscribe.queue = 10;
+	subscribe.gate = &gate;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	emit.topic = (char *)"news";
+	for (unsigned char i = 1; i <= 4; i++) {
+		emit.data = (ProtobufCBinaryData){ .data = &i, .len = 1 };
+		peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
+	}
+	assert_true(peer_flush(&peer));
+	assert_int_equal(expect(1, EVLOOP__EVENT_TYPE__EVENT_MESSAGE)->data.data[0], 1);
+	hand_over();
+	for (unsigned i = 2; i <= 4; i++) {
+		int64_t begin_ns = now_of(&after);
+		Evloop__Event *event;
+
+		while (!next_event(&event))
+			assert_true(now_of(&after) < begin_ns + 10 * NSEC_PER_SEC);
+		assert_int_equal(event->handle, 1);
+		assert_int_equal(event->fire_seq, i);
+		assert_int_equal(event->data.data[0], i);
+		assert_null(event->gap);
+	}
+	expect_none();
+}
+
 /* ---- sessions ---- */
 
 /* Answers that were not read, and the rest of a packet that was not handled, come in their order. */
@@ -531,8 +586,10 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_permits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory_of_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_messages_behind_a_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
 	};
