@@ -4,6 +4,7 @@
 SYSTEM_TESTS = \
 	tests/system/install.bats \
 	tests/system/journal.bats \
+	tests/system/readme.bats \
 	tests/system/restart.bats \
 	tests/system/user.bats
 EXTRA_DIST += $(SYSTEM_TESTS) tests/system/container.bash
