@@ -2,7 +2,8 @@
 /*
  * Owns the step from a peer's bytes to a message.  protobuf-c accepts invalid UTF-8 and NUL in
  * strings, follows nesting until the stack ends and turns 64 KiB into 6 MB; so its input is walked
- * first, and its memory comes from an arena with a budget.
+ * first, and its memory comes from an arena with a budget.  And how much room a message of our own
+ * takes at most.
  *
  * The walk follows https://protobuf.dev/programming-guides/encoding/.  It must not know what any
  * particular message means.
@@ -229,4 +230,54 @@ void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type
 	if (!walk(type, data, data + size, 1))
 		return NULL;
 	return protobuf_c_message_unpack(type, &arena->allocator, size, data);
+}
+
+/* ---- size ---- */
+
+#define TAG_MAX 5
+#define VARINT_MAX 10
+
+/* What a field takes beside its tag and one number, whatever it is.  Return: SIZE_MAX: this does not know. */
+static size_t field_bound(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message) {
+	const uint8_t *value = (const uint8_t *)message + field->offset;
+
+	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+		return SIZE_MAX;
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		const size_t *n = (const size_t *)((const uint8_t *)message + field->quantifier_offset);
+
+		return *n == 0 ? 0 : SIZE_MAX;
+	}
+	if (field->type == PROTOBUF_C_TYPE_STRING) {
+		const char *string = *(const char *const *)value;
+
+		return string ? strlen(string) : 0;
+	}
+	if (field->type == PROTOBUF_C_TYPE_BYTES)
+		return ((const ProtobufCBinaryData *)value)->len;
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+		const ProtobufCMessage *inner = *(const ProtobufCMessage *const *)value;
+
+		return inner ? message_size_bound(inner) : 0;
+	}
+	return 0;
+}
+
+size_t message_size_bound(const ProtobufCMessage *message) {
+	const ProtobufCMessageDescriptor *type = message->descriptor;
+	size_t bound = (size_t)type->n_fields * (TAG_MAX + VARINT_MAX);
+
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &type->fields[i];
+		size_t more;
+
+		/* Most are numbers. */
+		if (field->type < PROTOBUF_C_TYPE_STRING && field->label != PROTOBUF_C_LABEL_REPEATED)
+			continue;
+		more = field_bound(field, message);
+		if (more == SIZE_MAX)
+			return protobuf_c_message_get_packed_size(message);
+		bound += more;
+	}
+	return message->n_unknown_fields > 0 ? protobuf_c_message_get_packed_size(message) : bound;
 }

@@ -36,5 +36,10 @@ void arena_reset(struct arena *arena);
  */
 void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size);
 
+/*
+ * Packed, it has no more bytes than that.  As cheap as it gets: the exact size costs as much as packing, and who has room need not know.
+ */
+size_t message_size_bound(const ProtobufCMessage *message);
+
 /* Is it UTF-8 without NUL? */
 bool text_is_valid(const uint8_t *data, size_t size);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proto/message.h"
+
 void packet_init(struct packet *packet, void *buffer, size_t capacity) {
 	*packet = (struct packet){ .data = buffer, .capacity = capacity };
 }
@@ -23,16 +25,20 @@ void packet_clear(struct packet *packet) {
 
 int packet_put(struct packet *packet, enum frame_kind kind, uint16_t method, uint64_t serial,
 	       const ProtobufCMessage *message, const int *fds, size_t n_fds) {
-	size_t body_size = message ? protobuf_c_message_get_packed_size(message) : 0;
+	size_t body_size = message ? message_size_bound(message) : 0;
 	/* A sender may lower the capacity of a packet that holds one large frame. */
 	size_t room = packet->capacity > packet->size ? packet->capacity - packet->size : 0;
 	uint8_t *p = packet->data + packet->size;
 
+	if (FRAME_HEADER_SIZE + body_size > room && message)
+		body_size = protobuf_c_message_get_packed_size(message);
 	if (FRAME_HEADER_SIZE + body_size > PACKET_SIZE_MAX || n_fds > PACKET_FDS_MAX)
 		return PACKET_E_TOO_LARGE;
 	if (FRAME_HEADER_SIZE + body_size > room || n_fds > PACKET_FDS_MAX - packet->n_fds)
 		return PACKET_E_FULL;
 
+	if (message)
+		body_size = protobuf_c_message_pack(message, p + FRAME_HEADER_SIZE);
 	frame_encode(p, &(struct frame){
 				.method = method,
 				.kind = (uint8_t)kind,
@@ -40,8 +46,6 @@ int packet_put(struct packet *packet, enum frame_kind kind, uint16_t method, uin
 				.serial = serial,
 				.body_size = body_size,
 			});
-	if (message)
-		protobuf_c_message_pack(message, p + FRAME_HEADER_SIZE);
 	packet->size += FRAME_HEADER_SIZE + body_size;
 	for (size_t i = 0; i < n_fds; i++)
 		packet->fds[packet->n_fds++] = fds[i];

@@ -494,6 +494,53 @@ static void test_random(void **state) {
 	assert_true(taken > 1000);
 }
 
+/* ---- how large one of our own is at most ---- */
+
+static void check_bound(const void *message) {
+	size_t size = protobuf_c_message_get_packed_size(message), bound = message_size_bound(message);
+
+	assert_in_range(bound, size, PACKET_SIZE_MAX);
+}
+
+static void test_size_bound(void **state _unused_) {
+	Evloop__Event event = EVLOOP__EVENT__INIT;
+	Evloop__Grant grant = EVLOOP__GRANT__INIT;
+	Evloop__PathChange change = EVLOOP__PATH_CHANGE__INIT, *changes[] = { &change, &change };
+	char name[3000];
+
+	check_bound(&event);
+	/* The largest numbers of each kind, in this and in what is in it. */
+	event.type = (Evloop__EventType)INT32_MIN;
+	event.handle = event.id = event.fires = event.missed = event.fire_seq = UINT64_MAX;
+	event.scheduled_ns = event.first_scheduled_ns = event.fired_ns = event.lateness_ns = INT64_MIN;
+	grant.allowed = true;
+	grant.remaining = grant.limit = grant.taken = grant.position = UINT64_MAX;
+	grant.denied_by = UINT32_MAX;
+	grant.retry_after_ns = grant.reset_after_ns = grant.now_ns = INT64_MIN;
+	event.grant = &grant;
+	check_bound(&event);
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	event.name = name;
+	event.data = (ProtobufCBinaryData){ .data = (uint8_t *)name, .len = sizeof(name) };
+	check_bound(&event);
+	assert_true(message_size_bound(&event.base) > 2 * (sizeof(name) - 1));
+	/* Where it does not know, it is exact. */
+	event.changes = changes;
+	event.n_changes = 2;
+	change.path = (ProtobufCBinaryData){ .data = (uint8_t *)name, .len = sizeof(name) };
+	assert_int_equal(message_size_bound(&event.base), protobuf_c_message_get_packed_size(&event.base));
+}
+
+static void test_size_bound_of_unknown(void **state) {
+	static const uint8_t unknown[] = { 0xfa, 0x7f, 3, 'a', 'b', 'c' }; /* field 2047 */
+	ProtobufCMessage *message = message_unpack(*state, &evloop__ping_request__descriptor, unknown, sizeof(unknown));
+
+	assert_non_null(message);
+	check_bound(message);
+	assert_int_equal(message->n_unknown_fields, 1);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_text, reset),
@@ -507,6 +554,8 @@ int main(void) {
 		cmocka_unit_test_teardown(test_budget, reset),
 		cmocka_unit_test_teardown(test_largest_commands, reset),
 		cmocka_unit_test_teardown(test_random, reset),
+		cmocka_unit_test_teardown(test_size_bound, reset),
+		cmocka_unit_test_teardown(test_size_bound_of_unknown, reset),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
