@@ -58,7 +58,7 @@ ev_every 5ms tick
 ev_run
 ((n >= 3))
 never() { echo never; }
-ev_after 20ms never
+ev_after 60s never
 id=$EV_ID
 ev_after 1ms ev_stop
 ev_run
