@@ -4,13 +4,23 @@
 SYSTEM_TESTS = \
 	tests/system/install.bats \
 	tests/system/journal.bats \
+	tests/system/load.bats \
 	tests/system/readme.bats \
 	tests/system/restart.bats \
 	tests/system/user.bats
 EXTRA_DIST += $(SYSTEM_TESTS) tests/system/container.bash
 dist_check_SCRIPTS += tests/system/needs
 
+check_PROGRAMS += tests/system/load
+tests_system_load_SOURCES = tests/system/load.c
+tests_system_load_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_system_load_LDADD = libproto.la $(PROTOBUF_C_LIBS)
+
 # One machine at a time: each takes some seconds of both processors to boot.
-check-system: all
+check-system: all tests/system/load
 	$(MAKE) -j1 check-TESTS check_PROGRAMS= TESTS='$(SYSTEM_TESTS)'
-.PHONY: check-system
+# A hundred restarts under full load, for a release.
+check-system-load: all tests/system/load
+	LOAD_RESTARTS=100 LOAD_SESSIONS=1000 LOAD_WATCHES=5000 LOAD_EVENTS=20000 LOAD_TIMERS=1000000 BATS_TEST_TIMEOUT=280 \
+		$(MAKE) -j1 check-TESTS check_PROGRAMS= TESTS=tests/system/load.bats
+.PHONY: check-system check-system-load

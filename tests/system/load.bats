@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Restarts under load: nothing is lost, repeated or out of order, whatever the daemon is doing when it ends.
+#
+# Short by default; `make check-system-load` is the whole of it.
+
+# shellcheck disable=SC2016 # what is in quotes is for the shell of others
+bats_require_minimum_version 1.5.0
+load container
+
+setup_file() {
+    boot
+    install -m 755 "$builddir/tests/system/load" "$MACHINE/root/usr/local/bin/evloop-load"
+    inside systemd-sysusers
+    inside systemd-tmpfiles --create evloopd.conf
+    inside mkdir -p /run/systemd/system/evloopd.service.d
+    # One uid is to have as much as many have otherwise; and a start fails where somebody has asked for that.
+    printf '%s\n' '[Unit]' 'StartLimitBurst=1000' '[Service]' 'ExecStart=' \
+        'ExecStart=/usr/local/sbin/evloopd --system --limit sessions=2000 --limit descriptors=20000 --limit timers=2000000' \
+        'ExecStartPre=+/bin/sh -c "test ! -e /run/fail || { rm /run/fail; kill -KILL $$$$; }"' |
+        inside tee /run/systemd/system/evloopd.service.d/load.conf >/dev/null
+    inside systemctl daemon-reload
+    inside systemctl --quiet enable --now evloopd.socket
+}
+
+teardown_file() {
+    shut_down
+}
+
+setup() {
+    inside systemctl reset-failed
+    inside systemctl start evloopd.service
+    out=$BATS_TEST_TMPDIR/out
+}
+
+teardown() {
+    inside pkill -KILL -x evloop-load || true
+}
+
+# As many sessions, watches and events each second as given; it is ended when a test is.
+begin_load() {
+    inside evloop-load /run/evloopd/socket "$@" >"$out" 2>&1 3>&- &
+    load=$!
+    wait_until grep -q READY "$out"
+}
+
+end_load() {
+    local status=0
+    inside pkill -TERM -x evloop-load
+    wait "$load" || status=$?
+    sed 's/^/# /' "$out" >&3
+    return "$status"
+}
+
+restart() {
+    inside systemctl restart evloopd.service
+}
+
+@test "restarts under load" {
+    begin_load "${LOAD_SESSIONS:-200}" "${LOAD_WATCHES:-1000}" "${LOAD_EVENTS:-5000}"
+    for ((i = 0; i < ${LOAD_RESTARTS:-10}; i++)); do
+        sleep "0.$((RANDOM % 5))"
+        restart
+    done
+    end_load
+}
+
+@test "a restart with many timers takes a moment" {
+    local began took
+    begin_load 20 100 1000 "${LOAD_TIMERS:-50000}"
+    began=$EPOCHREALTIME
+    restart
+    took=$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { print int((b - a) * 1000) }')
+    echo "# restart with ${LOAD_TIMERS:-50000} timers: $took ms" >&3
+    end_load
+    [[ $took -lt 10000 ]]
+}
+
+@test "two restarts at once, and while systemd replaces itself" {
+    begin_load 50 200 1000
+    restart &
+    restart
+    wait $!
+    inside systemctl daemon-reexec
+    restart
+    inside systemctl restart --no-block evloopd.service
+    inside systemctl daemon-reexec
+    # Its bus ends with systemd's former self.
+    inside systemctl daemon-reexec &
+    restart || restart
+    wait $!
+    restart
+    end_load
+}
+
+@test "one that dies before it takes over leaves everything to the next" {
+    begin_load 50 200 1000
+    inside touch /run/fail
+    run ! restart
+    wait_until inside systemctl is-active --quiet evloopd.service
+    restart
+    end_load
+}
