@@ -21,16 +21,15 @@ static void close_all(const int *fds, size_t n) {
 		(void)close(fds[i]);
 }
 
-/* Like fork(2), but for the table of descriptors, which is ours.  Without a descriptor to spare there is no pidfd: −1. */
+/* Like fork(2), but for the table of descriptors, which is ours.  Without a descriptor to spare there is no pidfd: −1.
+ * By the older call, for the newer one is closed to units with RestrictNamespaces=. */
 static pid_t fork_with_files(int *ret_pid_fd) {
-	struct clone_args args = { .flags = CLONE_FILES | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)ret_pid_fd };
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD, NULL, ret_pid_fd, NULL, NULL);
 
 	if (pid >= 0 || (errno != EMFILE && errno != ENFILE))
 		return pid;
 	*ret_pid_fd = -1;
-	args = (struct clone_args){ .flags = CLONE_FILES };
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	return (pid_t)syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
 }
 
 /* A process that closes them.  Return: its pid; below 0: there is none. */

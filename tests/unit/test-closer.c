@@ -21,24 +21,27 @@ static unsigned n_done;
 static bool no_process; /* can be made */
 static bool no_pidfd; /* is to be had, for so many descriptors are open */
 
-/* Of all calls that are made in this way only clone3 is meant. */
+/* Of all calls that are made in this way only clone is meant. */
 long __wrap_syscall(long number, ...) {
 	va_list args;
-	long a, b;
+	long a, b, c, d, e;
 
 	va_start(args, number);
 	a = va_arg(args, long);
 	b = va_arg(args, long);
+	c = va_arg(args, long);
+	d = va_arg(args, long);
+	e = va_arg(args, long);
 	va_end(args);
-	if (number == SYS_clone3 && no_process) {
+	if (number == SYS_clone && no_process) {
 		errno = EAGAIN;
 		return -1;
 	}
-	if (number == SYS_clone3 && no_pidfd && ((const struct clone_args *)a)->flags & CLONE_PIDFD) {
+	if (number == SYS_clone && no_pidfd && a & CLONE_PIDFD) {
 		errno = EMFILE;
 		return -1;
 	}
-	return __real_syscall(number, a, b);
+	return __real_syscall(number, a, b, c, d, e);
 }
 
 static void done(void *userdata, struct closer *which) {
