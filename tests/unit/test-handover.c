@@ -59,8 +59,34 @@ static int teardown(void **state _unused_) {
 	return 0;
 }
 
+/* What one daemon says, and the other hears: as it is, or with records that it does not know. */
+static FILE *open_state(char *state, size_t size, bool unknown) {
+	static const uint8_t record[] = { 3, 0, 0, 0, 200, 'x', 'y', 'z' };
+	static const uint8_t field[] = { 0x82, 0x7d, 2, 'h', 'i' }; /* number 2000, two bytes */
+	const char *end = state + size, *p = strchr(state, '\n') + 1;
+	FILE *file = unknown ? tmpfile() : fmemopen(state, size, "r");
+
+	assert_non_null(file);
+	if (!unknown)
+		return file;
+	assert_int_equal(fwrite(state, (size_t)(p - state), 1, file), 1);
+	while (p < end) {
+		uint32_t length, longer;
+
+		memcpy(&length, p, sizeof(length)); /* this machine's is that of the file */
+		longer = length + (uint32_t)sizeof(field);
+		assert_int_equal(fwrite(&longer, sizeof(longer), 1, file), 1);
+		assert_int_equal(fwrite(p + 4, 1 + length, 1, file), 1);
+		assert_int_equal(fwrite(field, sizeof(field), 1, file), 1);
+		assert_int_equal(fwrite(record, sizeof(record), 1, file), 1);
+		p += 5 + length;
+	}
+	rewind(file);
+	return file;
+}
+
 /* Everything goes over; the first daemon has nothing left, and ends. */
-static void hand_over(void) {
+static void hand_over_with(bool unknown) {
 	_cleanup_free_ char *state = NULL;
 	size_t size = 0;
 	FILE *file = open_memstream(&state, &size);
@@ -74,13 +100,17 @@ static void hand_over(void) {
 	peer_world_deinit(&before);
 	before = (struct peer_world){ 0 };
 
-	file = fmemopen(state, size, "r");
+	file = open_state(state, size, unknown);
 	assert_int_equal(handover_load(&after.rpc, &after.sessions, file, carried, n_carried), n);
 	assert_int_equal(fclose(file), 0);
 	for (size_t i = 0; i < n_carried; i++)
 		if (carried[i] >= 0)
 			(void)close(carried[i]);
 	peer.world = &after;
+}
+
+static void hand_over(void) {
+	hand_over_with(false);
 }
 
 /* ---- timers ---- */
@@ -566,6 +596,19 @@ static void test_unread(void **state _unused_) {
 	assert_false(peer_take(&peer, &frame));
 }
 
+/* A later daemon has told things that this one does not know: they are passed over, and all else is taken. */
+static void test_what_is_not_known(void **state _unused_) {
+	int64_t due_ns = now_of(&before) + 20 * NSEC_PER_MSEC;
+
+	make_limiter("slow", 1, 1, 0);
+	(void)arm(5, due_ns, 0);
+	hand_over_with(true);
+	while (now_of(&after) < due_ns)
+		peer_world_turn(&after);
+	(void)expect(5, EVLOOP__EVENT_TYPE__EVENT_FIRED);
+	assert_non_null(limiter_find(peer_world_newest(&after)->owner.tenant, "slow"));
+}
+
 static void test_nonsense(void **state _unused_) {
 	char text[] = "something else";
 	FILE *file = fmemopen(text, sizeof(text), "r");
@@ -591,6 +634,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages_behind_a_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unread, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_not_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
 	};
 
