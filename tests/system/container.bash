@@ -30,7 +30,10 @@ boot() {
     mkdir "$MACHINE"/{upper,work,root}
     mount -t overlay -o "lowerdir=/,upperdir=$MACHINE/upper,workdir=$MACHINE/work" overlay "$MACHINE/root"
     _quiet "$MACHINE/root"
-    make -s -C "$builddir" install "DESTDIR=$MACHINE/root" >"$MACHINE/install.log" 2>&1
+    if ! make -s -C "$builddir" install "DESTDIR=$MACHINE/root" >"$MACHINE/install.log" 2>&1; then
+        tail -n 30 "$MACHINE/install.log" >&2
+        return 1
+    fi
     chroot "$MACHINE/root" ldconfig
 
     systemd-nspawn --quiet --directory="$MACHINE/root" --boot --register=no --keep-unit --private-network \
@@ -72,13 +75,14 @@ as() {
 
 shut_down() {
     local nspawn tries
-    nspawn=$(<"$MACHINE/nspawn")
-    inside systemctl poweroff --no-block >/dev/null 2>&1 || true
-    for ((tries = 0; tries < 100; tries++)); do
-        kill -0 "$nspawn" 2>/dev/null || break
-        sleep 0.1
-    done
-    kill -KILL "$nspawn" 2>/dev/null || true
+    if nspawn=$(cat "$MACHINE/nspawn" 2>/dev/null); then
+        inside systemctl poweroff --no-block >/dev/null 2>&1 || true
+        for ((tries = 0; tries < 100; tries++)); do
+            kill -0 "$nspawn" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$nspawn" 2>/dev/null || true
+    fi
     umount -l "$MACHINE/root" "$MACHINE"
 }
 

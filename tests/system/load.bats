@@ -42,7 +42,7 @@ teardown() {
 begin_load() {
     inside evloop-load /run/evloopd/socket "$@" >"$out" 2>&1 3>&- &
     load=$!
-    wait_until grep -q READY "$out"
+    wait_until grep -q READY "$out" || { cat "$out" && false; }
 }
 
 end_load() {

@@ -214,9 +214,9 @@ static void ticked(struct session *session, const Evloop__Event *event) {
 		wrong(session, "tick %llu is early", (unsigned long long)event->fire_seq);
 	if (session->probe)
 		count_stall(session, now_ns());
-	else if (!ending)
+	else if (begun && !ending)
 		put(session, FRAME_REQUEST, EVLOOP__METHOD__METHOD_PING, NULL);
-	if (!ending && !session->probe)
+	if (begun && !ending && !session->probe)
 		put_once(session);
 }
 
@@ -485,10 +485,10 @@ static void go_on(void) {
 	}
 }
 
-/* Is everything armed? */
+/* Is everything armed, and does everybody tick? */
 static bool is_answered(void) {
 	for (size_t i = 0; i < n_sessions; i++)
-		if (sessions[i].answered != sessions[i].serial)
+		if (sessions[i].answered != sessions[i].serial || sessions[i].ticks == 0)
 			return false;
 	return true;
 }
@@ -507,7 +507,7 @@ static void tell_ready(void) {
 static bool is_drained(void) {
 	for (size_t i = 0; i < n_sessions; i++)
 		if (sessions[i].answered != sessions[i].serial || sessions[i].once_fired != sessions[i].once_armed ||
-		    sessions[i].messages != emitted[i % n_topics] || sessions[i].ticks == 0)
+		    sessions[i].messages != emitted[i % n_topics])
 			return false;
 	for (size_t i = 0; i < n_watches; i++)
 		if (watches[i].written != watches[i].read)
