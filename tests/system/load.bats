@@ -88,7 +88,7 @@ restart() {
     inside systemctl daemon-reexec
     # Its bus ends with systemd's former self.
     inside systemctl daemon-reexec &
-    restart || restart
+    wait_until restart
     wait $!
     restart
     end_load

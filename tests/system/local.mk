@@ -7,9 +7,10 @@ SYSTEM_TESTS = \
 	tests/system/load.bats \
 	tests/system/readme.bats \
 	tests/system/restart.bats \
+	tests/system/upgrade.bats \
 	tests/system/user.bats
 EXTRA_DIST += $(SYSTEM_TESTS) tests/system/container.bash
-dist_check_SCRIPTS += tests/system/needs
+dist_check_SCRIPTS += tests/system/build-before tests/system/needs
 
 check_PROGRAMS += tests/system/load
 tests_system_load_SOURCES = tests/system/load.c
