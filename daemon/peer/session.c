@@ -679,6 +679,18 @@ int session_adopt_rest(struct session *session, const void *data, size_t size, c
 	return r;
 }
 
+void sessions_end_failed(struct sessions *sessions) {
+	struct session *session, *next;
+
+	for (session = TAILQ_FIRST(&sessions->all); session; session = next) {
+		next = TAILQ_NEXT(session, link);
+		if (session->state < SESSION_FAILED)
+			continue;
+		session_close(session);
+		session_free(session);
+	}
+}
+
 static void session_release(struct session *session) {
 	struct session_waiter *waiter;
 

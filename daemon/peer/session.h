@@ -105,6 +105,9 @@ struct session *sessions_adopt(struct sessions *sessions, int fd, const struct s
 int session_adopt_unsent(struct session *session, const void *data, size_t size);
 int session_adopt_rest(struct session *session, const void *data, size_t size, const int *fds, size_t n_fds);
 
+/* End those that have failed at once, with all that is theirs: whoever goes on has nothing to do with them. */
+void sessions_end_failed(struct sessions *sessions);
+
 /* Let go of all sessions: somebody else goes on with them.  Nobody is told anything, and no socket is shut down. */
 void sessions_release(struct sessions *sessions);
 

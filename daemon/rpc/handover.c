@@ -98,14 +98,10 @@ static void save_session(struct saving *saving, struct session *session) {
 	saving_write(saving, saving->file, RECORD_SESSION, &saved.base);
 }
 
-/* Those that have failed have had their last word, and are closed. */
 static void save_sessions(struct saving *saving, struct session_list *list, uint64_t *number) {
 	struct session *session;
 
 	TAILQ_FOREACH(session, list, link) {
-		session->number = 0;
-		if (session->state >= SESSION_FAILED)
-			continue;
 		session->number = ++*number;
 		save_session(saving, session);
 	}
@@ -155,8 +151,7 @@ static void save_sources(struct saving *saving, struct session_list *list,
 	struct session *session;
 
 	TAILQ_FOREACH(session, list, link)
-	if (session->number > 0)
-		save(saving, &session->owner);
+	save(saving, &session->owner);
 }
 
 static void save_what_it_owns(struct saving *saving, struct owner *owner) {
@@ -219,6 +214,7 @@ int handover_save(struct rpc *rpc, struct sessions *sessions, FILE *file, const 
 	saving.claims = open_memstream(&claims, &claims_size);
 	if (!saving.claims)
 		return -ENOMEM;
+	sessions_end_failed(sessions);
 	r = state_begin(rpc->scheduler, file);
 	if (r == 0) {
 		save_all(&saving, sessions);
