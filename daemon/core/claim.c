@@ -286,8 +286,8 @@ bool claim_progress(const struct source *source, struct claim_progress *ret) {
 	return true;
 }
 
-/* Its limiter is gone, or it was not granted: there is only that to be told. */
-static int restore_over(struct owner *owner, const struct claim_progress *progress) {
+/* Its limiter is gone, or it was not granted: there is only that to be told, or was. */
+static int restore_over(struct owner *owner, const struct claim_progress *progress, enum claim_state state) {
 	struct scheduler *scheduler = owner->tenant->scheduler;
 	struct claim *claim = calloc(1, sizeof(*claim));
 	int r = claim ? queue_reserve(&scheduler->patience) : -ENOMEM;
@@ -302,37 +302,60 @@ static int restore_over(struct owner *owner, const struct claim_progress *progre
 		free(claim);
 		return r == SOURCE_E_HANDLE_EXISTS ? LIMITER_E_HANDLE_EXISTS : r;
 	}
-	claim->state = progress->state;
+	claim->state = state;
 	claim->grant = progress->grant;
 	claim->cost = progress->cost;
 	tenant_charge(owner->tenant, claims, 1);
+	if (progress->pending || state != progress->state)
+		source_raise(&claim->source, EVENT_TYPE_GRANTED);
 	return 0;
+}
+
+static int restore_held(struct limiter *limiter, struct owner *owner, const struct claim_progress *progress,
+			struct claim **ret) {
+	int r = limiter_hold_again(limiter, owner, progress->handle, progress->key, progress->cost, ret);
+
+	if (r != 0)
+		return r;
+	(*ret)->grant = progress->grant;
+	if (progress->pending)
+		source_raise(&(*ret)->source, EVENT_TYPE_GRANTED);
+	return 0;
+}
+
+/* It waits again, or for tokens that it had not been told of. */
+static int restore_waiting(struct limiter *limiter, struct owner *owner, const struct claim_progress *progress,
+			   struct claim **ret) {
+	int64_t now_ns = owner->tenant->scheduler->now.ns[TIMER_CLOCK_BOOTTIME], max_wait_ns = -1;
+	struct grant grant;
+	int r;
+
+	if (progress->latest_ns != INT64_MAX)
+		max_wait_ns = MAX(progress->latest_ns - now_ns, 0);
+	r = limiter_wait(limiter, owner, progress->handle, progress->key, progress->cost, max_wait_ns, true, ret,
+			 &grant);
+	if (r == 0 || r == LIMITER_E_QUEUED || r == LIMITER_E_DENIED)
+		return *ret ? 0 : restore_over(owner, progress, CLAIM_TIMED_OUT);
+	/* The line is shorter than it was: whoever waits must hear that he does not any more. */
+	return r == LIMITER_E_CROWDED ? restore_over(owner, progress, CLAIM_TIMED_OUT) : r;
 }
 
 int claim_restore(struct limiter *limiter, struct owner *owner, const struct claim_progress *progress,
 		  struct claim **ret) {
 	struct scheduler *scheduler = owner->tenant->scheduler;
-	int64_t now_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME], max_wait_ns = -1;
 	uint64_t next_id = scheduler->next_id;
-	/* What was granted and told is not told again. */
-	bool tell = progress->state == CLAIM_WAITING || progress->pending;
-	struct grant grant;
 	int r;
 
 	*ret = NULL;
 	if (progress->over)
-		return restore_over(owner, progress);
-	if (progress->latest_ns != INT64_MAX)
-		max_wait_ns = MAX(progress->latest_ns - now_ns, 0);
+		return restore_over(owner, progress, progress->state);
 	scheduler->next_id = progress->id;
-	r = limiter_wait(limiter, owner, progress->handle, progress->key, progress->cost, max_wait_ns, tell, ret,
-			 &grant);
+	r = progress->state == CLAIM_HELD ? restore_held(limiter, owner, progress, ret)
+					  : restore_waiting(limiter, owner, progress, ret);
 	scheduler->next_id = MAX(next_id, progress->id + 1);
-	if (r != 0 && r != LIMITER_E_QUEUED && r != LIMITER_E_DENIED)
-		return r;
-	if (*ret)
+	if (r == 0 && *ret)
 		(*ret)->since_ns = progress->since_ns;
-	return 0;
+	return r;
 }
 
 /* ---- as a source ---- */

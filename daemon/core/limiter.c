@@ -708,6 +708,26 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
 	return r;
 }
 
+int limiter_hold_again(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key,
+		       uint64_t cost, struct claim **ret) {
+	struct grant grant;
+	struct cell *cell;
+	int r = open_cell(limiter, key, &cell, &grant);
+
+	if (r != 0)
+		return r;
+	if (!cell)
+		return LIMITER_E_DENIED;
+	if (!cell_is_permits(cell))
+		return LIMITER_E_KIND;
+	r = claim_new(ret, cell, owner, handle, cost, -1);
+	if (r != 0)
+		return r == SOURCE_E_HANDLE_EXISTS ? LIMITER_E_HANDLE_EXISTS : r;
+	permits_retake(cell->permits, cost);
+	claim_hold(*ret);
+	return 0;
+}
+
 /* ---- gates ---- */
 
 int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct cell **ret) {

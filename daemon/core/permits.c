@@ -26,6 +26,10 @@ int permits_try(struct permits *permits, int64_t now_ns, uint64_t cost) {
 	return 0;
 }
 
+void permits_retake(struct permits *permits, uint64_t cost) {
+	permits->out += cost;
+}
+
 int permits_wait(struct permits *permits, int64_t now_ns, struct permit_waiter *waiter) {
 	int r;
 

@@ -39,7 +39,10 @@ uint64_t permits_available(const struct permits *permits, int64_t now_ns);
 /* Take `cost` permits; while somebody waits, nobody else gets any.  Return: 0, PERMITS_E_DENIED, PERMITS_E_COST. */
 int permits_try(struct permits *permits, int64_t now_ns, uint64_t cost);
 
-/* The same, or join the line: `waiter` has its cost filled in.  Return: 0, PERMITS_E_QUEUED, PERMITS_E_COST. */
+/* Take them whatever the limit is: they have been out before. */
+void permits_retake(struct permits *permits, uint64_t cost);
+
+/* The same as permits_try(), or join the line: `waiter` has its cost filled in.  Return: 0, PERMITS_E_QUEUED, PERMITS_E_COST. */
 int permits_wait(struct permits *permits, int64_t now_ns, struct permit_waiter *waiter);
 
 void permits_leave(struct permits *permits, struct permit_waiter *waiter);

@@ -100,8 +100,8 @@ bool claim_progress(const struct source *source, struct claim_progress *ret);
 struct source *claim_source(struct claim *claim);
 
 /*
- * Take again, or join the line again, in the order in which the first ones came; `limiter` NULL: it is over.  *ret is NULL where
- * tokens were granted at once: that is told by an event.  Return: 0, LIMITER_E_*, -ENOMEM.
+ * Hold again what was held, or join the line again, in the order in which the first ones came; `limiter` NULL: it is over.  What is
+ * pending of it, or becomes so by that, is told by an event.  *ret is NULL where it is over.  Return: 0, LIMITER_E_*, -ENOMEM.
  */
 int claim_restore(struct limiter *limiter, struct owner *owner, const struct claim_progress *progress,
 		  struct claim **ret);

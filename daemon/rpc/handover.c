@@ -136,8 +136,8 @@ static void save_pending(struct saving *saving, const struct owner *owner) {
 	while ((source = owner_next_pending(owner, source))) {
 		Evloop__SavedPending saved = EVLOOP__SAVED_PENDING__INIT;
 
-		/* What these have pending comes of itself. */
-		if (source->kind == SOURCE_WATCH || source->kind == SOURCE_PATH || source->kind == SOURCE_SUBSCRIPTION)
+		/* What the others have pending comes of itself. */
+		if (source->kind != SOURCE_TIMER && source->kind != SOURCE_ATTACHMENT)
 			continue;
 		saved.session = saving_session(owner);
 		saved.handle = source->handle;

@@ -384,6 +384,38 @@ static void test_permits(void **state _unused_) {
 	(void)expect(4, EVLOOP__EVENT_TYPE__EVENT_GRANTED);
 }
 
+/* A lower maximum revokes nobody, whether he has heard of his permits or not. */
+static void test_fewer_permits(void **state _unused_) {
+	Evloop__HandleRequest cancel = EVLOOP__HANDLE_REQUEST__INIT;
+	enum limiter_change change;
+	struct limiter_spec spec;
+	struct limiter *limiter;
+	struct session *session = peer_world_newest(&before);
+
+	make_limiter("places", 0, 0, 2);
+	assert_true(wait_for("places", 1, 1).allowed);
+	assert_true(wait_for("places", 2, 1).allowed);
+	assert_true(wait_for("places", 3, 1).queued);
+	assert_true(wait_for("places", 4, 1).queued);
+	/* The first in line is granted, but his socket takes nothing. */
+	session->outbox.kept_bytes = 1;
+	assert_int_equal(owner_cancel(&session->owner, 2), CANCEL_CANCELLED);
+	session->outbox.kept_bytes = 0;
+	limiter = limiter_find(session->owner.tenant, "places");
+	spec = *limiter_spec(limiter);
+	spec.concurrency = 1;
+	assert_int_equal(limiter_set(session->owner.tenant, &spec, LIMITER_MODE_UPDATE, &limiter, &change), 0);
+	hand_over();
+	(void)expect(3, EVLOOP__EVENT_TYPE__EVENT_GRANTED);
+	expect_none();
+	cancel.handle = 3;
+	(void)peer_call(&peer, METHOD(CANCEL_HANDLE), &cancel, NULL);
+	expect_none(); /* one is out, and there is one */
+	cancel.handle = 1;
+	(void)peer_call(&peer, METHOD(CANCEL_HANDLE), &cancel, NULL);
+	(void)expect(4, EVLOOP__EVENT_TYPE__EVENT_GRANTED);
+}
+
 /* Clients go on taking tokens where they are, and the new daemon sees it. */
 static void test_shared_memory(void **state _unused_) {
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
@@ -647,6 +679,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_job_that_has_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_permits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fewer_permits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_of_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
