@@ -182,6 +182,7 @@ struct subscription_progress {
 	uint32_t queue;
 	uint64_t seq; /* of the last message before those that are kept */
 	uint64_t lost_from;
+	bool over; /* there is no topic any more: nothing but what is kept, and the news of that */
 };
 
 bool subscription_progress(const struct source *source, struct subscription_progress *ret);
@@ -200,7 +201,7 @@ struct mail {
 
 struct delivery;
 
-/* The owner's next message behind `*position`, which is NULL at first.  Return: false: no more. */
+/* The owner's next message behind `*position`, which is NULL at first; but for those that wait for a gate.  Return: false: no more. */
 bool owner_next_mail(const struct owner *owner, const struct delivery **position, struct mail *ret);
 /* The same of one subscription that has a gate, whose messages are not among those.  Of any other source: none. */
 bool gated_next_mail(const struct source *source, const struct delivery **position, struct mail *ret);

@@ -227,13 +227,14 @@ bool subscription_progress(const struct source *source, struct subscription_prog
 	const struct subscription *subscription = container_of(source, struct subscription, source);
 	const struct topic *topic = subscription->topic;
 
-	/* One whose topic is gone is over with the event that says so. */
-	if (source->kind != SOURCE_SUBSCRIPTION || !subscription->audience)
+	if (source->kind != SOURCE_SUBSCRIPTION)
 		return false;
+	/* Of a topic that is gone there is only the name, by which there may be another one by now. */
 	*ret = (struct subscription_progress){
 		.topic = topic->name,
-		.topic_uid = topic->tenant->uid,
-		.topic_access = topic->defined ? &topic->access : NULL,
+		.over = is_over(subscription),
+		.topic_uid = is_over(subscription) ? tenant_of(subscription)->uid : topic->tenant->uid,
+		.topic_access = topic->defined && !is_over(subscription) ? &topic->access : NULL,
 		.id = source->id,
 		.queue = subscription->queue,
 		.seq = subscription->seq,
@@ -259,6 +260,8 @@ int subscription_restore(struct tenant *topics, struct owner *owner, uint64_t ha
 	subscription = subscription_of(owner_find(owner, handle));
 	subscription->seq = progress->seq;
 	subscription->lost_from = progress->lost_from;
+	if (progress->over)
+		topic_end(subscription);
 	return 0;
 }
 

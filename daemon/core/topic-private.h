@@ -90,5 +90,8 @@ void message_unref(struct message *message);
 
 /* ---- topic.c ---- */
 
+/* It hears nothing more of its topic, and is told so. */
+void topic_end(struct subscription *subscription);
+
 /* The last one may be the end of the topic. */
 void topic_leave(struct subscription *subscription);

@@ -97,6 +97,11 @@ void topic_leave(struct subscription *subscription) {
 	topic_settle(topic);
 }
 
+void topic_end(struct subscription *subscription) {
+	audience_leave(subscription);
+	subscription_end(subscription);
+}
+
 int topic_subscribe(struct tenant *tenant, const char *name, struct owner *owner, uint64_t handle, uint32_t queue,
 		    uint64_t *ret_id) {
 	struct topic *topic = topic_find(tenant, name);
@@ -178,12 +183,8 @@ int topic_emit(struct tenant *tenant, const char *name, const void *data, size_t
 static void end_all(struct topic *topic) {
 	struct audience *audience;
 
-	while ((audience = LIST_FIRST(&topic->audiences))) {
-		struct subscription *subscription = TAILQ_FIRST(&audience->subscriptions);
-
-		audience_leave(subscription);
-		subscription_end(subscription);
-	}
+	while ((audience = LIST_FIRST(&topic->audiences)))
+		topic_end(TAILQ_FIRST(&audience->subscriptions));
 }
 
 /* What uids have of their own under that name is not to be found any more. */

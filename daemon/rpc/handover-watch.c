@@ -176,6 +176,7 @@ void save_subscription(struct saving *saving, const struct source *source) {
 	saved.queue = progress.queue;
 	saved.seq = progress.seq;
 	saved.lost_from = progress.lost_from;
+	saved.over = progress.over;
 	saving_write(saving, saving->file, RECORD_SUBSCRIPTION, &saved.base);
 }
 
@@ -226,6 +227,7 @@ void load_subscription(struct loading *loading, const Evloop__SavedSubscription 
 		.queue = MIN(saved->queue, (uint32_t)SUBSCRIPTION_QUEUE_MAX),
 		.seq = saved->seq,
 		.lost_from = saved->lost_from,
+		.over = saved->over,
 	};
 	int r = -ENXIO;
 

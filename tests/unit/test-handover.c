@@ -10,6 +10,7 @@
 #include "daemon/core/limiter.h"
 #include "daemon/core/shared-memory.h"
 #include "daemon/core/tenant.h"
+#include "daemon/core/topic.h"
 #include "daemon/rpc/handover.h"
 #include "tests/unit/fake-starter.h"
 #include "tests/unit/peer-world.h"
@@ -603,6 +604,41 @@ static void test_messages_behind_a_gate(void **state _unused_) {
 	expect_none();
 }
 
+/* A topic that ended before its last messages were taken: they come, and that it has ended is told. */
+static void test_topic_that_ended(void **state _unused_) {
+	const struct access access = { .mode = 0666 };
+	struct event event;
+	Evloop__Event *told;
+	size_t n;
+	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+
+	assert_int_equal(topic_define(before.scheduler, "news", &access), 0);
+	subscribe.topic = (char *)"news";
+	subscribe.handle = 1;
+	subscribe.queue = 3;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	subscribe.handle = 2;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	session->outbox.kept_bytes = 1;
+	assert_int_equal(topic_emit(scheduler_next_tenant(before.scheduler, (uid_t)-1), "news", "!", 1, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(owner_peek_event(&session->owner, &event), true);
+	owner_took_event(&session->owner);
+	topic_undefine(topic_of_all(before.scheduler, "news"));
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	/* One of them has had its message, and hears only of the end. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(next_event(&told));
+		assert_int_equal(told->type, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
+		assert_int_equal(told->data.len, told->handle == 2);
+		assert_false(told->more);
+	}
+	expect_none();
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->subscriptions, 0);
+}
+
 /* ---- sessions ---- */
 
 /* Answers that were not read, and the rest of a packet that was not handled, come in their order. */
@@ -685,6 +721,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages_behind_a_gate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_topic_that_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_not_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ended, setup, teardown),
