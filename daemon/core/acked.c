@@ -101,6 +101,8 @@ void acked_progress(const struct acked *acked, struct acked_progress *ret) {
 		.fires = acked->fires,
 		.fire_seq = acked->fire_seq,
 		.timeout_ns = acked->timeout_ns,
+		/* One that has not been told yet is due again at once. */
+		.timeout_at_ns = acked->timed_out ? MAX(acked->fired_ns, 1) : reminder_time(&acked->timeout),
 		.unacked = acked->state == ACKED_UNACKED,
 	};
 }
@@ -112,8 +114,10 @@ void acked_restore(struct acked *acked, const struct acked_progress *progress) {
 	scheduler->next_id = MAX(acked->source.id, progress->id + 1);
 	acked->source.id = progress->id;
 	acked->fire_seq = progress->fire_seq;
-	if (!progress->unacked)
-		return;
-	acked->state = ACKED_UNACKED;
-	reminder_clear(&acked->timeout);
+	if (progress->unacked) {
+		acked->state = ACKED_UNACKED;
+		reminder_clear(&acked->timeout);
+	} else if (acked->timeout_ns > 0 && progress->timeout_at_ns > 0) {
+		reminder_set(&acked->timeout, progress->timeout_at_ns);
+	}
 }

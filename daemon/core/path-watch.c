@@ -141,15 +141,12 @@ static void watch_free(struct path_watch *watch) {
 	free(watch);
 }
 
-int path_watch_new(struct path_watch **ret, struct owner *owner, uint64_t handle, const struct path_spec *spec,
-		   int64_t settle_ns, int64_t timeout_ns) {
-	struct path_watcher *watcher = owner->tenant->scheduler->path_watcher;
-	struct path_watch *watch;
+/* One that the watcher knows nothing of yet. */
+static int new_unwatched(struct path_watch **ret, struct owner *owner, uint64_t handle, int64_t settle_ns,
+			 int64_t timeout_ns) {
+	struct path_watch *watch = calloc(1, sizeof(*watch));
 	int r;
 
-	if (!watcher)
-		return PATH_WATCH_E_NOBODY;
-	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
 	r = reminder_init(&watch->settle, owner->tenant->scheduler, settle_due);
@@ -165,6 +162,21 @@ int path_watch_new(struct path_watch **ret, struct owner *owner, uint64_t handle
 	}
 	watch->settle_ns = settle_ns;
 	tenant_charge(owner->tenant, paths, 1);
+	*ret = watch;
+	return 0;
+}
+
+int path_watch_new(struct path_watch **ret, struct owner *owner, uint64_t handle, const struct path_spec *spec,
+		   int64_t settle_ns, int64_t timeout_ns) {
+	struct path_watcher *watcher = owner->tenant->scheduler->path_watcher;
+	struct path_watch *watch;
+	int r;
+
+	if (!watcher)
+		return PATH_WATCH_E_NOBODY;
+	r = new_unwatched(&watch, owner, handle, settle_ns, timeout_ns);
+	if (r != 0)
+		return r;
 	r = watcher->add(watcher, watch, spec, &watch->token);
 	if (r != 0) {
 		watch_free(watch);
@@ -197,12 +209,19 @@ bool path_watch_progress(const struct source *source, struct path_watch_progress
 
 int path_watch_restore(struct owner *owner, uint64_t handle, const struct path_watch_progress *progress) {
 	struct path_watch *watch;
-	int r = path_watch_new(&watch, owner, handle, &progress->spec, progress->settle_ns, progress->acked.timeout_ns);
+	int r = progress->error != 0 ? new_unwatched(&watch, owner, handle, 0, 0)
+				     : path_watch_new(&watch, owner, handle, &progress->spec, progress->settle_ns,
+						      progress->acked.timeout_ns);
 
 	if (r != 0)
 		return r;
 	acked_restore(&watch->acked, &progress->acked);
-	if (progress->stirred)
+	watch->acked.fire_seq -=
+		MIN(progress->acked.fires, watch->acked.fire_seq); /* what is told anew is counted anew */
+	watch->rescan = progress->stirred;
+	if (progress->error != 0)
+		path_watch_failed(watch, progress->error);
+	else if (progress->stirred)
 		path_watch_lost_track(watch);
 	return 0;
 }

@@ -143,6 +143,7 @@ int job_adopt_run(struct job *job, const struct run_progress *progress, const st
 struct acked_progress {
 	uint64_t id, fires, fire_seq;
 	int64_t timeout_ns;
+	int64_t timeout_at_ns; /* boottime; 0: it does not count now, or a new one begins */
 	bool unacked;
 };
 

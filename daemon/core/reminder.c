@@ -31,6 +31,10 @@ void reminder_clear(struct reminder *reminder) {
 	reminder->is_set = false;
 }
 
+int64_t reminder_time(const struct reminder *reminder) {
+	return reminder->is_set ? reminder->scheduler->reminders.entries[reminder->place].deadline : 0;
+}
+
 void reminders_dispatch(struct scheduler *scheduler, int64_t boottime_ns) {
 	const struct queue_entry *first;
 

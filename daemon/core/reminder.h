@@ -23,5 +23,8 @@ void reminder_set(struct reminder *reminder, int64_t boottime_ns);
 /* No effect on one that is not set. */
 void reminder_clear(struct reminder *reminder);
 
+/* What it is set to; 0: it is not. */
+int64_t reminder_time(const struct reminder *reminder);
+
 /* Call those that are due; for the scheduler. */
 void reminders_dispatch(struct scheduler *scheduler, int64_t boottime_ns);

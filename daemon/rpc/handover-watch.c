@@ -25,6 +25,7 @@ void save_watch(struct saving *saving, const struct source *source) {
 	saved.pid = (uint64_t)progress.end.pid;
 	saved.readiness = progress.fd >= 0 ? progress.spec.readiness : progress.readiness;
 	saved.timeout_ns = progress.spec.timeout_ns;
+	saved.timeout_at_ns = progress.acked.timeout_at_ns;
 	saved.unacked = progress.acked.unacked;
 	saved.fires = progress.acked.fires;
 	saved.fire_seq = progress.acked.fire_seq;
@@ -49,6 +50,7 @@ void load_watch(struct loading *loading, const Evloop__SavedWatch *saved) {
 			   .fires = saved->fires,
 			   .fire_seq = saved->fire_seq,
 			   .timeout_ns = saved->timeout_ns,
+			   .timeout_at_ns = saved->timeout_at_ns,
 			   .unacked = saved->unacked },
 		.readiness = saved->readiness,
 		.end = { .pid = (pid_t)saved->pid, .status_known = saved->status_known, .status = saved->status },
@@ -76,9 +78,9 @@ void save_path(struct saving *saving, const struct source *source) {
 
 	if (!path_watch_progress(source, &progress))
 		return;
-	/* One that has failed is over with the event that says so. */
+	request.handle = source->handle;
+	/* Of one that has failed there is no more than that. */
 	if (progress.error == 0) {
-		request.handle = source->handle;
 		request.path = data_of(progress.spec.path);
 		request.recursive = progress.spec.recursive;
 		request.exclude = exclude;
@@ -86,16 +88,18 @@ void save_path(struct saving *saving, const struct source *source) {
 			exclude[request.n_exclude++] = data_of(progress.spec.exclude[i]);
 		request.settle_ns = progress.settle_ns;
 		request.timeout_ns = progress.acked.timeout_ns;
-		saved.request = &request;
-		saved.session = saving_session(source->owner);
-		saved.id = progress.acked.id;
-		saved.unacked = progress.acked.unacked;
-		saved.fires = progress.acked.fires;
-		saved.fire_seq = progress.acked.fire_seq;
-		saved.stirred = progress.stirred;
-		saved.since_ns = scheduler_now(saving->rpc->scheduler)->ns[TIMER_CLOCK_REALTIME];
-		saving_write(saving, saving->file, RECORD_PATH, &saved.base);
 	}
+	saved.request = &request;
+	saved.session = saving_session(source->owner);
+	saved.id = progress.acked.id;
+	saved.unacked = progress.acked.unacked;
+	saved.fires = progress.acked.fires;
+	saved.fire_seq = progress.acked.fire_seq;
+	saved.stirred = progress.stirred;
+	saved.since_ns = scheduler_now(saving->rpc->scheduler)->ns[TIMER_CLOCK_REALTIME];
+	saved.timeout_at_ns = progress.acked.timeout_at_ns;
+	saved.error = progress.error;
+	saving_write(saving, saving->file, RECORD_PATH, &saved.base);
 	free((void *)progress.spec.exclude);
 }
 
@@ -135,16 +139,19 @@ void load_path(struct loading *loading, const Evloop__SavedPath *saved) {
 	struct owner *owner = loading_owner(loading, saved->session, 0);
 	struct path_watch_progress progress = {
 		.stirred = saved->stirred,
+		.error = saved->error,
 		.acked = { .id = saved->id,
 			   .fires = saved->fires,
 			   .fire_seq = saved->fire_seq,
+			   .timeout_at_ns = saved->timeout_at_ns,
 			   .unacked = saved->unacked },
 	};
 	int r = -ENXIO;
 
 	if (owner && saved->request && saved->request->handle > 0 && saved->id < ID_MAX)
-		r = make_spec(saved->request, &progress.spec);
-	if (r == 0) {
+		r = saved->error != 0 ? path_watch_restore(owner, saved->request->handle, &progress)
+				      : make_spec(saved->request, &progress.spec);
+	if (r == 0 && saved->error == 0) {
 		progress.settle_ns = MAX(saved->request->settle_ns, 0);
 		progress.acked.timeout_ns = MAX(saved->request->timeout_ns, 0);
 		progress.spec.since_ns = saved->since_ns;

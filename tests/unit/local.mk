@@ -298,7 +298,8 @@ tests_unit_test_rpc_gate_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
-tests_unit_test_handover_SOURCES = tests/unit/test-handover.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_handover_SOURCES = tests/unit/test-handover.c tests/unit/fake-starter.c tests/unit/fake-starter.h \
+	tests/unit/fake-watcher.c tests/unit/fake-watcher.h $(peer_world)
 tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
 

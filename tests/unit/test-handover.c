@@ -8,11 +8,13 @@
 #include <sys/mman.h>
 
 #include "daemon/core/limiter.h"
+#include "daemon/core/path-watch.h"
 #include "daemon/core/shared-memory.h"
 #include "daemon/core/tenant.h"
 #include "daemon/core/topic.h"
 #include "daemon/rpc/handover.h"
 #include "tests/unit/fake-starter.h"
+#include "tests/unit/fake-watcher.h"
 #include "tests/unit/peer-world.h"
 
 #define METHOD(name) EVLOOP__METHOD__METHOD_##name
@@ -486,6 +488,15 @@ static void watch(uint64_t handle, int fd) {
 	assert_false(peer_take(&peer, &frame));
 }
 
+static void watch_for(uint64_t handle, int fd, int64_t timeout_ns) {
+	Evloop__WatchFdRequest request = EVLOOP__WATCH_FD_REQUEST__INIT;
+
+	request.handle = handle;
+	request.events = EVLOOP__READINESS__READINESS_READABLE;
+	request.timeout_ns = timeout_ns;
+	assert_non_null(peer_call_with_fd(&peer, METHOD(WATCH_FD), &request, fd, NULL));
+}
+
 static void ack(uint64_t handle) {
 	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
 
@@ -521,6 +532,64 @@ static void test_watches(void **state _unused_) {
 	(void)close(unacked[0]);
 	(void)close(armed[0]);
 	(void)close(armed[1]);
+}
+
+/* A timeout counts from where it began, not from the restart; and one that was not told yet is told. */
+static void test_timeouts(void **state _unused_) {
+	struct session *session = peer_world_newest(&before);
+	int64_t begin_ns = now_of(&before), due_ns = begin_ns + 300 * NSEC_PER_MSEC;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	watch_for(1, fds[0], 300 * NSEC_PER_MSEC);
+	watch_for(2, fds[0], NSEC_PER_MSEC);
+	session->outbox.kept_bytes = 1;
+	while (now_of(&before) < begin_ns + 10 * NSEC_PER_MSEC)
+		peer_world_turn(&before);
+	session->outbox.kept_bytes = 0;
+	watch_for(3, fds[0], HOUR);
+	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT);
+	ack(2);
+	session->outbox.kept_bytes = 1;
+	while (now_of(&before) < begin_ns + 40 * NSEC_PER_MSEC)
+		peer_world_turn(&before);
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT);
+	assert_true(now_of(&after) < due_ns);
+	while (now_of(&after) < due_ns)
+		peer_world_turn(&after);
+	assert_true(expect(1, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT)->fired_ns >= due_ns);
+	expect_none();
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+/* A path that cannot be watched any more: the session has not heard of it before the restart, and hears of it afterwards. */
+static void test_path_that_failed(void **state _unused_) {
+	Evloop__WatchPathRequest request = EVLOOP__WATCH_PATH_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+	struct fake_watcher watcher;
+	const Evloop__Event *event;
+
+	fake_watcher_init(&watcher);
+	scheduler_set_path_watcher(before.scheduler, &watcher.watcher);
+	request.handle = 1;
+	request.path = (ProtobufCBinaryData){ .data = (uint8_t *)"/x", .len = 2 };
+	assert_non_null(peer_call(&peer, METHOD(WATCH_PATH), &request, NULL));
+	path_watch_changed(watcher.watch, "y", 1, PATH_CREATED);
+	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
+	ack(1);
+	session->outbox.kept_bytes = 1;
+	path_watch_failed(watcher.watch, EACCES);
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
+	assert_int_equal(event->error, EACCES);
+	assert_int_equal(event->fire_seq, 2);
+	assert_false(event->more);
+	expect_none();
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->paths, 0);
 }
 
 static void test_messages(void **state _unused_) {
@@ -719,6 +788,8 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_shared_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_of_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_timeouts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_path_that_failed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages_behind_a_gate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_topic_that_ended, setup, teardown),
