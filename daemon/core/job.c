@@ -19,12 +19,13 @@
 #include "proto/limits.h"
 
 #define SIGNALS_MAX 64
+#define STATUS_UNKNOWN 255
 
 struct run {
 	struct job *job;
 	LIST_ENTRY(run) link; /* job::runs */
 	TAILQ_ENTRY(run) stillborn_link; /* job_board::stillborn, if `process` is NULL */
-	void *process; /* the starter's token; NULL: no process was made */
+	void *process; /* the starter's token; NULL: no process was made, or nothing is known of it */
 	struct run_info info;
 	uint32_t place; /* in job_board::deadlines, if `queued` */
 	bool queued;
@@ -301,7 +302,8 @@ void job_board_advance(struct job_board *board, int64_t boottime_ns) {
 	for (bool more = last; more;) {
 		run = TAILQ_FIRST(&board->stillborn);
 		more = run != last;
-		run->info.result = RUN_RESULT_NOT_STARTED;
+		if (run->info.result == RUN_RESULT_ACTIVE)
+			run->info.result = RUN_RESULT_NOT_STARTED;
 		finish(run, boottime_ns);
 	}
 	while ((first = queue_first(&board->deadlines)) && first->deadline <= boottime_ns) {
@@ -469,19 +471,28 @@ void job_restore(struct job *job, const struct job_progress *progress, const voi
 }
 
 bool job_next_run(const struct job *job, const struct run **position, struct run_progress *ret) {
-	const struct starter *starter = job->board->starter;
+	struct starter *starter = job->board->starter;
 	const struct run *run = *position ? LIST_NEXT(*position, link) : LIST_FIRST(&job->runs);
 
-	while (run && (!run->process || !starter->describe((struct starter *)starter, run->process, &ret->process)))
-		run = LIST_NEXT(run, link);
 	*position = run;
 	if (!run)
 		return false;
+	if (!run->process || !starter->describe(starter, run->process, &ret->process))
+		ret->process = (struct process_handle){ .pid_fd = -1, .output_fd = -1 };
 	ret->info = run->info;
 	ret->deadline_ns = run->queued ? job->board->deadlines.entries[run->place].deadline : INT64_MAX;
 	ret->terminated = run->terminated;
 	ret->signals = run->signals;
 	return true;
+}
+
+/* Nobody can say what becomes of it: it ends at once.  One that was started, and not refused, may well have run. */
+static void lose(struct run *run) {
+	if (run->info.status == 0) {
+		run->info.result = RUN_RESULT_EXITED;
+		run->info.status = STATUS_UNKNOWN;
+	}
+	TAILQ_INSERT_TAIL(&run->job->board->stillborn, run, stillborn_link);
 }
 
 int job_adopt_run(struct job *job, const struct run_progress *progress, const struct run_request *request) {
@@ -497,11 +508,14 @@ int job_adopt_run(struct job *job, const struct run_progress *progress, const st
 	run->info = progress->info;
 	run->terminated = progress->terminated;
 	run->signals = progress->signals;
+	if (progress->process.pid_fd < 0) {
+		lose(run);
+		return 0;
+	}
 	full.command = job->command; /* if it is another one by now, that is of no importance here */
 	r = starter->adopt(starter, run, &full, &progress->process, &run->process);
 	if (r < 0) {
-		TAILQ_INSERT_TAIL(&job->board->stillborn, run, stillborn_link);
-		run_free(run);
+		lose(run);
 		return r;
 	}
 	if (progress->deadline_ns != INT64_MAX)

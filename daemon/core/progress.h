@@ -127,14 +127,14 @@ struct run_progress {
 	int64_t deadline_ns; /* boottime: of its timeout, or of KILL; INT64_MAX: none */
 	bool terminated;
 	uint64_t signals;
-	struct process_handle process;
+	struct process_handle process; /* without descriptors: there is none, or it is not known */
 };
 
-/* The job's next active run behind `*position`, which is NULL at first; those that no process was made for are left out.
- * Return: false: no more. */
+/* The job's next active run behind `*position`, which is NULL at first.  Return: false: no more. */
 bool job_next_run(const struct job *job, const struct run **position, struct run_progress *ret);
 
-/* Go on with it; the descriptors are taken over where the result is 0.  Return: 0, −errno. */
+/* Go on with it, or, without a process, let it end at once; the descriptors are taken over where the result is 0.
+ * Return: 0, −errno: it ends at once. */
 int job_adopt_run(struct job *job, const struct run_progress *progress, const struct run_request *request);
 
 /* ---- watches ---- */

@@ -283,12 +283,13 @@ static void adopt_run(struct loading *loading, struct job *job, const struct tim
 			     .pid_fd = loading_take(loading, saved->pid_fd),
 			     .output_fd = loading_take(loading, saved->output_fd) },
 	};
-	int r = -EBADF;
+	int r;
 
 	load_run(saved->info, &progress.info);
 	request.fire_seq = progress.info.fire_seq;
-	if (progress.process.pid_fd >= 0)
-		r = job_adopt_run(job, &progress, &request);
+	r = job_adopt_run(job, &progress, &request);
+	if (r == 0 && progress.process.pid_fd < 0)
+		close_fd(progress.process.output_fd);
 	if (r == 0)
 		return;
 	loading_lost(loading, "a run of timer", info->id, r);

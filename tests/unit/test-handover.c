@@ -297,6 +297,48 @@ static void test_job_that_runs(void **state _unused_) {
 	assert_memory_equal(reply->data.data, "one two", 7);
 }
 
+/* Nothing is known yet of its process, and never will be: whoever waits for it waits no longer. */
+static void test_job_that_is_lost(void **state _unused_) {
+	const Evloop__Event *event;
+	Evloop__Command command;
+	ProtobufCBinaryData word;
+
+	arm_job(&command, &word);
+	hand_over();
+	event = expect(9, EVLOOP__EVENT_TYPE__EVENT_EXITED);
+	assert_int_equal(event->run->result, EVLOOP__RUN_RESULT__RUN_EXITED);
+	assert_int_equal(event->run->status, 255);
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_ENDED);
+	assert_int_equal(only_timer()->state, EVLOOP__TIMER_STATE__TIMER_FINISHED);
+	assert_int_equal(only_timer()->active, 0);
+}
+
+/* It was refused, which its timer has not heard of yet. */
+static void test_job_that_was_refused(void **state _unused_) {
+	const Evloop__Event *event;
+	Evloop__Command command;
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	ProtobufCBinaryData word = { .data = (uint8_t *)"word", .len = 4 };
+
+	fake_before.refuses = true;
+	evloop__command__init(&command);
+	command.argv = &word;
+	command.n_argv = 1;
+	spec.handle = 9;
+	spec.kind = EVLOOP__KIND__KIND_SOON;
+	spec.command = &command;
+	peer_put(&peer, FRAME_ONEWAY, METHOD(ARM), &spec);
+	assert_true(peer_flush(&peer));
+	while (fake_before.starts == 0)
+		peer_world_turn(&before);
+	hand_over();
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_FIRED);
+	event = expect(9, EVLOOP__EVENT_TYPE__EVENT_EXITED);
+	assert_int_equal(event->run->result, EVLOOP__RUN_RESULT__RUN_NOT_STARTED);
+	assert_int_equal(event->run->status, 127);
+	(void)expect(9, EVLOOP__EVENT_TYPE__EVENT_ENDED);
+}
+
 static void test_job_that_has_ended(void **state _unused_) {
 	Evloop__Command command;
 	ProtobufCBinaryData word;
@@ -781,6 +823,8 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_what_was_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_and_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_job_that_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_that_is_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_that_was_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_job_that_has_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_permits, setup, teardown),
