@@ -227,8 +227,12 @@ static void hand_over(struct manager *manager) {
 
 	if (!manager->escrow || !manager->sessions.buffers)
 		return;
+	if (manager->starter)
+		spawner_settle(manager->starter);
 	(void)loop_refresh(manager->loop);
 	r = restart_give(manager->escrow, &manager->rpc, &manager->sessions);
+	if (manager->starter)
+		spawner_settle(manager->starter);
 	if (r < 0)
 		log_event(LOG_ERR, MESSAGE_STATE_NOT_KEPT, NULL, "cannot hand over to the next daemon: %s",
 			  strerror(-r));

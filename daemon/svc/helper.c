@@ -4,6 +4,7 @@
 #include "daemon/svc/helper.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -217,6 +218,25 @@ static ssize_t receive(struct helper *helper) {
 void helper_receive(struct helper *helper) {
 	while (helper->socket >= 0 && receive(helper) > 0)
 		;
+}
+
+bool helper_has_unsent(const struct helper *helper) {
+	return !STAILQ_EMPTY(&helper->unsent);
+}
+
+bool helper_wait(struct helper *helper, int timeout_ms) {
+	struct pollfd poll_fd = {
+		.fd = helper->socket,
+		.events = (short)(helper_has_unsent(helper) ? POLLIN | POLLOUT : POLLIN),
+	};
+
+	if (helper->socket < 0 || poll(&poll_fd, 1, timeout_ms) <= 0 || !(poll_fd.revents & poll_fd.events))
+		return false;
+	if (poll_fd.revents & POLLOUT)
+		flush(helper);
+	if (poll_fd.revents & POLLIN)
+		helper_receive(helper);
+	return !(poll_fd.revents & POLLHUP); /* those were its last words */
 }
 
 static void socket_ready(void *userdata, int fd _unused_, int events) {

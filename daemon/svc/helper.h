@@ -49,6 +49,13 @@ int helper_send(struct helper *helper, struct helper_packet *packet, size_t size
 /* Take all that it has said until now. */
 void helper_receive(struct helper *helper);
 
+/* Does a packet wait for the socket to take it? */
+bool helper_has_unsent(const struct helper *helper);
+
+/* Outside of the loop: wait until it says something, which is taken, or takes what is unsent, for at most so long.
+ * Return: false: neither. */
+bool helper_wait(struct helper *helper, int timeout_ms);
+
 /* Let it end, or make it, without a word in the log; `lost` is called when it has. */
 void helper_end(struct helper *helper);
 void helper_kill(struct helper *helper);

@@ -33,6 +33,7 @@
 #define VARIABLES_MAX 8 /* EVLOOP_* */
 #define VARIABLE_SIZE 192
 #define STATUS_UNKNOWN 255
+#define SETTLE_NS NSEC_PER_SEC
 
 struct process {
 	struct spawner *spawner;
@@ -455,6 +456,24 @@ static int spawner_adopt(struct starter *starter, struct run *run, const struct 
 		journal_stream_set_pid(process->journal, handle->pid);
 	*ret_process = process;
 	return 0;
+}
+
+static bool knows_all(const struct spawner *spawner) {
+	const struct process *process;
+
+	LIST_FOREACH(process, &spawner->processes, link)
+	if (process->pid == 0)
+		return false;
+	return !helper_has_unsent(spawner->helper);
+}
+
+void spawner_settle(struct starter *starter) {
+	struct spawner *spawner = container_of(starter, struct spawner, starter);
+	int64_t now_ns = loop_refresh(spawner->loop)->ns[TIMER_CLOCK_BOOTTIME], until_ns = now_ns + SETTLE_NS;
+
+	while (!knows_all(spawner) && now_ns < until_ns &&
+	       helper_wait(spawner->helper, (int)((until_ns - now_ns) / NSEC_PER_MSEC) + 1))
+		now_ns = loop_refresh(spawner->loop)->ns[TIMER_CLOCK_BOOTTIME];
 }
 
 /* ---- the spawner ---- */

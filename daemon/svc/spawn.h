@@ -23,5 +23,9 @@ struct spawner_options {
  */
 int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_options *options);
 
+/* Before others go on with what there is, and after they were told: wait until it is known of each run which process it is, and until
+ * evloop-exec has heard all.  A second at most. */
+void spawner_settle(struct starter *starter);
+
 /* Processes that still run go on, and may write. */
 struct starter *spawner_free(struct starter *starter);

@@ -602,6 +602,32 @@ static void test_hung_directory(void **state) {
 	assert_int_equal(rmdir(directory), 0);
 }
 
+/* Whoever hands over waits until it is known which process each run is, while the loop does not turn. */
+static void test_settled(void **state) {
+	static const char *const argv[] = { "/bin/sleep", "60", NULL }, *const environment[] = { NULL };
+	struct fixture *fixture = *state;
+	struct task *tasks[50];
+	int64_t begin_ns;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] = task_new(fixture, &(struct task_options){ .argv = argv, .environment = environment });
+		task_fire(tasks[i]);
+	}
+	for (unsigned i = 0; i < 10 && task_describe(tasks[ARRAY_SIZE(tasks) - 1]).last_run.pid == 0; i++)
+		spawner_settle(fixture->starter);
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+		assert_true(task_describe(tasks[i]).last_run.pid > 0);
+		assert_int_equal(job_kill(tasks[i]->job, SIGKILL, fixture_now(fixture)), 0);
+	}
+	/* With nothing to wait for, it does not. */
+	begin_ns = fixture_now(fixture);
+	spawner_settle(fixture->starter);
+	assert_true(loop_refresh(fixture->loop)->ns[TIMER_CLOCK_BOOTTIME] - begin_ns < NSEC_PER_SEC);
+	for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+		if (tasks[i]->exits == 0)
+			task_wait(tasks[i]);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(int argc, char **argv) {
@@ -629,6 +655,7 @@ int main(int argc, char **argv) {
 		test(test_no_helper),
 		test(test_inherited_signals),
 		test(test_hung_directory),
+		test(test_settled),
 		test(test_journal),
 	};
 
