@@ -243,6 +243,7 @@ daemon_tests = \
 	tests/unit/test-closer \
 	tests/unit/test-descriptor \
 	tests/unit/test-handover \
+	tests/unit/test-handover-watch \
 	tests/unit/test-complaints \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
@@ -298,10 +299,18 @@ tests_unit_test_rpc_gate_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
-tests_unit_test_handover_SOURCES = tests/unit/test-handover.c tests/unit/fake-starter.c tests/unit/fake-starter.h \
-	tests/unit/fake-watcher.c tests/unit/fake-watcher.h $(peer_world)
+
+handover_world = \
+	tests/unit/handover-world.c tests/unit/handover-world.h \
+	tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_handover_SOURCES = tests/unit/test-handover.c $(handover_world)
 tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
+tests_unit_test_handover_watch_SOURCES = \
+	tests/unit/test-handover-watch.c $(handover_world) \
+	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
+tests_unit_test_handover_watch_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_handover_watch_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_daemon_SOURCES = tests/unit/test-rpc-daemon.c $(peer_world)
 tests_unit_test_rpc_daemon_CFLAGS = $(daemon_test_CFLAGS)

@@ -8,121 +8,16 @@
 #include <sys/mman.h>
 
 #include "daemon/core/limiter.h"
-#include "daemon/core/path-watch.h"
 #include "daemon/core/shared-memory.h"
 #include "daemon/core/tenant.h"
-#include "daemon/core/topic.h"
 #include "daemon/rpc/handover.h"
-#include "tests/unit/fake-starter.h"
-#include "tests/unit/fake-watcher.h"
-#include "tests/unit/peer-world.h"
+#include "tests/unit/handover-world.h"
 
 #define METHOD(name) EVLOOP__METHOD__METHOD_##name
 #define SOON (500 * NSEC_PER_MSEC) /* but not before it has gone over, on a busy machine */
 #define HOUR (3600 * NSEC_PER_SEC)
 
-static struct peer_world before, after;
-static struct fake_starter fake_before, fake_after;
-static struct peer peer;
-
-/* ---- carrying ---- */
-
-static int carried[64];
-static size_t n_carried;
-
-static int carry(void *userdata _unused_, int fd) {
-	assert_true(n_carried < ARRAY_SIZE(carried));
-	carried[n_carried] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return carried[n_carried] < 0 ? -errno : (int)++n_carried;
-}
-
-static unsigned n_flushes;
-
-static void let_go(void *userdata _unused_) {
-	n_flushes++;
-}
-
-static int setup(void **state _unused_) {
-	n_carried = 0;
-	n_flushes = 0;
-	fake_starter_init(&fake_before);
-	fake_starter_init(&fake_after);
-	before.starter = &fake_before.starter;
-	after.starter = &fake_after.starter;
-	assert_int_equal(peer_world_init(&before, NULL, NULL), 0);
-	assert_int_equal(peer_world_init(&after, NULL, NULL), 0);
-	peer_init(&peer, &before);
-	peer_open(&peer);
-	return 0;
-}
-
-static int teardown(void **state _unused_) {
-	peer_deinit(&peer);
-	peer_world_deinit(&before);
-	peer_world_deinit(&after);
-	return 0;
-}
-
-/* What one daemon says, and the other hears: as it is, or with records that it does not know. */
-static FILE *open_state(char *state, size_t size, bool unknown) {
-	static const uint8_t record[] = { 3, 0, 0, 0, 200, 'x', 'y', 'z' };
-	static const uint8_t field[] = { 0x82, 0x7d, 2, 'h', 'i' }; /* number 2000, two bytes */
-	const char *end = state + size, *p = strchr(state, '\n') + 1;
-	FILE *file = unknown ? tmpfile() : fmemopen(state, size, "r");
-
-	assert_non_null(file);
-	if (!unknown)
-		return file;
-	assert_int_equal(fwrite(state, (size_t)(p - state), 1, file), 1);
-	while (p < end) {
-		uint32_t length, longer;
-
-		memcpy(&length, p, sizeof(length)); /* this machine's is that of the file */
-		longer = length + (uint32_t)sizeof(field);
-		assert_int_equal(fwrite(&longer, sizeof(longer), 1, file), 1);
-		assert_int_equal(fwrite(p + 4, 1 + length, 1, file), 1);
-		assert_int_equal(fwrite(field, sizeof(field), 1, file), 1);
-		assert_int_equal(fwrite(record, sizeof(record), 1, file), 1);
-		p += 5 + length;
-	}
-	rewind(file);
-	return file;
-}
-
-/* Everything goes over; the first daemon has nothing left, and ends. */
-static void hand_over_with(bool unknown) {
-	_cleanup_free_ char *state = NULL;
-	size_t size = 0;
-	FILE *file = open_memstream(&state, &size);
-	size_t n;
-
-	assert_int_equal(
-		handover_save(&before.rpc, &before.sessions, file, &(struct carrier){ .put = carry, .flush = let_go }),
-		0);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(before.sessions.n, 0);
-	peer_world_deinit(&before);
-	before = (struct peer_world){ 0 };
-
-	file = open_state(state, size, unknown);
-	n = (size_t)handover_load(&after.rpc, &after.sessions, file, carried, n_carried);
-	assert_int_equal(after.sessions.n, n);
-	assert_int_equal(fclose(file), 0);
-	for (size_t i = 0; i < n_carried; i++)
-		if (carried[i] >= 0)
-			(void)close(carried[i]);
-	peer.world = &after;
-}
-
-static void hand_over(void) {
-	hand_over_with(false);
-}
-
 /* ---- timers ---- */
-
-static int64_t now_of(const struct peer_world *world) {
-	return loop_refresh(world->loop)->ns[TIMER_CLOCK_BOOTTIME];
-}
 
 static uint64_t arm(uint64_t handle, int64_t deadline_ns, int64_t period_ns) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
@@ -134,36 +29,6 @@ static uint64_t arm(uint64_t handle, int64_t deadline_ns, int64_t period_ns) {
 	spec.period_ns = period_ns;
 	armed = peer_call(&peer, METHOD(ARM), &spec, NULL);
 	return armed->id;
-}
-
-/* Return: false: there is no event. */
-static bool next_event(Evloop__Event **ret) {
-	struct frame frame;
-
-	for (unsigned i = 0; i < 100; i++) {
-		peer_world_turn(peer.world);
-		while (peer_take(&peer, &frame))
-			if (frame.kind == FRAME_EVENT && frame.method == METHOD(EVENT)) {
-				*ret = (Evloop__Event *)peer_unpack(&peer, &evloop__event__descriptor, &frame);
-				return true;
-			}
-	}
-	return false;
-}
-
-static const Evloop__Event *expect(uint64_t handle, Evloop__EventType type) {
-	Evloop__Event *event;
-
-	assert_true(next_event(&event));
-	assert_int_equal(event->handle, handle);
-	assert_int_equal(event->type, type);
-	return event;
-}
-
-static void expect_none(void) {
-	Evloop__Event *event;
-
-	assert_false(next_event(&event));
 }
 
 static const Evloop__TimerInfo *only_timer(void) {
@@ -358,23 +223,6 @@ static void test_job_that_has_ended(void **state _unused_) {
 
 /* ---- limiters ---- */
 
-static void make_limiter(const char *name, uint64_t tokens, uint64_t burst, uint64_t concurrency) {
-	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
-	Evloop__LimiterRule rule = EVLOOP__LIMITER_RULE__INIT, *rules = &rule;
-
-	rule.tokens = tokens;
-	rule.period_ns = NSEC_PER_SEC;
-	rule.burst = burst;
-	spec.name = (char *)name;
-	spec.concurrency = concurrency;
-	spec.kind = concurrency > 0 ? EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY : EVLOOP__LIMITER_KIND__LIMITER_RATE;
-	if (concurrency == 0) {
-		spec.rules = &rules;
-		spec.n_rules = 1;
-	}
-	(void)peer_call(&peer, METHOD(LIMITER_SET), &spec, NULL);
-}
-
 static Evloop__Grant wait_for(const char *name, uint64_t handle, uint64_t cost) {
 	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 
@@ -515,241 +363,6 @@ static void test_memory_of_many(void **state _unused_) {
 		assert_false(atomic_load(&limiter_share(limiter_find(tenant, name))->config->flags) & SHARED_DEAD);
 }
 
-/* ---- watches and topics ---- */
-
-static void watch(uint64_t handle, int fd) {
-	Evloop__WatchFdRequest request = EVLOOP__WATCH_FD_REQUEST__INIT;
-	struct frame frame;
-
-	request.handle = handle;
-	request.events = EVLOOP__READINESS__READINESS_READABLE;
-	assert_int_equal(packet_put(&peer.out, FRAME_ONEWAY, METHOD(WATCH_FD), ++peer.serial, &request.base, &fd, 1),
-			 0);
-	assert_true(peer_flush(&peer));
-	peer_world_settle(peer.world);
-	assert_false(peer_take(&peer, &frame));
-}
-
-static void watch_for(uint64_t handle, int fd, int64_t timeout_ns) {
-	Evloop__WatchFdRequest request = EVLOOP__WATCH_FD_REQUEST__INIT;
-
-	request.handle = handle;
-	request.events = EVLOOP__READINESS__READINESS_READABLE;
-	request.timeout_ns = timeout_ns;
-	assert_non_null(peer_call_with_fd(&peer, METHOD(WATCH_FD), &request, fd, NULL));
-}
-
-static void ack(uint64_t handle) {
-	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
-
-	request.handles = &handle;
-	request.n_handles = 1;
-	(void)peer_call(&peer, METHOD(ACK), &request, NULL);
-}
-
-static void test_watches(void **state _unused_) {
-	int armed[2], unacked[2];
-	char byte;
-
-	assert_int_equal(pipe2(armed, O_CLOEXEC | O_NONBLOCK), 0);
-	assert_int_equal(pipe2(unacked, O_CLOEXEC | O_NONBLOCK), 0);
-	watch(1, armed[0]);
-	watch(2, unacked[0]);
-	assert_int_equal(write(unacked[1], "x", 1), 1);
-	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_READY);
-	hand_over();
-
-	/* One was told and is not acknowledged: nothing until then, although it is readable. */
-	expect_none();
-	assert_int_equal(write(armed[1], "x", 1), 1);
-	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_READY);
-	ack(2);
-	assert_int_equal(expect(2, EVLOOP__EVENT_TYPE__EVENT_READY)->fire_seq, 2);
-	assert_int_equal(read(unacked[0], &byte, 1), 1);
-	ack(2);
-	expect_none();
-	(void)close(unacked[1]);
-	assert_int_equal(expect(2, EVLOOP__EVENT_TYPE__EVENT_READY)->readiness, EVLOOP__READINESS__READINESS_HANGUP);
-	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->descriptors, 1);
-	(void)close(unacked[0]);
-	(void)close(armed[0]);
-	(void)close(armed[1]);
-}
-
-/* A timeout counts from where it began, not from the restart; and one that was not told yet is told. */
-static void test_timeouts(void **state _unused_) {
-	struct session *session = peer_world_newest(&before);
-	int64_t begin_ns = now_of(&before), due_ns = begin_ns + 300 * NSEC_PER_MSEC;
-	int fds[2];
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-	watch_for(1, fds[0], 300 * NSEC_PER_MSEC);
-	watch_for(2, fds[0], NSEC_PER_MSEC);
-	session->outbox.kept_bytes = 1;
-	while (now_of(&before) < begin_ns + 10 * NSEC_PER_MSEC)
-		peer_world_turn(&before);
-	session->outbox.kept_bytes = 0;
-	watch_for(3, fds[0], HOUR);
-	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT);
-	ack(2);
-	session->outbox.kept_bytes = 1;
-	while (now_of(&before) < begin_ns + 40 * NSEC_PER_MSEC)
-		peer_world_turn(&before);
-	session->outbox.kept_bytes = 0;
-	hand_over();
-	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT);
-	assert_true(now_of(&after) < due_ns);
-	while (now_of(&after) < due_ns)
-		peer_world_turn(&after);
-	assert_true(expect(1, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT)->fired_ns >= due_ns);
-	expect_none();
-	(void)close(fds[0]);
-	(void)close(fds[1]);
-}
-
-/* A path that cannot be watched any more: the session has not heard of it before the restart, and hears of it afterwards. */
-static void test_path_that_failed(void **state _unused_) {
-	Evloop__WatchPathRequest request = EVLOOP__WATCH_PATH_REQUEST__INIT;
-	struct session *session = peer_world_newest(&before);
-	struct fake_watcher watcher;
-	const Evloop__Event *event;
-
-	fake_watcher_init(&watcher);
-	scheduler_set_path_watcher(before.scheduler, &watcher.watcher);
-	request.handle = 1;
-	request.path = (ProtobufCBinaryData){ .data = (uint8_t *)"/x", .len = 2 };
-	assert_non_null(peer_call(&peer, METHOD(WATCH_PATH), &request, NULL));
-	path_watch_changed(watcher.watch, "y", 1, PATH_CREATED);
-	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
-	ack(1);
-	session->outbox.kept_bytes = 1;
-	path_watch_failed(watcher.watch, EACCES);
-	session->outbox.kept_bytes = 0;
-	hand_over();
-	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
-	assert_int_equal(event->error, EACCES);
-	assert_int_equal(event->fire_seq, 2);
-	assert_false(event->more);
-	expect_none();
-	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->paths, 0);
-}
-
-static void test_messages(void **state _unused_) {
-	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
-	Evloop__EmitRequest emit = EVLOOP__EMIT_REQUEST__INIT;
-	struct session *session = peer_world_newest(&before);
-	const Evloop__Event *event;
-
-	subscribe.handle = 1;
-	subscribe.topic = (char *)"news";
-	subscribe.queue = 3;
-	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
-	subscribe.handle = 2;
-	subscribe.queue = 0;
-	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
-	session->outbox.kept_bytes = 1;
-	emit.topic = (char *)"news";
-	for (unsigned char i = 1; i <= 5; i++) {
-		emit.data = (ProtobufCBinaryData){ .data = &i, .len = 1 };
-		peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
-		assert_true(peer_flush(&peer));
-		peer_world_settle(&before);
-	}
-	session->outbox.kept_bytes = 0;
-	hand_over();
-	for (unsigned i = 0; i < 4; i++) {
-		Evloop__Event *next;
-
-		assert_true(next_event(&next));
-		if (next->handle == 2) {
-			assert_int_equal(next->fires, 5);
-			assert_int_equal(next->fire_seq, 5);
-			assert_int_equal(next->data.data[0], 5);
-		} else {
-			assert_int_equal(next->data.data[0], next->fire_seq);
-			assert_int_equal(next->gap != NULL, next->fire_seq == 3);
-			if (next->gap)
-				assert_int_equal(next->gap->count, 2);
-		}
-	}
-	expect_none();
-	emit.data = (ProtobufCBinaryData){ .data = (uint8_t *)"!", .len = 1 };
-	peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
-	assert_true(peer_flush(&peer));
-	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
-	assert_int_equal(event->fire_seq, 6);
-}
-
-/* Messages that a gate holds back: each comes, and when the limiter lets it. */
-static void test_messages_behind_a_gate(void **state _unused_) {
-	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
-	Evloop__EmitRequest emit = EVLOOP__EMIT_REQUEST__INIT;
-	Evloop__Gate gate = EVLOOP__GATE__INIT;
-
-	make_limiter("narrow", 50, 1, 0);
-	gate.limiter = (char *)"narrow";
-	subscribe.handle = 1;
-	subscribe.topic = (char *)"news";
-	subscribe.queue = 10;
-	subscribe.gate = &gate;
-	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
-	emit.topic = (char *)"news";
-	for (unsigned char i = 1; i <= 4; i++) {
-		emit.data = (ProtobufCBinaryData){ .data = &i, .len = 1 };
-		peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
-	}
-	assert_true(peer_flush(&peer));
-	assert_int_equal(expect(1, EVLOOP__EVENT_TYPE__EVENT_MESSAGE)->data.data[0], 1);
-	hand_over();
-	for (unsigned i = 2; i <= 4; i++) {
-		int64_t begin_ns = now_of(&after);
-		Evloop__Event *event;
-
-		while (!next_event(&event))
-			assert_true(now_of(&after) < begin_ns + 10 * NSEC_PER_SEC);
-		assert_int_equal(event->handle, 1);
-		assert_int_equal(event->fire_seq, i);
-		assert_int_equal(event->data.data[0], i);
-		assert_null(event->gap);
-	}
-	expect_none();
-}
-
-/* A topic that ended before its last messages were taken: they come, and that it has ended is told. */
-static void test_topic_that_ended(void **state _unused_) {
-	const struct access access = { .mode = 0666 };
-	struct event event;
-	Evloop__Event *told;
-	size_t n;
-	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
-	struct session *session = peer_world_newest(&before);
-
-	assert_int_equal(topic_define(before.scheduler, "news", &access), 0);
-	subscribe.topic = (char *)"news";
-	subscribe.handle = 1;
-	subscribe.queue = 3;
-	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
-	subscribe.handle = 2;
-	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
-	session->outbox.kept_bytes = 1;
-	assert_int_equal(topic_emit(scheduler_next_tenant(before.scheduler, (uid_t)-1), "news", "!", 1, &n), 0);
-	assert_int_equal(n, 2);
-	assert_int_equal(owner_peek_event(&session->owner, &event), true);
-	owner_took_event(&session->owner);
-	topic_undefine(topic_of_all(before.scheduler, "news"));
-	session->outbox.kept_bytes = 0;
-	hand_over();
-	/* One of them has had its message, and hears only of the end. */
-	for (unsigned i = 0; i < 2; i++) {
-		assert_true(next_event(&told));
-		assert_int_equal(told->type, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
-		assert_int_equal(told->data.len, told->handle == 2);
-		assert_false(told->more);
-	}
-	expect_none();
-	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->subscriptions, 0);
-}
-
 /* ---- sessions ---- */
 
 /* Answers that were not read, and the rest of a packet that was not handled, come in their order. */
@@ -817,30 +430,26 @@ static void test_nonsense(void **state _unused_) {
 	hand_over();
 }
 
+#define test(name) cmocka_unit_test_setup_teardown(name, handover_setup, handover_teardown)
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_order_of_deadlines, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_what_was_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_paused_and_named, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_job_that_runs, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_job_that_is_lost, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_job_that_was_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_job_that_has_ended, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_permits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_fewer_permits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_shared_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_memory_of_many, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_watches, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_timeouts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_path_that_failed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_messages_behind_a_gate, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_topic_that_ended, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unread, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_what_is_not_known, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ended, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
+		test(test_order_of_deadlines),
+		test(test_what_was_not_taken),
+		test(test_paused_and_named),
+		test(test_job_that_runs),
+		test(test_job_that_is_lost),
+		test(test_job_that_was_refused),
+		test(test_job_that_has_ended),
+		test(test_line),
+		test(test_permits),
+		test(test_fewer_permits),
+		test(test_shared_memory),
+		test(test_memory_of_many),
+		test(test_unread),
+		test(test_what_is_not_known),
+		test(test_ended),
+		test(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Two daemons in one process: what clients watch and have subscribed to goes over to the second. */
+
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/core/path-watch.h"
+#include "daemon/core/tenant.h"
+#include "daemon/core/topic.h"
+#include "tests/unit/fake-watcher.h"
+#include "tests/unit/handover-world.h"
+
+#define METHOD(name) EVLOOP__METHOD__METHOD_##name
+#define HOUR (3600 * NSEC_PER_SEC)
+
+static void watch_for(uint64_t handle, int fd, int64_t timeout_ns) {
+	Evloop__WatchFdRequest request = EVLOOP__WATCH_FD_REQUEST__INIT;
+
+	request.handle = handle;
+	request.events = EVLOOP__READINESS__READINESS_READABLE;
+	request.timeout_ns = timeout_ns;
+	assert_non_null(peer_call_with_fd(&peer, METHOD(WATCH_FD), &request, fd, NULL));
+}
+
+static void test_watches(void **state _unused_) {
+	int armed[2], unacked[2];
+	char byte;
+
+	assert_int_equal(pipe2(armed, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(pipe2(unacked, O_CLOEXEC | O_NONBLOCK), 0);
+	watch_for(1, armed[0], 0);
+	watch_for(2, unacked[0], 0);
+	assert_int_equal(write(unacked[1], "x", 1), 1);
+	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_READY);
+	hand_over();
+
+	/* One was told and is not acknowledged: nothing until then, although it is readable. */
+	expect_none();
+	assert_int_equal(write(armed[1], "x", 1), 1);
+	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_READY);
+	ack(2);
+	assert_int_equal(expect(2, EVLOOP__EVENT_TYPE__EVENT_READY)->fire_seq, 2);
+	assert_int_equal(read(unacked[0], &byte, 1), 1);
+	ack(2);
+	expect_none();
+	(void)close(unacked[1]);
+	assert_int_equal(expect(2, EVLOOP__EVENT_TYPE__EVENT_READY)->readiness, EVLOOP__READINESS__READINESS_HANGUP);
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->descriptors, 1);
+	(void)close(unacked[0]);
+	(void)close(armed[0]);
+	(void)close(armed[1]);
+}
+
+/* A timeout counts from where it began, not from the restart; and one that was not told yet is told. */
+static void test_timeouts(void **state _unused_) {
+	struct session *session = peer_world_newest(&before);
+	int64_t begin_ns = now_of(&before), due_ns = begin_ns + 300 * NSEC_PER_MSEC;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	watch_for(1, fds[0], 300 * NSEC_PER_MSEC);
+	watch_for(2, fds[0], NSEC_PER_MSEC);
+	session->outbox.kept_bytes = 1;
+	while (now_of(&before) < begin_ns + 10 * NSEC_PER_MSEC)
+		peer_world_turn(&before);
+	session->outbox.kept_bytes = 0;
+	watch_for(3, fds[0], HOUR);
+	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT);
+	ack(2);
+	session->outbox.kept_bytes = 1;
+	while (now_of(&before) < begin_ns + 40 * NSEC_PER_MSEC)
+		peer_world_turn(&before);
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	(void)expect(2, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT);
+	assert_true(now_of(&after) < due_ns);
+	while (now_of(&after) < due_ns)
+		peer_world_turn(&after);
+	assert_true(expect(1, EVLOOP__EVENT_TYPE__EVENT_TIMEOUT)->fired_ns >= due_ns);
+	expect_none();
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+/* A path that cannot be watched any more: the session has not heard of it before the restart, and hears of it afterwards. */
+static void test_path_that_failed(void **state _unused_) {
+	Evloop__WatchPathRequest request = EVLOOP__WATCH_PATH_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+	struct fake_watcher watcher;
+	const Evloop__Event *event;
+
+	fake_watcher_init(&watcher);
+	scheduler_set_path_watcher(before.scheduler, &watcher.watcher);
+	request.handle = 1;
+	request.path = (ProtobufCBinaryData){ .data = (uint8_t *)"/x", .len = 2 };
+	assert_non_null(peer_call(&peer, METHOD(WATCH_PATH), &request, NULL));
+	path_watch_changed(watcher.watch, "y", 1, PATH_CREATED);
+	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
+	ack(1);
+	session->outbox.kept_bytes = 1;
+	path_watch_failed(watcher.watch, EACCES);
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_CHANGED);
+	assert_int_equal(event->error, EACCES);
+	assert_int_equal(event->fire_seq, 2);
+	assert_false(event->more);
+	expect_none();
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->paths, 0);
+}
+
+static void test_messages(void **state _unused_) {
+	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	Evloop__EmitRequest emit = EVLOOP__EMIT_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+	const Evloop__Event *event;
+
+	subscribe.handle = 1;
+	subscribe.topic = (char *)"news";
+	subscribe.queue = 3;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	subscribe.handle = 2;
+	subscribe.queue = 0;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	session->outbox.kept_bytes = 1;
+	emit.topic = (char *)"news";
+	for (unsigned char i = 1; i <= 5; i++) {
+		emit.data = (ProtobufCBinaryData){ .data = &i, .len = 1 };
+		peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
+		assert_true(peer_flush(&peer));
+		peer_world_settle(&before);
+	}
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	for (unsigned i = 0; i < 4; i++) {
+		Evloop__Event *next;
+
+		assert_true(next_event(&next));
+		if (next->handle == 2) {
+			assert_int_equal(next->fires, 5);
+			assert_int_equal(next->fire_seq, 5);
+			assert_int_equal(next->data.data[0], 5);
+		} else {
+			assert_int_equal(next->data.data[0], next->fire_seq);
+			assert_int_equal(next->gap != NULL, next->fire_seq == 3);
+			if (next->gap)
+				assert_int_equal(next->gap->count, 2);
+		}
+	}
+	expect_none();
+	emit.data = (ProtobufCBinaryData){ .data = (uint8_t *)"!", .len = 1 };
+	peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
+	assert_true(peer_flush(&peer));
+	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
+	assert_int_equal(event->fire_seq, 6);
+}
+
+/* Messages that a gate holds back: each comes, and when the limiter lets it. */
+static void test_messages_behind_a_gate(void **state _unused_) {
+	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	Evloop__EmitRequest emit = EVLOOP__EMIT_REQUEST__INIT;
+	Evloop__Gate gate = EVLOOP__GATE__INIT;
+
+	make_limiter("narrow", 50, 1, 0);
+	gate.limiter = (char *)"narrow";
+	subscribe.handle = 1;
+	subscribe.topic = (char *)"news";
+	subscribe.queue = 10;
+	subscribe.gate = &gate;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	emit.topic = (char *)"news";
+	for (unsigned char i = 1; i <= 4; i++) {
+		emit.data = (ProtobufCBinaryData){ .data = &i, .len = 1 };
+		peer_put(&peer, FRAME_ONEWAY, METHOD(EMIT), &emit);
+	}
+	assert_true(peer_flush(&peer));
+	assert_int_equal(expect(1, EVLOOP__EVENT_TYPE__EVENT_MESSAGE)->data.data[0], 1);
+	hand_over();
+	for (unsigned i = 2; i <= 4; i++) {
+		int64_t begin_ns = now_of(&after);
+		Evloop__Event *event;
+
+		while (!next_event(&event))
+			assert_true(now_of(&after) < begin_ns + 10 * NSEC_PER_SEC);
+		assert_int_equal(event->handle, 1);
+		assert_int_equal(event->fire_seq, i);
+		assert_int_equal(event->data.data[0], i);
+		assert_null(event->gap);
+	}
+	expect_none();
+}
+
+/* A topic that ended before its last messages were taken: they come, and that it has ended is told. */
+static void test_topic_that_ended(void **state _unused_) {
+	const struct access access = { .mode = 0666 };
+	struct event event;
+	Evloop__Event *told;
+	size_t n;
+	Evloop__SubscribeRequest subscribe = EVLOOP__SUBSCRIBE_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+
+	assert_int_equal(topic_define(before.scheduler, "news", &access), 0);
+	subscribe.topic = (char *)"news";
+	subscribe.handle = 1;
+	subscribe.queue = 3;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	subscribe.handle = 2;
+	(void)peer_call(&peer, METHOD(SUBSCRIBE), &subscribe, NULL);
+	session->outbox.kept_bytes = 1;
+	assert_int_equal(topic_emit(scheduler_next_tenant(before.scheduler, (uid_t)-1), "news", "!", 1, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(owner_peek_event(&session->owner, &event), true);
+	owner_took_event(&session->owner);
+	topic_undefine(topic_of_all(before.scheduler, "news"));
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	/* One of them has had its message, and hears only of the end. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(next_event(&told));
+		assert_int_equal(told->type, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
+		assert_int_equal(told->data.len, told->handle == 2);
+		assert_false(told->more);
+	}
+	expect_none();
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->subscriptions, 0);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, handover_setup, handover_teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		test(test_watches),
+		test(test_timeouts),
+		test(test_path_that_failed),
+		test(test_messages),
+		test(test_messages_behind_a_gate),
+		test(test_topic_that_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
