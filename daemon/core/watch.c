@@ -174,7 +174,8 @@ static int restore_over(struct owner *owner, const struct watch_progress *progre
 	watch->is_process = progress->spec.is_process;
 	watch->end = progress->end;
 	watch->fd = -1;
-	watch->acked.fire_seq--; /* it is counted again */
+	if (!progress->acked.unacked)
+		watch->acked.fire_seq--; /* it is counted again */
 	tell(watch, progress->readiness, true);
 	return 0;
 }
@@ -193,7 +194,7 @@ int watch_restore(struct poller *poller, struct owner *owner, const struct watch
 	if (!progress->acked.unacked)
 		watch->acked.fire_seq -= MIN(progress->acked.fires, watch->acked.fire_seq);
 	else if (poller_arm(&watch->item, 0) < 0)
-		close_descriptor(watch);
+		tell(watch, READINESS_ERROR, true);
 	return 0;
 }
 
@@ -231,11 +232,16 @@ static void took_event(struct source *source, enum event_type type _unused_) {
 		acked_took_event(&watch->acked);
 }
 
-/* Arming looks at it again.  Where even that fails, it has become something that cannot be waited for. */
+/* Arming looks at it again.  Where even that fails, it has become something that cannot be waited for.  One whose descriptor was lost
+ * behind the event that is acknowledged has its last one to tell. */
 static void ack(struct source *source) {
 	struct watch *watch = watch_of(source);
 
-	if (acked_ack(&watch->acked) && poller_arm(&watch->item, watch->events) < 0)
+	if (!acked_ack(&watch->acked))
+		return;
+	if (watch->fd < 0)
+		acked_raise(&watch->acked);
+	else if (poller_arm(&watch->item, watch->events) < 0)
 		tell(watch, READINESS_ERROR, true);
 }
 

@@ -23,7 +23,10 @@ void save_watch(struct saving *saving, const struct source *source) {
 	saved.watched_fd = saving_put(saving, progress.fd);
 	saved.process = progress.spec.is_process;
 	saved.pid = (uint64_t)progress.end.pid;
-	saved.readiness = progress.fd >= 0 ? progress.spec.readiness : progress.readiness;
+	if (progress.fd < 0)
+		saved.readiness = progress.readiness;
+	else
+		saved.readiness = saved.watched_fd > 0 ? progress.spec.readiness : READINESS_ERROR;
 	saved.timeout_ns = progress.spec.timeout_ns;
 	saved.timeout_at_ns = progress.acked.timeout_at_ns;
 	saved.unacked = progress.acked.unacked;
@@ -52,7 +55,8 @@ void load_watch(struct loading *loading, const Evloop__SavedWatch *saved) {
 			   .timeout_ns = saved->timeout_ns,
 			   .timeout_at_ns = saved->timeout_at_ns,
 			   .unacked = saved->unacked },
-		.readiness = saved->readiness,
+		/* It may have been lost on the way. */
+		.readiness = fd < 0 && saved->watched_fd > 0 ? READINESS_ERROR : saved->readiness,
 		.end = { .pid = (pid_t)saved->pid, .status_known = saved->status_known, .status = saved->status },
 	};
 

@@ -14,12 +14,15 @@ struct peer_world before, after;
 struct fake_starter fake_before, fake_after;
 struct peer peer;
 unsigned n_flushes;
+int lost_fd;
 
 static int carried[64];
 static size_t n_carried;
 
 static int carry(void *userdata _unused_, int fd) {
 	assert_true(n_carried < ARRAY_SIZE(carried));
+	if (fd == lost_fd)
+		return -ETOOMANYREFS;
 	carried[n_carried] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	return carried[n_carried] < 0 ? -errno : (int)++n_carried;
 }
@@ -31,6 +34,7 @@ static void let_go(void *userdata _unused_) {
 int handover_setup(void **state _unused_) {
 	n_carried = 0;
 	n_flushes = 0;
+	lost_fd = -1;
 	fake_starter_init(&fake_before);
 	fake_starter_init(&fake_after);
 	before.starter = &fake_before.starter;

@@ -9,6 +9,7 @@ extern struct peer_world before, after;
 extern struct fake_starter fake_before, fake_after;
 extern struct peer peer;
 extern unsigned n_flushes; /* how often descriptors were sent on their way */
+extern int lost_fd; /* the one that cannot go along; −1: all can */
 
 /* cmocka's. */
 int handover_setup(void **state);

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/core/path-watch.h"
@@ -52,6 +54,40 @@ static void test_watches(void **state _unused_) {
 	(void)close(unacked[0]);
 	(void)close(armed[0]);
 	(void)close(armed[1]);
+}
+
+/* The daemon's own number for the socket `fd`. */
+static int number_in_daemon(int fd) {
+	struct stat st, other;
+	int i = 3;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	while (i == fd || fstat(i, &other) < 0 || other.st_ino != st.st_ino || other.st_dev != st.st_dev)
+		assert_true(++i < 256);
+	return i;
+}
+
+/* A descriptor that cannot go along: its watch ends with an error; but not before what was told is acknowledged. */
+static void test_descriptor_lost(void **state _unused_) {
+	const Evloop__Event *event;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(write(pair[1], "x", 1), 1);
+	watch_for(1, pair[0], 0);
+	(void)expect(1, EVLOOP__EVENT_TYPE__EVENT_READY);
+	lost_fd = number_in_daemon(pair[0]);
+	hand_over();
+	expect_none();
+	ack(1);
+	event = expect(1, EVLOOP__EVENT_TYPE__EVENT_READY);
+	assert_int_equal(event->readiness, EVLOOP__READINESS__READINESS_ERROR);
+	assert_int_equal(event->fire_seq, 2);
+	assert_false(event->more);
+	expect_none();
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->descriptors, 0);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
 }
 
 /* A timeout counts from where it began, not from the restart; and one that was not told yet is told. */
@@ -232,11 +268,8 @@ static void test_topic_that_ended(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		test(test_watches),
-		test(test_timeouts),
-		test(test_path_that_failed),
-		test(test_messages),
-		test(test_messages_behind_a_gate),
+		test(test_watches),          test(test_descriptor_lost), test(test_timeouts),
+		test(test_path_that_failed), test(test_messages),        test(test_messages_behind_a_gate),
 		test(test_topic_that_ended),
 	};
 
