@@ -15,9 +15,13 @@ setup_file() {
     inside systemd-sysusers
     inside systemd-tmpfiles --create evloopd.conf
     inside mkdir -p /run/systemd/system/evloopd.service.d
-    # One uid is to have as much as many have otherwise; and a start fails where somebody has asked for that.
-    printf '%s\n' '[Unit]' 'StartLimitBurst=1000' '[Service]' 'ExecStart=' \
-        'ExecStart=/usr/local/sbin/evloopd --system --limit sessions=2000 --limit descriptors=20000 --limit timers=2000000' \
+    # One uid is to have as much as many have otherwise.
+    inside mkdir -p /etc/evloopd
+    printf '%s\n' '[Limits]' 'Sessions=2000' 'Bytes=1G' 'Descriptors=20000' 'Timers=2000000' \
+        '[Pool]' 'Bytes=infinity' 'Timers=infinity' |
+        inside tee /etc/evloopd/evloopd.conf >/dev/null
+    # A start fails where somebody has asked for that.
+    printf '%s\n' '[Unit]' 'StartLimitBurst=1000' '[Service]' \
         'ExecStartPre=+/bin/sh -c "test ! -e /run/fail || { rm /run/fail; kill -KILL $$$$; }"' |
         inside tee /run/systemd/system/evloopd.service.d/load.conf >/dev/null
     inside systemctl daemon-reload

@@ -23,6 +23,8 @@ setup_file() {
     inside mkdir -p /run/systemd/system/evloopd.service.d
     inside sh -c 'ln -s "$(command -v evloopd)" /usr/local/sbin/evloopd-after'
     inside useradd --create-home --groups evloop member
+    inside mkdir -p /etc/evloopd
+    printf '%s\n' '[Limits]' 'Bytes=1G' '[Pool]' 'Bytes=infinity' | inside tee /etc/evloopd/evloopd.conf >/dev/null
     use before
     inside systemctl --quiet enable --now evloopd.socket
 }
