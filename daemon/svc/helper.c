@@ -23,6 +23,7 @@
 struct helper_packet {
 	STAILQ_ENTRY(helper_packet) link; /* helper::unsent */
 	size_t size;
+	int fd; /* −1: none */
 	char data[];
 };
 
@@ -99,7 +100,7 @@ static void forget_unsent(struct helper *helper) {
 
 	while ((packet = STAILQ_FIRST(&helper->unsent))) {
 		STAILQ_REMOVE_HEAD(&helper->unsent, link);
-		free(packet);
+		helper_packet_free(packet);
 	}
 }
 
@@ -172,19 +173,37 @@ static int launch(struct helper *helper) {
 
 /* ---- packets ---- */
 
+/* Return: 0, −errno. */
+static int send_packet(const struct helper *helper, const struct helper_packet *packet, size_t size) {
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = {
+			      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { .iov_base = (void *)packet->data, .iov_len = size };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (packet->fd >= 0) {
+		memcpy(CMSG_DATA(&control.header), &packet->fd, sizeof(packet->fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	return sendmsg(helper->socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 /* Send what the socket takes.  One that has died is noticed by its pidfd, and takes everything. */
 static void flush(struct helper *helper) {
 	struct helper_packet *packet;
 
 	while ((packet = STAILQ_FIRST(&helper->unsent))) {
-		int error = send(helper->socket, packet->data, packet->size, MSG_NOSIGNAL) < 0 ? errno : 0;
+		int error = -send_packet(helper, packet, packet->size);
 
 		if (error == EAGAIN || error == EINTR)
 			break;
 		STAILQ_REMOVE_HEAD(&helper->unsent, link);
 		if (error != 0 && error != EPIPE && error != ECONNRESET)
 			helper->ops->refused(helper->userdata, packet->data, error);
-		free(packet);
+		helper_packet_free(packet);
 	}
 	(void)loop_io_set(helper->socket_io, STAILQ_EMPTY(&helper->unsent) ? LOOP_READ : LOOP_READ | LOOP_WRITE);
 }
@@ -263,20 +282,34 @@ static void socket_ready(void *userdata, int fd _unused_, int events) {
 struct helper_packet *helper_packet(size_t size, void **ret_data) {
 	struct helper_packet *packet = malloc(sizeof(*packet) + size);
 
-	if (packet)
-		*ret_data = packet->data;
+	if (!packet)
+		return NULL;
+	packet->fd = -1;
+	*ret_data = packet->data;
 	return packet;
+}
+
+void helper_packet_attach(struct helper_packet *packet, int fd) {
+	packet->fd = fd;
+}
+
+struct helper_packet *helper_packet_free(struct helper_packet *packet) {
+	if (!packet)
+		return NULL;
+	close_fd(packet->fd);
+	free(packet);
+	return NULL;
 }
 
 int helper_send(struct helper *helper, struct helper_packet *packet, size_t size) {
 	int r = helper->socket < 0 ? launch(helper) : 0;
 
 	if (r < 0) {
-		free(packet);
+		helper_packet_free(packet);
 		return r;
 	}
-	if (STAILQ_EMPTY(&helper->unsent) && send(helper->socket, packet->data, size, MSG_NOSIGNAL) >= 0) {
-		free(packet);
+	if (STAILQ_EMPTY(&helper->unsent) && send_packet(helper, packet, size) == 0) {
+		helper_packet_free(packet);
 		return 0;
 	}
 	/* What is wrong, if not just the time, flush() will find out, and may call back. */
@@ -286,7 +319,7 @@ int helper_send(struct helper *helper, struct helper_packet *packet, size_t size
 	if (r < 0) {
 		/* Whoever is told that it failed must hear no answer to it. */
 		STAILQ_REMOVE(&helper->unsent, packet, helper_packet, link);
-		free(packet);
+		helper_packet_free(packet);
 	}
 	return r;
 }

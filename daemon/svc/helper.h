@@ -42,6 +42,11 @@ struct helper *helper_free(struct helper *helper);
 /* A packet with room for `size` bytes at *ret_data.  NULL: no memory. */
 struct helper_packet *helper_packet(size_t size, void **ret_data);
 
+/* Let it have that descriptor along with the packet, which takes it over. */
+void helper_packet_attach(struct helper_packet *packet, int fd);
+/* Of one that is not sent. */
+struct helper_packet *helper_packet_free(struct helper_packet *packet);
+
 /* Send, at once or when the socket takes it; the packet is taken over, and `size` bytes of it are sent.
  * Return: 0, −errno: there is no process. */
 int helper_send(struct helper *helper, struct helper_packet *packet, size_t size);
