@@ -7,7 +7,8 @@
  * It also keeps each run's output open for reading, until the last writer has gone: whoever is still writing when
  * the daemon no longer reads, or has gone, shall not be killed by SIGPIPE for that.
  *
- * Links nothing but libc.  Knows nothing of jobs, and trusts what the daemon sends.
+ * Links nothing but libc.  Knows nothing of jobs, and trusts what the daemon sends.  In a unit of the service manager it is
+ * another one, of one command: in-unit.c.
  */
 
 #include <errno.h>
@@ -26,10 +27,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "daemon/exec/exec-wire.h"
-
-#define EXIT_NOT_EXECUTABLE 126
-#define EXIT_NOT_FOUND 127
+#include "daemon/exec/become.h"
+#include "daemon/exec/in-unit.h"
 
 #define REQUEST_SIZE (256 * 1024) /* a socket's buffer holds less */
 #define PIPES_MAX 4096
@@ -46,33 +45,6 @@ struct helper {
 };
 
 /* ---- becoming a command ---- */
-
-/* To the job's log and to the daemon. */
-static _Noreturn void fail(uint64_t token, int status, const char *what, const char *name, int error) {
-	const struct exec_reply reply = { .token = token, .answer = EXEC_FAILED };
-
-	fprintf(stderr, "evloop: cannot %s '%s': %s\n", what, name, strerror(error));
-	(void)send(EXEC_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL);
-	_exit(status);
-}
-
-/* The next string, moving *p behind it. */
-static char *next_string(char **p) {
-	char *string = *p;
-
-	*p += strlen(string) + 1;
-	return string;
-}
-
-static char **next_strings(char **p, uint32_t n, uint64_t token) {
-	char **vector = calloc((size_t)n + 1, sizeof(*vector));
-
-	if (!vector)
-		fail(token, EXIT_NOT_EXECUTABLE, "read", "command", ENOMEM);
-	for (uint32_t i = 0; i < n; i++)
-		vector[i] = next_string(p);
-	return vector;
-}
 
 /* Being woken, evloop-exec must not take the processor from the daemon that wakes it.  Return: true: that was changed. */
 static bool set_policy(int from, int to) {
@@ -96,27 +68,15 @@ static void set_signals(void (*handler)(int)) {
 	(void)signal(SIGUSR1, handler);
 }
 
-static _Noreturn void become(const struct helper *helper, const struct exec_request *request, int output) {
-	char *p = (char *)(request + 1), *directory, **argv;
-	int error;
-
-	(void)setsid();
+static _Noreturn void run(const struct helper *helper, struct exec_request *request, int output) {
 	/* Standard input is /dev/null already. */
 	(void)dup2(output, STDOUT_FILENO);
 	(void)dup2(output, STDERR_FILENO);
-	directory = next_string(&p);
-	argv = next_strings(&p, request->n_argv, request->token);
-	environ = next_strings(&p, request->n_environment, request->token);
 	limit_descriptors(helper->descriptors);
 	set_signals(SIG_DFL);
 	if (helper->is_batch)
 		(void)set_policy(SCHED_BATCH, SCHED_OTHER);
-	umask(request->umask);
-	if (chdir(directory) < 0)
-		fail(request->token, EXIT_NOT_EXECUTABLE, "enter", directory, errno);
-	execvp(argv[0], argv);
-	error = errno;
-	fail(request->token, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "run", argv[0], error);
+	become(request);
 }
 
 /* As fork(2), but the new process is our parent's child. */
@@ -175,32 +135,11 @@ static void serve_pipe(struct helper *helper, size_t i) {
 
 /* ---- the daemon ---- */
 
-/* Return: 0, −errno: the daemon has not got it. */
-static int answer(const struct exec_reply *reply, int fd) {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .header = {
-			      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
-	struct iovec iov = { .iov_base = (void *)reply, .iov_len = sizeof(*reply) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-	}
-	while (sendmsg(EXEC_SOCKET_FD, &message, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
 static void refuse(const struct exec_request *request, int error) {
 	(void)answer(&(struct exec_reply){ .token = request->token, .answer = EXEC_REFUSED, .error = error }, -1);
 }
 
-static void start(struct helper *helper, const struct exec_request *request) {
+static void start(struct helper *helper, struct exec_request *request) {
 	struct exec_reply reply = { .token = request->token, .answer = EXEC_STARTED };
 	int fds[2], r;
 
@@ -211,7 +150,7 @@ static void start(struct helper *helper, const struct exec_request *request) {
 	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	reply.pid = fork_sibling();
 	if (reply.pid == 0)
-		become(helper, request, fds[1]);
+		run(helper, request, fds[1]);
 	r = errno;
 	close(fds[1]);
 	if (reply.pid < 0) {
@@ -229,17 +168,42 @@ static void start(struct helper *helper, const struct exec_request *request) {
 	keep_pipe(helper, fds[0], request->token);
 }
 
+/* Take an order, and in *ret_fd what comes along; −1: nothing.  Return: its size; 0, −1: the daemon has gone. */
+static ssize_t receive(struct helper *helper, int *ret_fd) {
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = helper->request, .iov_len = sizeof(helper->request) };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(EXEC_SOCKET_FD, &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+
+	*ret_fd = -1;
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
+	return n;
+}
+
 static void serve_daemon(struct helper *helper) {
 	struct exec_request *request = (struct exec_request *)helper->request;
-	ssize_t n = recv(EXEC_SOCKET_FD, helper->request, sizeof(helper->request), 0);
+	int fd;
+	ssize_t n = receive(helper, &fd);
 
 	if (n >= (ssize_t)sizeof(*request)) {
 		if (request->order == EXEC_START)
 			start(helper, request);
 		else if (request->order == EXEC_LEAVE)
 			leave(helper, request->token);
-		else
+		else if (request->order == EXEC_HAND_OVER)
 			hand_over(helper, request->token);
+		else if (fd >= 0)
+			keep_pipe(helper, fd, request->token);
 		return;
 	}
 	if (n < 0 && errno == EINTR)
@@ -266,6 +230,8 @@ int main(int argc, char **argv) {
 	static struct helper helper = { .fds = { { .fd = EXEC_SOCKET_FD, .events = POLLIN } } };
 	struct stat st;
 
+	if (argc == 2 && strcmp(argv[1], EXEC_IN_UNIT) == 0)
+		return run_in_unit();
 	if (argc != 2 || fstat(EXEC_SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
 		fputs("evloop-exec: evloopd starts this program, people do not\n", stderr);
 		return EXIT_NOT_EXECUTABLE;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * What evloopd and evloop-exec tell each other through a pair of SOCK_SEQPACKET sockets, a packet each.  Both are built
- * together, so there is no version.
+ * What evloopd and evloop-exec tell each other through a pair of SOCK_SEQPACKET sockets, a packet each.  Beside the daemon it is the
+ * one that was there when the daemon began; in a unit of the service manager it may be of another version, and so says which.
  */
 
 #include <stdint.h>
 
 #define EXEC_SOCKET_FD 3 /* evloop-exec is started with it */
+#define EXEC_IN_UNIT                                                                                                   \
+	"unit" /* its argument in a unit: it is to become a single command; the socket is its standard input then */
+#define EXEC_VERSION 1 /* of what is said in a unit: one more with each change of START or READY */
 
 /* To evloop-exec. */
 enum exec_order {
@@ -17,6 +20,8 @@ enum exec_order {
 	EXEC_LEAVE,
 	/* Another daemon goes on reading it: nobody else may. */
 	EXEC_HAND_OVER,
+	/* The read end of a run's output comes along, to be kept as those of runs that it has started itself. */
+	EXEC_KEEP,
 };
 
 struct exec_request {
@@ -34,11 +39,13 @@ enum exec_answer {
 	EXEC_REFUSED,
 	/* The process will not become the command, and ends; sent by itself, before that. */
 	EXEC_FAILED,
+	/* In a unit: it is there, and becomes the command when it is told which; its pidfd comes along. */
+	EXEC_READY,
 };
 
 struct exec_reply {
-	uint64_t token;
+	uint64_t token; /* READY: EXEC_VERSION */
 	uint32_t answer;
-	int32_t pid; /* STARTED */
+	int32_t pid; /* STARTED, READY */
 	int32_t error; /* REFUSED: an errno */
 };

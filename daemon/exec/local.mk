@@ -2,7 +2,10 @@
 # What starts the commands of jobs, and what looks at files, beside the daemon.
 
 libexec_PROGRAMS += evloop-exec evloop-paths
-evloop_exec_SOURCES = daemon/exec/evloop-exec.c daemon/exec/exec-wire.h
+evloop_exec_SOURCES = \
+	daemon/exec/evloop-exec.c daemon/exec/exec-wire.h \
+	daemon/exec/become.c daemon/exec/become.h \
+	daemon/exec/in-unit.c daemon/exec/in-unit.h
 evloop_paths_SOURCES = \
 	daemon/exec/evloop-paths.c daemon/exec/paths-wire.h \
 	daemon/exec/folder.c daemon/exec/folder.h \
