@@ -25,6 +25,7 @@ static int arg_ready_fd = -1;
 static const char *arg_config_dir;
 static bool arg_check_config, arg_cat_config;
 static struct settings_source source = { .exit_idle_ns = -1, .log_level = -1 };
+static enum spawn_mode arg_jobs = SPAWN_AUTO;
 
 static const char help_text[] =
 	"evloopd [OPTION…]\n"
@@ -37,6 +38,7 @@ static const char help_text[] =
 	"      --user              serve one user, and run commands for him (the default)\n"
 	"      --system            serve all users, and run no commands\n"
 	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m; 0: stay)\n"
+	"      --jobs=WHO          who starts commands: units, direct or auto (the default)\n"
 	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
 	"      --config-dir=DIR    read DIR/evloopd.conf, DIR/limits.d, DIR/topics.d in place of those of\n"
 	"                          evloopd.limit(5)\n"
@@ -53,6 +55,7 @@ enum {
 	OPTION_USER,
 	OPTION_SYSTEM,
 	OPTION_EXIT_IDLE,
+	OPTION_JOBS,
 	OPTION_LIMIT,
 	OPTION_CONFIG_DIR,
 	OPTION_CHECK_CONFIG,
@@ -69,6 +72,7 @@ static const struct option options[] = {
 	{ "user", no_argument, NULL, OPTION_USER },
 	{ "system", no_argument, NULL, OPTION_SYSTEM },
 	{ "exit-idle", optional_argument, NULL, OPTION_EXIT_IDLE },
+	{ "jobs", required_argument, NULL, OPTION_JOBS },
 	{ "limit", required_argument, NULL, OPTION_LIMIT },
 	{ "config-dir", required_argument, NULL, OPTION_CONFIG_DIR },
 	{ "check-config", no_argument, NULL, OPTION_CHECK_CONFIG },
@@ -91,6 +95,22 @@ static int parse_exit_idle(const char *value) {
 	if (!value)
 		source.exit_idle_ns = EXIT_IDLE_PRIVATE_NS;
 	return r == 0 ? 0 : usage("--exit-idle", value, duration_error(r));
+}
+
+/* Return: 0, or an exit status below 0. */
+static int parse_jobs(const char *option, const char *value) {
+	static const char *const names[] = {
+		[SPAWN_DIRECT] = "direct",
+		[SPAWN_UNITS] = "units",
+		[SPAWN_AUTO] = "auto",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(value, names[i]) == 0) {
+			arg_jobs = (enum spawn_mode)i;
+			return 0;
+		}
+	return usage(option, value, "it is units, direct or auto");
 }
 
 static int parse_ready_fd(const char *value) {
@@ -143,6 +163,8 @@ static int parse_option(int option, const char *value) {
 		return 0;
 	case OPTION_EXIT_IDLE:
 		return parse_exit_idle(value);
+	case OPTION_JOBS:
+		return parse_jobs("--jobs", value);
 	case OPTION_LIMIT:
 		return parse_limit(value);
 	case OPTION_CONFIG_DIR:
@@ -169,8 +191,13 @@ static int parse_option(int option, const char *value) {
 }
 
 static int parse_arguments(int argc, char **argv) {
+	const char *jobs = getenv("EVLOOP_JOBS");
 	int option, r;
 
+	/* For daemons that start by themselves; an option is stronger. */
+	r = jobs && *jobs ? parse_jobs("EVLOOP_JOBS", jobs) : 0;
+	if (r != 0)
+		return r;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		r = parse_option(option, optarg);
 		if (r != 0)
@@ -523,6 +550,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				  .settings = &settings,
 				  .source = &source,
 				  .executes = !arg_system,
+				  .spawn_mode = arg_jobs,
 				  .exec_helper = helper,
 				  .paths_helper = paths_helper,
 				  .descriptors = descriptors,

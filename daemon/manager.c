@@ -18,7 +18,6 @@
 #include "daemon/svc/log.h"
 #include "daemon/svc/memory-pressure.h"
 #include "daemon/svc/paths.h"
-#include "daemon/svc/spawn.h"
 #include "daemon/svc/state-file.h"
 #include "daemon/svc/systemd.h"
 
@@ -85,6 +84,8 @@ static int64_t manager_next(void *userdata) {
 	next = MIN(next, next_status(manager));
 	if (manager->paths)
 		next = MIN(next, paths_next(manager->paths));
+	if (manager->starter)
+		next = MIN(next, spawner_next(manager->starter));
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		next = MIN(next, listener_next(&manager->listeners[i]));
 	return next;
@@ -98,6 +99,8 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 		listener_tick(&manager->listeners[i], boottime_ns);
 	if (manager->paths)
 		paths_tick(manager->paths, boottime_ns);
+	if (manager->starter)
+		spawner_tick(manager->starter, boottime_ns);
 	if (manager->supervised)
 		service_status_tick(&manager->status, boottime_ns);
 	if (next_idle(manager) <= boottime_ns) {
@@ -275,6 +278,7 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 		(void)journal_new(&manager->journal, JOURNAL_SOCKET); /* where there is one */
 		r = spawner_new(&manager->starter, manager->loop,
 				&(struct spawner_options){
+					.mode = options->spawn_mode,
 					.exec_path = options->exec_helper,
 					.socket_path = options->socket_path,
 					.descriptors = options->descriptors,

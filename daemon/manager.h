@@ -13,6 +13,7 @@
 #include "daemon/svc/ids.h"
 #include "daemon/svc/journal.h"
 #include "daemon/svc/service-status.h"
+#include "daemon/svc/spawn.h"
 
 #define LISTENERS_MAX 16
 
@@ -23,6 +24,7 @@ struct manager_options {
 	const struct settings_source
 		*source; /* where reloading finds them again; borrowed as long as the manager lives */
 	bool executes; /* a user's own instance */
+	enum spawn_mode spawn_mode; /* who starts commands */
 	const char *exec_helper; /* path of evloop-exec */
 	const char *paths_helper; /* path of evloop-paths; NULL: no paths are watched */
 	rlim_t descriptors; /* what commands get as their soft limit of descriptors; 0: the daemon's */

@@ -7,7 +7,7 @@ AM_TESTS_ENVIRONMENT = \
 	EVLOOPD='$(abs_top_builddir)/evloopd'; EVLOOP='$(abs_top_builddir)/evloop'; export EVLOOPD EVLOOP; \
 	EVLOOP_EXEC='$(abs_top_builddir)/evloop-exec'; export EVLOOP_EXEC; \
 	CC='$(CC)'; CXX='$(CXX)'; PYTHON='$(PYTHON_PROTOBUF)'; PROTOC='$(PROTOC)'; export CC CXX PYTHON PROTOC; \
-	unset EVLOOP_SOCKET EVLOOP_DEBUG EVLOOP_AUTOSTART;
+	unset EVLOOP_SOCKET EVLOOP_DEBUG EVLOOP_AUTOSTART; EVLOOP_JOBS=direct; export EVLOOP_JOBS;
 
 # A test that hangs is one that fails.
 LOG_COMPILER = timeout

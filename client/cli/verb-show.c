@@ -97,6 +97,8 @@ static void show_run(const struct showing *showing, const Evloop__RunInfo *run) 
 		line("  pid", "%" PRIu64, run->pid);
 	else
 		line("  status", "%d", run->status);
+	if (run->unit[0] != '\0')
+		line("  unit", "%s", run->unit);
 	line("  fire", "%" PRIu64, run->fire_seq);
 	line("  lateness", "%s", text_seconds(run->lateness_ns, seconds));
 	line_boottime("  started", showing, run->started_ns);

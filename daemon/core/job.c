@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
 #include "daemon/core/output.h"
@@ -265,10 +266,12 @@ static void finish(struct run *run, int64_t boottime_ns) {
 
 /* ---- from the starter ---- */
 
-void run_started(struct run *run, pid_t pid) {
+void run_started(struct run *run, pid_t pid, const char *unit) {
 	run->info.pid = pid;
+	if (unit)
+		snprintf(run->info.unit, sizeof(run->info.unit), "%s", unit);
 	if (run->job->last.run == run->info.run)
-		run->job->last.pid = pid;
+		run->job->last = run->info;
 }
 
 void run_output(struct run *run, const void *data, size_t size) {
@@ -497,6 +500,7 @@ static void lose(struct run *run) {
 
 int job_adopt_run(struct job *job, const struct run_progress *progress, const struct run_request *request) {
 	struct starter *starter = job->board->starter;
+	struct process_handle handle = progress->process;
 	struct run_request full = *request;
 	uint64_t runs = job->runs_started;
 	struct run *run;
@@ -513,7 +517,8 @@ int job_adopt_run(struct job *job, const struct run_progress *progress, const st
 		return 0;
 	}
 	full.command = job->command; /* if it is another one by now, that is of no importance here */
-	r = starter->adopt(starter, run, &full, &progress->process, &run->process);
+	handle.unit = run->info.unit[0] != '\0' ? run->info.unit : NULL;
+	r = starter->adopt(starter, run, &full, &handle, &run->process);
 	if (r < 0) {
 		lose(run);
 		return r;

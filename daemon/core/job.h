@@ -26,6 +26,7 @@ struct process_handle {
 	pid_t pid;
 	int pid_fd;
 	int output_fd; /* -1: it has been read to its end */
+	const char *unit; /* of a service manager, that it is in; NULL: none */
 };
 
 /* The starter.  None of its functions may block. */
@@ -47,8 +48,8 @@ struct starter {
 		     const struct process_handle *handle, void **ret_process);
 };
 
-/* From the starter: its pid is known. */
-void run_started(struct run *run, pid_t pid);
+/* From the starter: its pid is known, and which unit of a service manager it is in; NULL: none. */
+void run_started(struct run *run, pid_t pid, const char *unit);
 /* From the starter: output, as it came. */
 void run_output(struct run *run, const void *data, size_t size);
 /* From the starter: all output has come and the process is gone.  `status`: 0 to 255, 128 + signal; the run is freed, and its

@@ -65,6 +65,8 @@ enum run_result {
 	RUN_RESULT_NOT_STARTED,
 };
 
+#define RUN_UNIT_MAX 136 /* bytes of a unit's name, NUL included */
+
 struct run_info {
 	uint64_t run; /* 1 at first */
 	enum run_result result;
@@ -73,6 +75,7 @@ struct run_info {
 	uint64_t fire_seq;
 	int64_t started_ns, ended_ns; /* boottime */
 	int64_t lateness_ns;
+	char unit[RUN_UNIT_MAX]; /* of the service manager, that it runs in; "": none */
 };
 
 /* How a process ended that is nobody's job. */

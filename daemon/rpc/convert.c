@@ -163,6 +163,8 @@ void convert_run(const struct run_info *run, Evloop__RunInfo *ret) {
 	ret->started_ns = run->started_ns;
 	ret->ended_ns = run->ended_ns;
 	ret->lateness_ns = run->lateness_ns;
+	if (run->unit[0] != '\0')
+		ret->unit = (char *)run->unit;
 }
 
 /* The index of `value` in a table of `n`; n: it has none. */
@@ -345,6 +347,9 @@ Evloop__TimerInfo *convert_timer(struct arena *arena, const struct instant *now,
 		if (!ret->last_run)
 			return NULL;
 		convert_run(&info.last_run, ret->last_run);
+		ret->last_run->unit = arena_copy(arena, info.last_run.unit, strlen(info.last_run.unit));
+		if (!ret->last_run->unit)
+			return NULL;
 	}
 	return ret;
 }

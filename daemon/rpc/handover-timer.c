@@ -47,6 +47,7 @@ void load_run(const Evloop__RunInfo *saved, struct run_info *ret) {
 		.ended_ns = saved->ended_ns,
 		.lateness_ns = saved->lateness_ns,
 	};
+	snprintf(ret->unit, sizeof(ret->unit), "%s", saved->unit);
 	if (!convert_to_run_result(saved->result, &ret->result))
 		ret->result = RUN_RESULT_EXITED;
 }
@@ -82,6 +83,7 @@ static void saved_command(const struct command *command, Evloop__Command *ret) {
 struct saved_run {
 	Evloop__SavedRun run;
 	Evloop__RunInfo info;
+	char unit[RUN_UNIT_MAX];
 };
 
 static void save_runs(struct saving *saving, const struct job *job, struct saved_run *runs, Evloop__SavedRun **pointers,
@@ -95,6 +97,8 @@ static void save_runs(struct saving *saving, const struct job *job, struct saved
 
 		evloop__saved_run__init(&run->run);
 		convert_run(&progress.info, &run->info);
+		memcpy(run->unit, progress.info.unit, sizeof(run->unit));
+		run->info.unit = run->unit;
 		run->run.info = &run->info;
 		run->run.pid = (uint64_t)progress.process.pid;
 		run->run.pid_fd = saving_put(saving, progress.process.pid_fd);

@@ -25,7 +25,7 @@ struct journal_stream *journal_stream_free(struct journal_stream *stream _unused
 	return NULL;
 }
 
-void journal_stream_set_pid(struct journal_stream *stream _unused_, pid_t pid _unused_) {
+void journal_stream_set_process(struct journal_stream *stream _unused_, pid_t pid _unused_, const char *unit _unused_) {
 }
 
 void journal_stream_write(struct journal_stream *stream _unused_, const char *data _unused_, size_t size _unused_) {

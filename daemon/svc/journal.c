@@ -18,7 +18,7 @@
 
 #define LINE_SIZE 4096 /* a longer line becomes several */
 #define LINES_AT_ONCE 64 /* of one piece of output; what is left of it becomes one entry of several lines */
-#define FIELDS_SIZE 640 /* a file name has 255 bytes at most, a name NAME_LENGTH_MAX */
+#define FIELDS_SIZE 832 /* a file name has 255 bytes at most, a name NAME_LENGTH_MAX, a unit RUN_UNIT_MAX */
 
 struct journal {
 	int fd;
@@ -178,8 +178,10 @@ struct journal_stream *journal_stream_free(struct journal_stream *stream) {
 	return NULL;
 }
 
-void journal_stream_set_pid(struct journal_stream *stream, pid_t pid) {
+void journal_stream_set_process(struct journal_stream *stream, pid_t pid, const char *unit) {
 	add_field(stream, "SYSLOG_PID=%d\n", (int)pid);
+	if (unit)
+		add_field(stream, "USER_UNIT=%s\n", unit);
 }
 
 /* `data` ends in a newline.  Many short lines at once must not cost a call each. */

@@ -28,6 +28,7 @@ struct journal_stream *journal_stream_new(struct journal *journal, const struct 
 /* What has no newline at its end yet is sent first. */
 struct journal_stream *journal_stream_free(struct journal_stream *stream);
 
-void journal_stream_set_pid(struct journal_stream *stream, pid_t pid);
+/* `unit`: which unit of the user's service manager it is in, and so what `systemctl --user status` shows; NULL: none. */
+void journal_stream_set_process(struct journal_stream *stream, pid_t pid, const char *unit);
 
 void journal_stream_write(struct journal_stream *stream, const char *data, size_t size);

@@ -9,6 +9,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/config-set.c daemon/svc/config-set.h \
 	daemon/svc/file-time.c daemon/svc/file-time.h \
 	daemon/svc/escrow.c daemon/svc/escrow.h \
+	daemon/svc/exec-request.c daemon/svc/exec-request.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
 	daemon/svc/journal.h \
@@ -23,10 +24,15 @@ libdaemon_la_SOURCES += \
 	daemon/svc/spawn.c daemon/svc/spawn.h \
 	daemon/svc/systemd.h \
 	daemon/svc/topic-file.c daemon/svc/topic-file.h \
-	daemon/svc/topic-set.c daemon/svc/topic-set.h
+	daemon/svc/topic-set.c daemon/svc/topic-set.h \
+	daemon/svc/unit.c daemon/svc/unit.h \
+	daemon/svc/user-manager.h
 
 if SYSTEMD
-libdaemon_la_SOURCES += daemon/svc/journal.c daemon/svc/systemd.c
+libdaemon_la_SOURCES += daemon/svc/journal.c daemon/svc/systemd.c daemon/svc/user-manager.c
 else
-libdaemon_la_SOURCES += daemon/svc/journal-fallback.c daemon/svc/systemd-fallback.c
+libdaemon_la_SOURCES += \
+	daemon/svc/journal-fallback.c \
+	daemon/svc/systemd-fallback.c \
+	daemon/svc/user-manager-fallback.c
 endif

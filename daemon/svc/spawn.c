@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the processes of jobs: what evloop-exec is told of them, and what their pipes and pidfds say.
+ * Owns the processes of jobs: what is told to those who make them, and what their pipes and pidfds say.
+ *
+ * Where there is a service manager of the user, it makes them, in a unit each (svc/unit.c); else evloop-exec does, and for that
+ * run alone if the manager does not.
  *
  * evloop-exec makes each process as our child, so only we wait for it, and its number, which is also its group's, is not given
  * to another one before.  A run is over when its process is and what that has written has been read: what others write
@@ -9,10 +12,9 @@
 
 #include "daemon/svc/spawn.h"
 
-#include <inttypes.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,15 +25,15 @@
 
 #include "daemon/core/process.h"
 #include "daemon/exec/exec-wire.h"
+#include "daemon/svc/exec-request.h"
 #include "daemon/svc/helper.h"
 #include "daemon/svc/journal.h"
-#include "proto/limits.h"
+#include "daemon/svc/log.h"
+#include "daemon/svc/unit.h"
 
 #define READ_SIZE 16384 /* bytes of output taken at once */
 #define READ_SIZE_MIN 2048 /* with many processes */
 #define READ_SIZE_TURN (256 * 1024) /* of all processes: one job's flood leaves the others, and timers, their turn */
-#define VARIABLES_MAX 8 /* EVLOOP_* */
-#define VARIABLE_SIZE 192
 #define STATUS_UNKNOWN 255
 #define SETTLE_NS NSEC_PER_SEC
 
@@ -39,6 +41,7 @@ struct process {
 	struct spawner *spawner;
 	LIST_ENTRY(process) link; /* spawner::processes */
 	struct run *run; /* NULL: abandoned, nobody listens */
+	struct unit *unit; /* of the user's service manager, that it is in or will be; NULL: it is a child of ours */
 	struct journal_stream *journal; /* NULL: nothing goes to the journal */
 	pid_t pid; /* 0: evloop-exec has not answered yet */
 	uint64_t signals; /* to be sent then, a bit each */
@@ -56,6 +59,9 @@ struct spawner {
 	struct loop *loop;
 	struct helper *helper;
 	struct journal *journal;
+	struct units *units; /* NULL: all are started by evloop-exec */
+	bool must_be_units;
+	bool has_complained; /* of the service manager, since it last started one */
 	char *socket_path;
 	LIST_HEAD(, process) processes;
 	size_t n;
@@ -63,92 +69,19 @@ struct spawner {
 
 /* ---- what evloop-exec is told ---- */
 
-struct variables {
-	char text[VARIABLES_MAX][VARIABLE_SIZE];
-	size_t n;
-};
-
-static void add_variable(struct variables *variables, const char *format, ...) _printf_(2, 3);
-static void add_variable(struct variables *variables, const char *format, ...) {
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(variables->text[variables->n++], VARIABLE_SIZE, format, args);
-	va_end(args);
-}
-
-static void make_variables(const struct spawner *spawner, const struct run_request *request,
-			   struct variables *variables) {
-	variables->n = 0;
-	add_variable(variables, "EVLOOP_ID=%" PRIu64, request->id);
-	add_variable(variables, "EVLOOP_NAME=%s", request->name ? request->name : "");
-	add_variable(variables, "EVLOOP_SCHEDULED_NS=%" PRId64, request->scheduled_ns);
-	add_variable(variables, "EVLOOP_LATENESS_NS=%" PRId64, request->lateness_ns);
-	add_variable(variables, "EVLOOP_FIRE_SEQ=%" PRIu64, request->fire_seq);
-	add_variable(variables, "EVLOOP_MISSED=%" PRIu64, request->missed);
-	if (spawner->socket_path)
-		add_variable(variables, "EVLOOP_SOCKET=%s", spawner->socket_path);
-}
-
-/* Is that variable of the captured environment one that the run sets itself? */
-static bool is_replaced(const struct variables *variables, const char *variable) {
-	if (strncmp(variable, "EVLOOP_", 7) != 0)
-		return false;
-	for (size_t i = 0; i < variables->n; i++)
-		if (strncmp(variable, variables->text[i], strcspn(variables->text[i], "=") + 1) == 0)
-			return true;
-	return false;
-}
-
-static char *put_string(char *p, const char *string) {
-	size_t n = strlen(string) + 1;
-
-	memcpy(p, string, n);
-	return p + n;
-}
-
-static int send_start(struct process *process, const struct run_request *run_request) {
-	const struct command *command = run_request->command;
-	struct exec_request request = {
-		.token = (uintptr_t)process,
-		.order = EXEC_START,
-		.umask = command->umask,
-	};
-	struct helper_packet *packet;
-	struct variables variables;
-	char *data, *p;
-	void *room;
-
-	/* The command's allocation holds all its bytes. */
-	packet = helper_packet(sizeof(request) + command->size + sizeof(variables), &room);
-	if (!packet)
-		return -ENOMEM;
-	make_variables(process->spawner, run_request, &variables);
-	data = room;
-	p = put_string(data + sizeof(request), command->directory);
-	for (; command->argv[request.n_argv]; request.n_argv++)
-		p = put_string(p, command->argv[request.n_argv]);
-	for (char **variable = command->environment; *variable; variable++)
-		if (!is_replaced(&variables, *variable)) {
-			p = put_string(p, *variable);
-			request.n_environment++;
-		}
-	for (size_t i = 0; i < variables.n; i++, request.n_environment++)
-		p = put_string(p, variables.text[i]);
-	memcpy(data, &request, sizeof(request));
-	return helper_send(process->spawner->helper, packet, (size_t)(p - data));
-}
-
-/* Nobody will read any more, and somebody may write; or somebody else will read. */
-static void send_order(struct process *process, enum exec_order order) {
+/* Nobody will read any more, and somebody may write; or somebody else will read.  KEEP: `fd`, which is taken over. */
+static void send_order(struct process *process, enum exec_order order, int fd) {
 	const struct exec_request request = { .token = (uintptr_t)process, .order = order };
 	struct helper_packet *packet;
 	void *room;
 
 	packet = helper_packet(sizeof(request), &room);
-	if (!packet)
+	if (!packet) {
+		close_fd(fd);
 		return;
+	}
 	memcpy(room, &request, sizeof(request));
+	helper_packet_attach(packet, fd);
 	(void)helper_send(process->spawner->helper, packet, sizeof(request));
 }
 
@@ -161,6 +94,7 @@ static struct process *process_free(struct process *process) {
 	process->spawner->n--;
 	process->exit_io = loop_io_remove(process->exit_io);
 	process->output_io = loop_io_remove(process->output_io);
+	unit_free(process->unit);
 	close_fd(process->pid_fd);
 	close_fd(process->output_fd);
 	journal_stream_free(process->journal);
@@ -178,7 +112,7 @@ static void process_finish(struct process *process, int status, bool failed) {
 		run_exited(run, status, !failed, ended_ns);
 }
 
-/* Of a process that is no child of ours, but was one of a daemon before us. */
+/* Of a process that is no child of ours, but was one of a daemon before us, or is the service manager's. */
 static int process_ask(const struct process *process) {
 	struct process_end end;
 
@@ -207,23 +141,37 @@ static void process_outlive(struct process *process, int status) {
 	struct run *run = TAKE_PTR(process->run);
 
 	process->outlived = true;
+	(void)loop_io_set(process->output_io, LOOP_READ);
+	process->unit = unit_free(process->unit);
 	process->journal = journal_stream_free(process->journal);
 	if (run)
 		run_exited(run, status, !process->failed, process->ended_ns);
 }
 
-/* It has ended, and its output has been read. */
-static void process_reap(struct process *process) {
-	int status = process_wait(process);
+/* What else is written is not its output, nor is it read, until it is known how it ended. */
+static void end_unit(struct process *process) {
+	if (process->output_io)
+		(void)loop_io_set(process->output_io, 0);
+	unit_end(process->unit);
+}
 
+static void process_conclude(struct process *process, int status) {
 	if (process->output_io && has_writers(process->output_fd)) {
 		if (process->adopted) {
 			process_outlive(process, status);
 			return;
 		}
-		send_order(process, EXEC_LEAVE);
+		send_order(process, EXEC_LEAVE, -1);
 	}
 	process_finish(process, status, process->failed);
+}
+
+/* It has ended, and its output has been read. */
+static void process_reap(struct process *process) {
+	if (process->unit)
+		end_unit(process);
+	else
+		process_conclude(process, process_wait(process));
 }
 
 /* Take at most `size` bytes of output.  Return: bytes taken; 0: there is none now, or none any more. */
@@ -326,9 +274,9 @@ static void process_started(struct process *process, pid_t pid, int fd) {
 		if (process->signals & 1)
 			(void)signal_group(pid, number);
 	if (process->journal)
-		journal_stream_set_pid(process->journal, pid);
+		journal_stream_set_process(process->journal, pid, NULL);
 	if (process->run)
-		run_started(process->run, pid);
+		run_started(process->run, pid, NULL);
 }
 
 static void helper_received(void *userdata _unused_, const void *data, size_t size _unused_, int fd) {
@@ -357,13 +305,14 @@ static void helper_refused(void *userdata _unused_, const void *data, int error)
 		process_refuse((struct process *)(uintptr_t)request->token, error);
 }
 
+/* What it keeps for units is lost too, and does no harm as long as we are here. */
 static void helper_lost(void *userdata) {
 	struct spawner *spawner = userdata;
 	struct process *process, *next;
 
 	for (process = LIST_FIRST(&spawner->processes); process; process = next) {
 		next = LIST_NEXT(process, link);
-		if (process->pid == 0)
+		if (process->pid == 0 && !process->unit)
 			process_refuse(process, EIO);
 	}
 }
@@ -373,6 +322,105 @@ static const struct helper_ops spawner_helper_ops = {
 	.refused = helper_refused,
 	.lost = helper_lost,
 };
+
+/* ---- processes in units ---- */
+
+/* Once, until it is well again: each run that it concerns is started all the same, or says itself that it was not. */
+static void complain(struct spawner *spawner, const char *why) {
+	if (spawner->has_complained)
+		return;
+	spawner->has_complained = true;
+	log_notice("the user's service manager starts no units for commands%s: %s",
+		   spawner->must_be_units ? "" : ", they are started without", why);
+}
+
+static bool unit_started(void *userdata, pid_t pid, int pid_fd) {
+	struct process *process = userdata;
+	int r;
+
+	process->pid = pid;
+	process->pid_fd = pid_fd;
+	process->spawner->has_complained = false;
+	r = watch(process);
+	if (r < 0) {
+		process_refuse(process, -r);
+		return false;
+	}
+	/* It has not become the command yet. */
+	for (int number = 1; process->signals != 0; number++, process->signals >>= 1)
+		if (process->signals & 1)
+			(void)syscall(SYS_pidfd_send_signal, pid_fd, number, NULL, 0);
+	if (process->journal)
+		journal_stream_set_process(process->journal, pid, unit_name(process->unit));
+	if (process->run)
+		run_started(process->run, pid, unit_name(process->unit));
+	return true;
+}
+
+/* So it is started by evloop-exec beside the daemon. */
+static void unit_refused(void *userdata, const char *why) {
+	struct process *process = userdata;
+	struct spawner *spawner = process->spawner;
+	struct helper_packet *packet;
+	size_t size;
+	int r;
+
+	complain(spawner, why);
+	packet = unit_take_packet(process->unit, &size);
+	process->unit = unit_free(process->unit);
+	process->output_fd = close_fd(process->output_fd);
+	if (spawner->must_be_units) {
+		helper_packet_free(packet);
+		process_refuse(process, ECONNREFUSED);
+		return;
+	}
+	r = helper_send(spawner->helper, packet, size);
+	if (r < 0)
+		process_refuse(process, -r);
+}
+
+static void unit_ended(void *userdata, int status, bool failed) {
+	struct process *process = userdata;
+
+	process->failed = failed;
+	process_conclude(process, status >= 0 ? status : process_ask(process));
+}
+
+static const struct unit_ops spawner_unit_ops = {
+	.started = unit_started,
+	.refused = unit_refused,
+	.ended = unit_ended,
+};
+
+/* Return: 0: the packet is taken over, −errno. */
+static int start_unit(struct process *process, const struct run_request *request, struct helper_packet *packet,
+		      const void *data, size_t size) {
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	(void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	r = unit_new(&process->unit, process->spawner->units,
+		     &(struct unit_options){
+			     .request = request,
+			     .output_fd = fds[1],
+			     .packet = packet,
+			     .data = data,
+			     .size = size,
+		     },
+		     &spawner_unit_ops, process);
+	if (r < 0) {
+		close_fd(fds[0]);
+		close_fd(fds[1]);
+		return r;
+	}
+	process->output_fd = fds[0];
+	/* Whoever still writes when we are gone shall find a reader. */
+	send_order(process, EXEC_KEEP, fcntl(fds[0], F_DUPFD_CLOEXEC, 0));
+	return 0;
+}
+
+/* ---- the starter ---- */
 
 /* NULL: no memory. */
 static struct process *process_new(struct spawner *spawner, struct run *run, const struct run_request *request) {
@@ -388,6 +436,28 @@ static struct process *process_new(struct spawner *spawner, struct run *run, con
 	return process;
 }
 
+static int start(struct process *process, const struct run_request *request) {
+	struct spawner *spawner = process->spawner;
+	struct helper_packet *packet;
+	size_t size;
+	void *data;
+	int r;
+
+	packet = exec_request_new(request, (uintptr_t)process, spawner->socket_path, &data, &size);
+	if (!packet)
+		return -ENOMEM;
+	if (!spawner->units)
+		return helper_send(spawner->helper, packet, size);
+	r = start_unit(process, request, packet, data, size);
+	if (r == 0)
+		return 0;
+	complain(spawner, r == -EXDEV ? "it is of another container" : strerror(-r));
+	if (!spawner->must_be_units)
+		return helper_send(spawner->helper, packet, size);
+	helper_packet_free(packet);
+	return -ECONNREFUSED;
+}
+
 static int spawner_start(struct starter *starter, struct run *run, const struct run_request *request,
 			 void **ret_process) {
 	struct process *process = process_new(container_of(starter, struct spawner, starter), run, request);
@@ -395,7 +465,7 @@ static int spawner_start(struct starter *starter, struct run *run, const struct 
 
 	if (!process)
 		return -ENOMEM;
-	r = send_start(process, request);
+	r = start(process, request);
 	if (r < 0) {
 		process_free(process);
 		return r;
@@ -407,9 +477,12 @@ static int spawner_start(struct starter *starter, struct run *run, const struct 
 static int spawner_kill(struct starter *starter _unused_, void *token, int signal_number) {
 	struct process *process = token;
 
-	if (process->pid > 0)
+	if (process->pid > 0 && process->unit)
+		unit_kill(process->unit, signal_number);
+	else if (process->pid > 0)
 		return signal_group(process->pid, signal_number);
-	process->signals |= UINT64_C(1) << (signal_number - 1);
+	else
+		process->signals |= UINT64_C(1) << (signal_number - 1);
 	return 0;
 }
 
@@ -426,7 +499,7 @@ static bool spawner_describe(struct starter *starter _unused_, void *token, stru
 
 	if (process->pid == 0)
 		return false;
-	send_order(process, EXEC_HAND_OVER);
+	send_order(process, EXEC_HAND_OVER, -1);
 	*ret = (struct process_handle){
 		.pid = process->pid,
 		.pid_fd = process->pid_fd,
@@ -447,13 +520,15 @@ static int spawner_adopt(struct starter *starter, struct run *run, const struct 
 	process->pid_fd = handle->pid_fd;
 	process->output_fd = handle->output_fd;
 	r = watch(process);
+	if (r == 0 && handle->unit && process->spawner->units)
+		r = unit_adopt(&process->unit, process->spawner->units, handle, &spawner_unit_ops, process);
 	if (r < 0) {
 		process->pid_fd = process->output_fd = -1;
 		process_free(process);
 		return r;
 	}
 	if (process->journal)
-		journal_stream_set_pid(process->journal, handle->pid);
+		journal_stream_set_process(process->journal, handle->pid, handle->unit);
 	*ret_process = process;
 	return 0;
 }
@@ -506,6 +581,7 @@ int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_op
 			     .adopt = spawner_adopt },
 		.loop = loop,
 		.journal = options->journal,
+		.must_be_units = options->mode == SPAWN_UNITS,
 	};
 	LIST_INIT(&spawner->processes);
 	/* Where it is ignored, as whoever started us may have left it, the kernel keeps no exit status. */
@@ -518,12 +594,27 @@ int spawner_new(struct starter **ret, struct loop *loop, const struct spawner_op
 		}
 	}
 	r = start_helper(spawner, options);
+	if (r == 0 && options->mode != SPAWN_DIRECT)
+		r = units_new(&spawner->units, loop, options->exec_path);
 	if (r < 0) {
 		spawner_free(&spawner->starter);
 		return r;
 	}
 	*ret = &spawner->starter;
 	return 0;
+}
+
+/* We end, and the manager has not got so far: nobody will hear of the run, but it shall not be forgotten. */
+static void start_rest(struct process *process) {
+	struct spawner *spawner = process->spawner;
+	struct helper_packet *packet;
+	size_t size;
+
+	if (!process->unit || spawner->must_be_units)
+		return;
+	packet = unit_take_packet(process->unit, &size);
+	if (packet)
+		(void)helper_send(spawner->helper, packet, size);
 }
 
 struct starter *spawner_free(struct starter *starter) {
@@ -533,10 +624,26 @@ struct starter *spawner_free(struct starter *starter) {
 	if (!starter)
 		return NULL;
 	spawner = container_of(starter, struct spawner, starter);
-	while ((process = LIST_FIRST(&spawner->processes)))
+	while ((process = LIST_FIRST(&spawner->processes))) {
+		start_rest(process);
 		process_free(process);
+	}
+	units_free(spawner->units);
 	helper_free(spawner->helper);
 	free(spawner->socket_path);
 	free(spawner);
 	return NULL;
+}
+
+int64_t spawner_next(const struct starter *starter) {
+	const struct spawner *spawner = container_of(starter, struct spawner, starter);
+
+	return spawner->units ? units_next(spawner->units) : INT64_MAX;
+}
+
+void spawner_tick(struct starter *starter, int64_t boottime_ns) {
+	struct spawner *spawner = container_of(starter, struct spawner, starter);
+
+	if (spawner->units)
+		units_tick(spawner->units, boottime_ns);
 }

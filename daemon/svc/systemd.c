@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the use of libsystemd; the only file that includes it. */
+/* Owns the use of sd-daemon(3). */
 
 #include "daemon/svc/systemd.h"
 

@@ -169,7 +169,7 @@ static void abandon(struct starter *starter _unused_, void *process) {
 
 void world_run_started(struct world *world, unsigned place) {
 	if (world->runs[place % WORLD_RUNS])
-		run_started(world->runs[place % WORLD_RUNS], 4711);
+		run_started(world->runs[place % WORLD_RUNS], 4711, NULL);
 }
 
 void world_run_wrote(struct world *world, unsigned place, const void *data, size_t size) {

@@ -141,14 +141,16 @@ static void test_job_that_runs(void **state _unused_) {
 
 	arm_job(&command, &word);
 	assert_non_null(fake_before.run);
-	run_started(fake_before.run, 4711);
+	run_started(fake_before.run, 4711, "a.service");
 	run_output(fake_before.run, "one ", 4);
 	fake_before.pid = 4711;
 	hand_over();
 	assert_non_null(fake_after.run);
 	assert_int_equal(fake_after.adopted.pid, 4711);
+	assert_string_equal(fake_after.adopted.unit, "a.service");
 	assert_int_equal(only_timer()->active, 1);
 	assert_int_equal(only_timer()->last_run->pid, 4711);
+	assert_string_equal(only_timer()->last_run->unit, "a.service");
 	run_output(fake_after.run, "two", 3);
 	fake_starter_exit(&fake_after, 7, now_of(&after));
 	event = expect(9, EVLOOP__EVENT_TYPE__EVENT_EXITED);

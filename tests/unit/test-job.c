@@ -182,11 +182,12 @@ static void test_run(void **state _unused_) {
 	assert_int_equal(fake.processes[0].request.lateness_ns, 5);
 	assert_int_equal(job_board_next(board), INT64_MAX);
 
-	run_started(fake.processes[0].run, 4711);
+	run_started(fake.processes[0].run, 4711, "a.service");
 	run_output(fake.processes[0].run, "hello", 5);
 	assert_int_equal(owner.output_end, 5);
 	assert_int_equal(describe(&owner).last_run.result, RUN_RESULT_ACTIVE);
 	assert_int_equal(describe(&owner).last_run.pid, 4711);
+	assert_string_equal(describe(&owner).last_run.unit, "a.service");
 	assert_int_equal(describe(&owner).last_run.started_ns, START);
 	assert_int_equal(describe(&owner).last_run.ended_ns, 0);
 	end_process(&fake.processes[0], 3, START + 9);

@@ -130,7 +130,7 @@ static void test_fields(void **state) {
 	if (!fixture)
 		skip();
 	stream = journal_stream_new(fixture->journal, &fixture->request);
-	journal_stream_set_pid(stream, 4711);
+	journal_stream_set_process(stream, 4711, "some.service");
 	write_text(stream, "hello\n");
 	size = receive(fixture);
 	expect_field(fixture, size, "MESSAGE", "hello");
