@@ -28,6 +28,7 @@ libcli_la_SOURCES = \
 	client/cli/json.c client/cli/json.h \
 	client/cli/json-message.c client/cli/json-message.h \
 	client/cli/limiter.c client/cli/limiter.h \
+	client/cli/linger.c client/cli/linger.h \
 	client/cli/notice.c client/cli/notice.h \
 	client/cli/options.c \
 	client/cli/own-output.c client/cli/own-output.h \

@@ -9,6 +9,7 @@
 #include "client/cli/error.h"
 #include "client/cli/event.h"
 #include "client/cli/json.h"
+#include "client/cli/linger.h"
 #include "client/cli/text.h"
 
 /* ---- a command for later ---- */
@@ -31,6 +32,7 @@ static int arm_command(const struct invocation *inv, struct evl *evl, const stru
 		written = text_flush();
 	}
 	evloop__armed__free_unpacked(armed, NULL);
+	linger_hint(evl, arm);
 	return written ? 0 : 1;
 }
 
