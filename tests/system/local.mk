@@ -7,6 +7,7 @@ SYSTEM_TESTS = \
 	tests/system/load.bats \
 	tests/system/readme.bats \
 	tests/system/restart.bats \
+	tests/system/units.bats \
 	tests/system/upgrade.bats \
 	tests/system/user.bats
 EXTRA_DIST += $(SYSTEM_TESTS) tests/system/container.bash
