@@ -126,7 +126,7 @@ bool next_event(Evloop__Event **ret) {
 }
 
 const Evloop__Event *expect(uint64_t handle, Evloop__EventType type) {
-	Evloop__Event *event;
+	Evloop__Event *event = NULL;
 
 	assert_true(next_event(&event));
 	assert_int_equal(event->handle, handle);
