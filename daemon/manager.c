@@ -228,7 +228,7 @@ static void save_state(struct manager *manager) {
 static void hand_over(struct manager *manager) {
 	int r;
 
-	if (!manager->escrow || !manager->sessions.buffers)
+	if (!manager->escrow || !manager->sessions.buffers || systemd_stops_for_good())
 		return;
 	if (manager->starter)
 		spawner_settle(manager->starter);

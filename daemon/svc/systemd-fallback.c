@@ -12,6 +12,10 @@ int systemd_store(const char *name _unused_, int fd _unused_) {
 	return -EOPNOTSUPP;
 }
 
+bool systemd_stops_for_good(void) {
+	return false;
+}
+
 bool systemd_is_listening(int fd _unused_) {
 	return false;
 }

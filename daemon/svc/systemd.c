@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the use of sd-daemon(3). */
+/* Owns the use of sd-daemon(3), and one question to the system's service manager. */
 
 #include "daemon/svc/systemd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define SERVICE_MANAGER "org.freedesktop.systemd1"
+#define ANSWER_USEC 500000
 
 int systemd_take_fds(struct systemd_fds *ret) {
 	char **names = NULL;
@@ -33,6 +39,41 @@ int systemd_store(const char *name, int fd) {
 
 	(void)snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
 	return MIN(sd_pid_notify_with_fds(0, 0, state, &fd, 1), 0);
+}
+
+/* What the service is in for, "stop", "restart"; free(3)d.  Return: 0, −errno. */
+static int job_type(sd_bus *bus, char **ret) {
+	sd_bus_message *unit = NULL, *job = NULL;
+	const char *path;
+	int r = sd_bus_call_method(bus, SERVICE_MANAGER, "/org/freedesktop/systemd1", SERVICE_MANAGER ".Manager",
+				   "GetUnitByPID", NULL, &unit, "u", (uint32_t)getpid());
+
+	if (r >= 0)
+		r = sd_bus_message_read(unit, "o", &path);
+	if (r >= 0)
+		r = sd_bus_get_property(bus, SERVICE_MANAGER, path, SERVICE_MANAGER ".Unit", "Job", NULL, &job, "(uo)");
+	if (r >= 0)
+		r = sd_bus_message_read(job, "(uo)", NULL, &path);
+	if (r >= 0)
+		r = sd_bus_get_property_string(bus, SERVICE_MANAGER, path, SERVICE_MANAGER ".Job", "JobType", NULL,
+					       ret);
+	sd_bus_message_unref(unit);
+	sd_bus_message_unref(job);
+	return MIN(r, 0);
+}
+
+bool systemd_stops_for_good(void) {
+	sd_bus *bus = NULL;
+	char *type = NULL;
+	bool stops = false;
+
+	if (systemd_listens() && sd_bus_open_system(&bus) >= 0) {
+		(void)sd_bus_set_method_call_timeout(bus, ANSWER_USEC);
+		stops = job_type(bus, &type) >= 0 && strcmp(type, "stop") == 0;
+	}
+	sd_bus_flush_close_unref(bus);
+	free(type);
+	return stops;
 }
 
 bool systemd_is_listening(int fd) {

@@ -22,6 +22,12 @@ int systemd_take_fds(struct systemd_fds *ret);
  * it really does. */
 int systemd_store(const char *name, int fd);
 
+/*
+ * Does the system's service manager stop this service for good, with no next process to come?  He would be the last who has what he was
+ * given to keep, and wait in close(2) for as long as clients' sockets linger.  Return: false also where he does not say.
+ */
+bool systemd_stops_for_good(void);
+
 /* Is it a listening AF_UNIX socket of type SOCK_SEQPACKET? */
 bool systemd_is_listening(int fd);
 

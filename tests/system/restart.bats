@@ -168,5 +168,8 @@ log_has() {
     status=0
     wait $! || status=$?
     [[ $status -eq 69 ]]
+    # Nothing was left with the service manager, who would have to close it, however long that takes.
+    run inside journalctl --no-pager --output=cat --unit=evloopd.service --lines=5
+    [[ $output == *'received SIGTERM: leaving'* && $output != *'handed over'* ]]
     run -0 as member evloop --system ping
 }
