@@ -364,6 +364,7 @@ static void process_refused(void *userdata, const void *data, int error) {
 
 	if (watch && request->order == PATHS_ADD)
 		watch_fail(process->paths, watch, error);
+	process_settle(process);
 }
 
 /* ---- what becomes of them ---- */
