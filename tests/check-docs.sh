@@ -196,6 +196,13 @@ while read -r line; do
     complain "$line"
 done <"$scratch/lacking"
 
+# ---- examples --------------------------------------------------------------------------------------------------------
+
+# All of them are installed.
+ls contrib/examples | grep -vx local.mk | sort >"$scratch/1"
+sed -n '/^dist_examples_/,$p' contrib/examples/local.mk | grep -oE '[a-z0-9-]+\.(c|sh|bash|py)\b' | sort >"$scratch/2"
+same "contrib/examples" "contrib/examples/local.mk"
+
 # ---- packages to install -------------------------------------------------------------------------------------------
 
 # The C library's headers come with gcc.

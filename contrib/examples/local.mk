@@ -58,9 +58,13 @@ dist_examples_DATA = \
 	contrib/examples/thread-pool.c \
 	contrib/examples/beat.c \
 	contrib/examples/cancel-in-callback.c \
+	contrib/examples/chat.c \
+	contrib/examples/echo.c \
 	contrib/examples/embed-poll.c \
 	contrib/examples/embed-sd-event.c \
-	contrib/examples/embed-libuv.c
+	contrib/examples/embed-libuv.c \
+	contrib/examples/hash-files.c \
+	contrib/examples/supervise.c
 # Those that are run as they are.
 dist_examples_SCRIPTS = \
 	contrib/examples/asyncio-limiter.py \
