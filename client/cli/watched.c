@@ -109,9 +109,9 @@ static const char *folder_of(const char *path, char buffer[PATH_MAX]) {
 	return buffer;
 }
 
-static int complain_path(const struct invocation *inv, const char *operand, const char *problem) {
-	complain("%s: %s: %s", inv->verb->name, operand, problem);
-	return EX_NOINPUT;
+static int complain_path(const struct invocation *inv, const char *operand, int error) {
+	complain("%s: %s: %s", inv->verb->name, operand, strerror(error));
+	return error == EACCES ? EX_NOPERM : EX_NOINPUT;
 }
 
 static int init_path(const struct invocation *inv, struct watched *watched) {
@@ -122,13 +122,13 @@ static int init_path(const struct invocation *inv, struct watched *watched) {
 		return complain_usage(inv, "'' is no path");
 	watched->path = absolute(watched->operand);
 	if (!watched->path)
-		return complain_path(inv, watched->operand, strerror(errno));
+		return complain_path(inv, watched->operand, errno);
 	if (strlen(watched->path) >= PATH_MAX)
 		return complain_value(inv, "'%.100s...': a path of more than %d bytes", watched->operand, PATH_MAX - 1);
 	if (lstat(watched->path, &st) == 0)
 		return 0;
 	if (errno != ENOENT)
-		return complain_path(inv, watched->operand, strerror(errno));
+		return complain_path(inv, watched->operand, errno);
 	if (stat(folder_of(watched->path, folder), &st) < 0 || !S_ISDIR(st.st_mode)) {
 		/* In the user's words, where he has named it at all. */
 		const char *slash = strrchr(watched->operand, '/');

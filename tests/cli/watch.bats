@@ -319,6 +319,10 @@ process() {
     ends 0
     refused 66 '*watch: none/x: there is no folder none' watch path none/x
     refused 66 '*watch: later/x: Not a directory' watch path later/x
+    mkdir -m 0 closed
+    if ! ls closed 2>/dev/null; then # not root
+        refused 77 '*watch: closed/x: Permission denied' watch path closed/x
+    fi
     refused 64 "*'' is no path" watch path ''
     refused 65 "*a path of more than 4095 bytes" watch path "/$(printf '%05000d' 0)"
 }
