@@ -23,12 +23,19 @@ enum {
 	OPTION_KEYED,
 };
 
+/* What options say. */
+enum use {
+	USE_KEY = 1,
+	USE_COST = 2,
+	USE_DEFINITION = 4,
+};
+
 /* What a use of the verb is about. */
 struct order {
 	struct definition definition;
 	const char *key;
 	uint64_t cost;
-	bool has_cost;
+	unsigned given; /* of enum use */
 	struct evl *evl;
 };
 
@@ -461,24 +468,49 @@ static int run_explain(const struct invocation *inv, struct order *order) {
 static const struct {
 	const char *name, *alias;
 	action run;
+	unsigned uses; /* of enum use */
 } actions[] = {
-	{ "list", "ls", run_list },     { "show", NULL, run_show },       { "set", NULL, run_set },
-	{ "reset", NULL, run_reset },   { "peek", NULL, run_peek },       { "refund", NULL, run_refund },
-	{ "charge", NULL, run_charge }, { "hold", NULL, run_hold },       { "holders", NULL, run_holders },
-	{ "remove", "rm", run_remove }, { "explain", NULL, run_explain },
+	{ "list", "ls", run_list, 0 },
+	{ "show", NULL, run_show, 0 },
+	{ "set", NULL, run_set, USE_DEFINITION },
+	{ "reset", NULL, run_reset, USE_KEY },
+	{ "peek", NULL, run_peek, USE_KEY | USE_COST },
+	{ "refund", NULL, run_refund, USE_KEY | USE_COST },
+	{ "charge", NULL, run_charge, USE_KEY | USE_COST },
+	{ "hold", NULL, run_hold, USE_KEY },
+	{ "holders", NULL, run_holders, 0 },
+	{ "remove", "rm", run_remove, 0 },
+	{ "explain", NULL, run_explain, USE_KEY | USE_COST },
 };
+
+/* What is not used is not asked for, either: who gives it expects something else. */
+static int check_use(const struct invocation *inv, const struct order *order, const char *word, unsigned uses) {
+	unsigned unused = order->given & ~uses;
+
+	if (unused & USE_KEY)
+		return complain_usage(inv, "%s: --key is not for this", word);
+	if (unused & USE_COST)
+		return complain_usage(inv, "%s: -n is not for this", word);
+	if (unused & USE_DEFINITION)
+		return complain_usage(inv, "%s: what defines a limiter is for 'limiter set'", word);
+	return 0;
+}
 
 static int take_option(const struct invocation *inv, struct order *order, int option) {
 	switch (option) {
 	case OPTION_KEY:
+		order->given |= USE_KEY;
 		order->key = optarg;
 		return optarg[0] ? 0 : complain_usage(inv, "--key '' is no key");
 	case OPTION_KEYED:
+		order->given |= USE_DEFINITION;
 		order->definition.spec.keyed = true;
 		return 0;
 	case 'n':
+		order->given |= USE_COST;
 		return option_number(inv, "-n", optarg, &order->cost);
 	default:
+		order->given |= USE_DEFINITION;
 		return definition_take(inv, &order->definition, option, optarg);
 	}
 }
@@ -506,7 +538,9 @@ static int run(struct invocation *inv) {
 		if (strcmp(actions[i].name, word) != 0 && !(actions[i].alias && strcmp(actions[i].alias, word) == 0))
 			continue;
 		options_skip(inv, 1);
-		r = daemon_connect(inv, &order.evl);
+		r = check_use(inv, &order, word, actions[i].uses);
+		if (r == 0)
+			r = daemon_connect(inv, &order.evl);
 		if (r == 0)
 			r = actions[i].run(inv, &order);
 		evl_close(order.evl);

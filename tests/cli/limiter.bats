@@ -133,6 +133,10 @@ explained() {
     refused 64 "*'b' is one word too many*" limiter peek a b
     refused 66 "*no limiter named 'nobody'" limiter remove nobody
     refused 64 '*--rate or --concurrency has to be given' limiter set x --max-debt 5
+    refused 64 '*list: --key is not for this' limiter list --key a
+    refused 64 '*hold: -n is not for this' limiter hold x 1s -n 2
+    refused 64 "*peek: what defines a limiter is for 'limiter set'" limiter peek x --rate 3/s
+    refused 64 "*show: what defines *" limiter show x --keyed
 }
 
 @test "the uid's limits" {
