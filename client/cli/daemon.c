@@ -4,6 +4,7 @@
 #include "client/cli/daemon.h"
 
 #include <grp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -43,7 +44,9 @@ static int complain_connect(const struct invocation *inv, int error) {
 	bool private = false;
 
 	if (error == -ENAMETOOLONG) {
-		complain("the path of the socket is too long");
+		const char *named = inv->socket ? inv->socket : getenv("EVLOOP_SOCKET");
+
+		complain("%.40s...: the path of the socket is too long", named ? named : "");
 		return EX_UNAVAILABLE;
 	}
 	if (evl_locate(inv->socket, &path, &private) < 0)

@@ -211,7 +211,7 @@ setup() {
     done
     refused 69 '*/nowhere: no daemon listens there' ping --socket /nowhere
     refused 69 '*/nowhere: no daemon listens there' --socket /nowhere ping
-    refused 69 '*too long*' --socket "/$(printf '%0200d' 0)" ping
+    refused 69 '*: /0*...: *too long' --socket "/$(printf '%0200d' 0)" ping
 }
 
 @test "a complaint is one line, whatever it quotes" {
