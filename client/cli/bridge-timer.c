@@ -16,6 +16,8 @@ int bridge_prepare_timer(struct bridge_call *call) {
 
 	if (json_object_get(call->fields, "kind"))
 		return bridge_refuse(call, "INVALID", "kind is not known here: the name of the call says it");
+	if (command && !json_is_array(command) && !json_is_object(command))
+		return bridge_refuse(call, "INVALID", "command is neither an array of words nor an object");
 	if (!json_is_array(command))
 		return 0;
 	return json_object_set_new(call->fields, "command", json_pack("{sO}", "argv", command)) < 0 ? -ENOMEM : 0;

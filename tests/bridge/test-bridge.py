@@ -149,6 +149,7 @@ class Timers(Case):
         self.assertEqual(reply["effective_ns"], "4102444800000000000")
         reply = self.ok("at", deadline_ns="4102444800000000001")
         self.assertEqual(reply["effective_ns"], "4102444800000000001")
+        self.refused("INVALID", "after", delay="5s", command="true")
         self.refused("INVALID", "after", delay="5x")
         self.refused("INVALID", "after", delay="5s", delay_ns=5)
         self.refused("INVALID", "at", deadline="tomorrow 09:00", clock="boottime")
