@@ -529,6 +529,11 @@ _ev_explain_changed() {
         fi
     done
     [[ $EV_CHANGES_N -eq 0 ]] || _ev_join EV_CHANGES EV_CHANGES_0_CHANGES
+    case $EV_ERROR in
+    0) ;;
+    2) _ev_complain "watch: $about: the folder that it is in does not exist" ;;
+    *) _ev_complain "watch: $about: it cannot be watched (error $EV_ERROR)" ;;
+    esac
     # shellcheck disable=SC2034 # for handlers
     EV_PATH=${EV_PATHS[0]-}
 }

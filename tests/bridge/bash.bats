@@ -257,7 +257,9 @@ failed() { echo "$EV_PATH error $((EV_ERROR != 0)) more $EV_MORE"; }
 ev_path nowhere/at/all failed
 ev_run
 END
-    expect $'once src/deep/a b.c 1 changed 0\n error 1 more 0'
+    expect_status 0
+    expect_output $'once src/deep/a b.c 1 changed 0\n error 1 more 0'
+    [[ $stderr == 'evloop.bash: watch: nowhere/at/all: the folder that it is in does not exist' ]] || fail 'expected one complaint'
 }
 
 @test "topics carry any bytes that a variable can hold" {
