@@ -39,7 +39,7 @@ static const char help_text[] =
 	"      --system            serve all users, and run no commands\n"
 	"      --exit-idle[=DUR]   leave when there has been nothing to do or to keep for DUR (10m; 0: stay)\n"
 	"      --jobs=WHO          who starts commands: units, direct or auto (the default)\n"
-	"      --limit=NAME=VALUE  what one uid may use: sessions, timers, command-bytes, jobs\n"
+	"      --limit=NAME=VALUE  what one uid may use, by the names of evloopd(8)\n"
 	"      --config-dir=DIR    read DIR/evloopd.conf, DIR/limits.d, DIR/topics.d in place of those of\n"
 	"                          evloopd.limit(5)\n"
 	"      --check-config      read the configuration, say what is wrong, and leave\n"
