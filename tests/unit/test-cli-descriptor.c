@@ -62,6 +62,7 @@ static void check_pipe(int (*take)(pid_t pid, int fd)) {
 }
 
 static void test_take(void **state _unused_) {
+	skip_in_valgrind();
 	check_pipe(descriptor_take);
 }
 
@@ -91,8 +92,10 @@ static void test_reopen_refuses(void **state _unused_) {
 }
 
 static void test_errors(void **state _unused_) {
-	pid_t pid = fork_child();
+	pid_t pid;
 
+	skip_in_valgrind();
+	pid = fork_child();
 	assert_int_equal(descriptor_take(pid, 4000), -EBADF);
 	end_child(pid);
 	assert_int_equal(descriptor_take(pid, 0), -ESRCH);

@@ -462,6 +462,7 @@ static void test_pid(void **state _unused_) {
 	struct evl_source *source;
 	uint64_t handle;
 
+	skip_in_valgrind();
 	assert_int_equal(evl_watch_pid(evl, &source, getpid(), count, NULL), 0);
 	handle = expect_pid();
 	tell_ended(handle, true);
@@ -489,6 +490,7 @@ static void test_pid(void **state _unused_) {
 static void test_status_of_child(void **state _unused_) {
 	const int wanted[] = { 7, 128 + SIGTERM };
 
+	skip_in_valgrind();
 	for (int i = 0; i < 2; i++) {
 		pid_t pid = fork();
 		siginfo_t info;

@@ -371,6 +371,7 @@ static void test_sessions(void **state) {
 static void test_process(void **state) {
 	int fd = make_pidfd();
 
+	skip_in_valgrind();
 	(void)state;
 	assert_int_equal(process_of(fd), getpid());
 	assert_false(process_has_ended(fd));

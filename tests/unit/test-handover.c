@@ -67,6 +67,7 @@ static void test_what_was_not_taken(void **state _unused_) {
 	const Evloop__Event *event;
 	struct session *session = peer_world_newest(&before);
 
+	skip_in_valgrind();
 	(void)arm(5, begin_ns + NSEC_PER_MSEC, NSEC_PER_MSEC);
 	/* As if the socket took nothing. */
 	session->outbox.kept_bytes = 1;
@@ -238,6 +239,7 @@ static Evloop__Grant wait_for(const char *name, uint64_t handle, uint64_t cost) 
 static void test_line(void **state _unused_) {
 	int64_t granted_ns;
 
+	skip_in_valgrind();
 	make_limiter("slow", 10, 1, 0);
 	granted_ns = wait_for("slow", 1, 1).now_ns;
 	for (uint64_t i = 2; i <= 6; i++)

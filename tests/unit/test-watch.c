@@ -454,6 +454,7 @@ static void test_process(void **state) {
 	int release, pid_fd;
 	pid_t pid;
 
+	skip_in_valgrind();
 	(void)state;
 	pid_fd = make_child(&pid, 7, &release);
 	watch_process(pid_fd, 0);
@@ -472,6 +473,7 @@ static void test_process_killed(void **state) {
 	int release, pid_fd;
 	pid_t pid;
 
+	skip_in_valgrind();
 	(void)state;
 	pid_fd = make_child(&pid, 0, &release);
 	watch_process(pid_fd, 0);
@@ -490,6 +492,7 @@ static void test_process_that_has_ended(void **state) {
 	int release, pid_fd;
 	pid_t pid;
 
+	skip_in_valgrind();
 	(void)state;
 	pid_fd = make_child(&pid, 9, &release);
 	close_fd(release);
@@ -506,6 +509,7 @@ static void test_process_of_another_uid(void **state) {
 	int release, pid_fd;
 	pid_t pid;
 
+	skip_in_valgrind();
 	(void)state;
 	pid_fd = make_child(&pid, 7, &release);
 	close_fd(release);
@@ -525,6 +529,7 @@ static void test_process_timeout(void **state) {
 	int release, pid_fd;
 	pid_t pid;
 
+	skip_in_valgrind();
 	(void)state;
 	pid_fd = make_child(&pid, 3, &release);
 	watch_process(pid_fd, 10);

@@ -6,11 +6,23 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
+
+static inline bool is_in_valgrind(void) {
+	return getenv("TEST_IN_VALGRIND");
+}
+
+/* Valgrind 3.19 knows no descriptors of processes and no processes that share descriptors, and what takes milliseconds takes seconds. */
+static inline void skip_in_valgrind(void) {
+	if (is_in_valgrind())
+		skip();
+}
 
 /* A random sequence that is the same in every run. */
 struct random {
