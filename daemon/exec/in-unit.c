@@ -8,6 +8,7 @@
 #include "daemon/exec/in-unit.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,6 +28,16 @@ static int take_socket(void) {
 	closefrom(EXEC_SOCKET_FD + 1);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return null < 0 || dup2(null, STDIN_FILENO) < 0 ? -1 : 0;
+}
+
+/* A service manager passes on what was ignored where it was started. */
+static void reset_signals(void) {
+	sigset_t none;
+
+	for (int number = 1; number <= SIGRTMAX; number++)
+		(void)signal(number, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int run_in_unit(void) {
@@ -51,5 +62,6 @@ int run_in_unit(void) {
 	/* Nothing comes if the daemon has thought better of it, or is gone. */
 	if (recv(EXEC_SOCKET_FD, &request, sizeof(request), 0) < (ssize_t)sizeof(request.head))
 		return 0;
+	reset_signals();
 	become(&request.head);
 }

@@ -93,6 +93,7 @@ daemon_log() {
          grep -E "^(SigBlk|SigIgn):" /proc/self/status; ps -o pgid=,sid= -p $$ | tr -s " "; echo "$$"' >/dev/null
     as alice evloop wait place
     run -0 as alice evloop log place
+    echo "$output"
     [[ ${lines[0]} == '/home/alice/a $HOME %h b' ]]
     [[ ${lines[1]} == 0137 ]]
     [[ ${lines[2]} == '0 1 2 /dev/null' ]]
