@@ -7,8 +7,10 @@ tests_hostile_test_hostile_SOURCES = \
 	tests/hostile/attack-death.c \
 	tests/hostile/attack-descriptors.c \
 	tests/hostile/attack-floods.c \
+	tests/hostile/attack-limiters.c \
 	tests/hostile/attack-packets.c \
 	tests/hostile/attack-requests.c \
+	tests/hostile/attack-topics.c \
 	tests/hostile/attack-watches.c \
 	tests/hostile/fuse-server.h \
 	tests/hostile/peer.c \

@@ -125,4 +125,4 @@ struct attack {
 };
 
 extern const struct attack attacks_on_packets[], attacks_by_requests[], attacks_by_descriptors[], attacks_by_floods[],
-	attacks_by_death[], attacks_by_watches[];
+	attacks_by_death[], attacks_by_watches[], attacks_by_topics[], attacks_by_limiters[];

@@ -11,6 +11,7 @@
 #include "tests/hostile/rig.h"
 
 #define SETTLE_MS 5000 /* for what goes on a little behind the end of a session */
+#define QUIET_MS 20 /* before each attack */
 #define MEMORY_KIB 8192 /* what an attack may leave behind: the allocator's pools, mostly */
 #define P99_NS (100 * MS) /* generous, for busy machines; the table has what it was */
 
@@ -30,9 +31,14 @@ static void attack_run(struct rig *rig, const struct attack *attack) {
 	unsigned descriptors = rig_descriptors(rig), failures = rig->failures;
 	long memory = rig_memory_kib(rig), allowed = attack->memory_kib ? attack->memory_kib : MEMORY_KIB;
 	size_t rounds = victim_rounds(rig);
-	int64_t begin = now_ns(), p99, worst;
+	int64_t begin, before, p99, worst;
 	char got[80] = "";
 
+	/* What the victim sees when nothing is done to it. */
+	pause_ms(QUIET_MS);
+	before = victim_delay(rig, rounds, NULL);
+	rounds = victim_rounds(rig);
+	begin = now_ns();
 	attack->run(rig, got, sizeof(got));
 	if (!rig_is_alive(rig)) {
 		rig_complain(rig, "%s: the daemon has ended", attack->name);
@@ -46,14 +52,18 @@ static void attack_run(struct rig *rig, const struct attack *attack) {
 		rig_complain(rig, "%s: %ld KiB of memory stay", attack->name, memory);
 	if (p99 > P99_NS && !(attack->own_uid_waits && rig->victim_uid == 0))
 		rig_complain(rig, "%s: the victim waits", attack->name);
-	printf("%-6s  %-28s  %-58s  %7.2f  %7.2f  %+7ld  %5.2f\n", rig->failures == failures ? "ok" : "FAILED",
-	       attack->name, got, (double)p99 / 1e6, (double)worst / 1e6, memory, (double)(now_ns() - begin) / 1e9);
+	printf("%-6s  %-26s  %-63s  %6.2f  %6.2f  %6.2f  %+6ld  %+3d  %5.2f\n",
+	       rig->failures == failures ? "ok" : "FAILED", attack->name, got, (double)before / 1e6, (double)p99 / 1e6,
+	       (double)worst / 1e6, memory, (int)rig_descriptors(rig) - (int)descriptors,
+	       (double)(now_ns() - begin) / 1e9);
 	fflush(stdout);
 }
 
 int main(int argc, char **argv) {
-	static const struct attack *const groups[] = { attacks_on_packets,  attacks_by_descriptors, attacks_by_watches,
-						       attacks_by_requests, attacks_by_death,       attacks_by_floods };
+	static const struct attack *const groups[] = {
+		attacks_on_packets,  attacks_by_descriptors, attacks_by_watches, attacks_by_topics,
+		attacks_by_limiters, attacks_by_requests,    attacks_by_death,   attacks_by_floods,
+	};
 	const char *const options[] = { "--limit", "sessions=400", NULL };
 	uid_t victim_uid = geteuid() == 0 ? VICTIM_UID : 0;
 	struct rig rig;
@@ -63,8 +73,8 @@ int main(int argc, char **argv) {
 	rig_start(&rig, options);
 	victim_start(&rig, victim_uid);
 	printf("the victim is %s\n", victim_uid ? "another uid" : "the same uid: run as root for another one");
-	printf("%-6s  %-28s  %-58s  %7s  %7s  %7s  %5s\n", "", "attack", "what the attacker got", "p99 ms", "worst",
-	       "KiB", "s");
+	printf("%-6s  %-26s  %-63s  %6s  %6s  %6s  %6s  %3s  %5s\n", "", "attack", "what the attacker got", "before",
+	       "p99 ms", "worst", "KiB", "fds", "s");
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
 		for (const struct attack *attack = groups[i]; attack->name; attack++) {
 			/* By name, for whoever looks into one of them. */
