@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #define TRIES_MAX 4
+#define TICK_NS (10 * NSEC_PER_MSEC) /* by which marks are behind the clock, at most */
 
 void file_time_init(struct file_time *time) {
 	time->fd = memfd_create("evloopd-time", MFD_CLOEXEC);
@@ -22,8 +23,9 @@ int64_t file_time_mark(struct file_time *time, int64_t realtime_ns) {
 
 	/* One that somebody has looked at gets a fine mark with its next change, unless the others have gone ahead of it. */
 	for (unsigned i = 0; i < TRIES_MAX && changed_ns < realtime_ns; i++) {
+		/* Without it a change may be told that was a little before, rather than none that was after. */
 		if (fchmod(time->fd, 0600) < 0 || fstat(time->fd, &st) < 0)
-			return realtime_ns;
+			return realtime_ns - TICK_NS;
 		changed_ns = st.st_ctim.tv_sec * NSEC_PER_SEC + st.st_ctim.tv_nsec;
 	}
 	/* Later changes can have just the same mark. */

@@ -11,7 +11,7 @@ struct file_time {
 	int fd; /* a file of our own, in memory; −1: none */
 };
 
-/* Without a file, the time is the clock's. */
+/* Without a file, the time is the clock's, and a tick before. */
 void file_time_init(struct file_time *time);
 void file_time_deinit(struct file_time *time);
 

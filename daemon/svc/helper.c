@@ -225,8 +225,9 @@ static ssize_t receive(struct helper *helper) {
 	struct cmsghdr *header;
 	int fd = -1;
 
+	/* Without memory for it, it is still there. */
 	if (n <= 0)
-		return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+		return n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ENOBUFS) ? 0 : -1;
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(header), sizeof(fd));
