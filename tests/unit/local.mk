@@ -243,6 +243,7 @@ daemon_tests = \
 	tests/unit/test-closer \
 	tests/unit/test-descriptor \
 	tests/unit/test-handover \
+	tests/unit/test-handover-oom \
 	tests/unit/test-handover-watch \
 	tests/unit/test-complaints \
 	tests/unit/test-quota \
@@ -306,6 +307,10 @@ handover_world = \
 tests_unit_test_handover_SOURCES = tests/unit/test-handover.c $(handover_world)
 tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
+tests_unit_test_handover_oom_SOURCES = tests/unit/test-handover-oom.c $(handover_world)
+tests_unit_test_handover_oom_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_handover_oom_LDADD = $(daemon_test_LDADD)
+tests_unit_test_handover_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
 tests_unit_test_handover_watch_SOURCES = \
 	tests/unit/test-handover-watch.c $(handover_world) \
 	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
