@@ -24,8 +24,7 @@ struct memory {
 	const struct shared_config *config;
 	struct shared_state *state;
 	int pid_fd; /* of the daemon; −1: not known */
-	_Atomic int64_t look_ns; /* boottime: when to see again whether it lives */
-	_Atomic bool over; /* the next daemon gives no memory: each token is asked for */
+	_Atomic int64_t look_ns; /* boottime: when to see whether it lives; INT64_MIN: the next one gives no memory */
 	struct memory *former; /* of a daemon before: another thread may be at it */
 };
 
@@ -221,16 +220,6 @@ static struct memory *memory_new(const struct evl *evl, int config_fd, int state
 	return memory;
 }
 
-/* Has its daemon ended?  One that is killed cannot mark its memory, so it is looked at now and then. */
-static bool memory_is_left(struct memory *memory, int64_t now_ns) {
-	struct pollfd fd = { .fd = memory->pid_fd, .events = POLLIN };
-
-	if (now_ns < atomic_load_explicit(&memory->look_ns, memory_order_relaxed))
-		return false;
-	atomic_store_explicit(&memory->look_ns, now_ns + LOOK_NS, memory_order_relaxed);
-	return poll(&fd, 1, 0) == 1;
-}
-
 /* Take by ourselves, if that is possible; it is no error where it is not.  `evl` is whom to ask.  Return: is there new memory? */
 static bool share(struct evl_limiter *limiter, struct evl *evl) {
 	Evloop__LimiterShareRequest request = EVLOOP__LIMITER_SHARE_REQUEST__INIT;
@@ -271,9 +260,26 @@ static void share_anew(struct evl_limiter *limiter) {
 		if (limiter->defined)
 			(void)define(side->asking, limiter->name, &limiter->limit);
 		if (memory == atomic_load(&limiter->memory) && !share(limiter, side->asking))
-			atomic_store(&memory->over, true);
+			atomic_store(&memory->look_ns, INT64_MIN);
 	}
 	(void)pthread_mutex_unlock(&side->lock);
+}
+
+/*
+ * Has the daemon of the memory ended?  One that is killed cannot mark its memory, so it is looked at now and then.
+ * Return: the memory to take from; NULL: there is none any more.
+ */
+static struct memory *look_after(struct evl_limiter *limiter, struct memory *memory, int64_t now_ns) {
+	struct pollfd fd = { .fd = memory->pid_fd, .events = POLLIN };
+
+	if (atomic_load_explicit(&memory->look_ns, memory_order_relaxed) == INT64_MIN)
+		return NULL;
+	atomic_store_explicit(&memory->look_ns, now_ns + LOOK_NS, memory_order_relaxed);
+	if (poll(&fd, 1, 0) == 1) {
+		share_anew(limiter);
+		memory = atomic_load(&limiter->memory);
+	}
+	return atomic_load(&memory->look_ns) == INT64_MIN ? NULL : memory;
 }
 
 /* Return: 1, 0; −E2BIG; -EAGAIN: it has to be asked for. */
@@ -287,12 +293,11 @@ static int try_in_memory(struct evl_limiter *limiter, uint64_t cost, struct evl_
 	if (!memory)
 		return -EAGAIN;
 	now_ns = clock_ns(CLOCK_BOOTTIME);
-	if (memory_is_left(memory, now_ns)) {
-		share_anew(limiter);
-		memory = atomic_load(&limiter->memory);
+	if (now_ns >= atomic_load_explicit(&memory->look_ns, memory_order_relaxed)) {
+		memory = look_after(limiter, memory, now_ns);
+		if (!memory)
+			return -EAGAIN;
 	}
-	if (atomic_load_explicit(&memory->over, memory_order_relaxed))
-		return -EAGAIN;
 	switch (shared_try(memory->config, memory->state, now_ns, cost, &decision, &limit)) {
 	case 0:
 		break;
