@@ -176,54 +176,21 @@ void convert_run(const struct run_info *run, Evloop__RunInfo *ret) {
 		found_;                                                                                                \
 	})
 
-bool convert_to_clock(Evloop__Clock clock, enum timer_clock *ret) {
-	size_t i = FIND(clocks, clock);
+#define CONVERT_TO(name, wire_type, core_type, table)                                                                  \
+	bool convert_to_##name(wire_type value, core_type *ret) {                                                      \
+		size_t i = FIND(table, value);                                                                         \
+                                                                                                                       \
+		*ret = (core_type)i;                                                                                   \
+		return i < ARRAY_SIZE(table);                                                                          \
+	}
 
-	*ret = (enum timer_clock)i;
-	return i < ARRAY_SIZE(clocks);
-}
-
-bool convert_to_kind(Evloop__Kind kind, enum timer_kind *ret) {
-	size_t i = FIND(kinds, kind);
-
-	*ret = (enum timer_kind)i;
-	return i < ARRAY_SIZE(kinds);
-}
-
-bool convert_to_name_mode(Evloop__NameMode mode, enum name_mode *ret) {
-	size_t i = FIND(name_modes, mode);
-
-	*ret = (enum name_mode)i;
-	return i < ARRAY_SIZE(name_modes);
-}
-
-bool convert_to_overlap(Evloop__Overlap overlap, enum overlap *ret) {
-	size_t i = FIND(overlaps, overlap);
-
-	*ret = (enum overlap)i;
-	return i < ARRAY_SIZE(overlaps);
-}
-
-bool convert_to_end(Evloop__End end, enum source_end *ret) {
-	size_t i = FIND(ends, end);
-
-	*ret = (enum source_end)i;
-	return i < ARRAY_SIZE(ends);
-}
-
-bool convert_to_run_result(Evloop__RunResult result, enum run_result *ret) {
-	size_t i = FIND(results, result);
-
-	*ret = (enum run_result)i;
-	return i < ARRAY_SIZE(results);
-}
-
-bool convert_to_claim_state(Evloop__ClaimState state, enum claim_state *ret) {
-	size_t i = FIND(claim_states, state);
-
-	*ret = (enum claim_state)i;
-	return i < ARRAY_SIZE(claim_states);
-}
+CONVERT_TO(clock, Evloop__Clock, enum timer_clock, clocks)
+CONVERT_TO(kind, Evloop__Kind, enum timer_kind, kinds)
+CONVERT_TO(name_mode, Evloop__NameMode, enum name_mode, name_modes)
+CONVERT_TO(overlap, Evloop__Overlap, enum overlap, overlaps)
+CONVERT_TO(end, Evloop__End, enum source_end, ends)
+CONVERT_TO(run_result, Evloop__RunResult, enum run_result, results)
+CONVERT_TO(claim_state, Evloop__ClaimState, enum claim_state, claim_states)
 
 /* ---- timers ---- */
 
