@@ -371,7 +371,7 @@ static void test_anything(void **state) {
 	scheduler_set_job_limit(monkey.world.scheduler, 20);
 	for (size_t i = 0; i < CLIENTS; i++)
 		client_init(&monkey.clients[i], &monkey.world, 1 + i % 2);
-	for (unsigned step = 0; step < (getenv("TEST_IN_VALGRIND") ? STEPS / 10 : STEPS); step++) {
+	for (unsigned step = 0; step < (is_in_valgrind() ? STEPS / 10 : STEPS); step++) {
 		act(&monkey);
 		if (step % 8 == 0)
 			check_all(&monkey);

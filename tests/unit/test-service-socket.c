@@ -204,7 +204,7 @@ static void test_withdrawal_in_a_crowd(void **state _unused_) {
 	pthread_t thread;
 	void *dropped;
 
-	if (getenv("TEST_IN_VALGRIND"))
+	if (is_in_valgrind())
 		skip(); /* it runs one thread at a time */
 	socket = open_socket();
 	n_taken = 0;

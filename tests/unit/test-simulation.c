@@ -168,7 +168,7 @@ static void test_million_races(void **state) {
 
 /* ---- ten years ------------------------------------------------------------------------------------------- */
 
-#define YEARS (getenv("TEST_IN_VALGRIND") ? 1 : 10)
+#define YEARS (is_in_valgrind() ? 1 : 10)
 #define MODELS 40
 #define HOUR (3600 * NSEC_PER_SEC)
 
