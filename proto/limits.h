@@ -49,6 +49,9 @@
 #define TIMERS_PER_TURN 256 /* timers of one uid dispatched in a turn */
 #define SESSION_BUFFER_MAX 212992 /* bytes of one session's socket buffer: the kernel's default */
 #define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)
+#define SESSIONS_KEPT_MAX 1024 /* whose sockets outlive the death of the daemon */
+#define SESSION_KEPT_AGE_NS NSEC_PER_SEC
+#define PERMITS_SETTLE_NS (2 * NSEC_PER_SEC) /* after it: permits are only given back to who held them */
 #define JOB_KILL_DELAY_NS (10 * NSEC_PER_SEC) /* from TERM to KILL */
 #define JOB_OUTPUT_KEPT 65536 /* bytes of output kept per timer with a command */
 #define JOB_OUTPUT_KEPT_UID (64 * 1024 * 1024) /* bytes kept per uid, commands included; beyond it a timer keeps 4096 */

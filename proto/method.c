@@ -63,6 +63,7 @@ static const struct method table[] = {
 	CALL(LIMITER_SHARE, "LimiterShare", limiter_share_request, limiter_share_reply),
 	EVENT(EVENT, "Event", event),
 	EVENT(REFUSED, "Refused", error),
+	EVENT(TAKEN_OVER, "TakenOver", taken_over),
 };
 
 const struct method *method_find(uint16_t number) {

@@ -11,7 +11,7 @@
 
 struct method {
 	uint16_t number;
-	const char *name; /* as the rpc in evloop.proto; events: "Event", "Refused" */
+	const char *name; /* as the rpc in evloop.proto; events: "Event", "Refused", "TakenOver" */
 	const ProtobufCMessageDescriptor *input; /* what the client sends; NULL: an event */
 	const ProtobufCMessageDescriptor *output; /* what the daemon sends */
 	unsigned max_fds; /* descriptors that a request may carry */

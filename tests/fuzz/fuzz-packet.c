@@ -164,7 +164,7 @@ static void add_requests(struct seeds *seeds) {
 
 	hello.version = 1;
 	hello.client_name = (char *)"seed";
-	hello.session_token = (ProtobufCBinaryData){ 3, (uint8_t *)"\0\1\2" };
+	hello.resumes = true;
 	add(seeds, FRAME_REQUEST, EVLOOP__METHOD__METHOD_HELLO, &hello);
 	add(seeds, FRAME_REQUEST, EVLOOP__METHOD__METHOD_PING, NULL);
 	add(seeds, FRAME_REQUEST, EVLOOP__METHOD__METHOD_TIME, NULL);
