@@ -7,4 +7,6 @@ libdaemon_la_SOURCES += \
 	daemon/peer/listener.c daemon/peer/listener.h \
 	daemon/peer/outbox.c daemon/peer/outbox.h \
 	daemon/peer/quota.c daemon/peer/quota.h \
-	daemon/peer/session.c daemon/peer/session.h
+	daemon/peer/session.c daemon/peer/session.h daemon/peer/session-private.h \
+	daemon/peer/session-discard.c \
+	daemon/peer/session-handover.c

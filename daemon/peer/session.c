@@ -7,19 +7,15 @@
  * room for thousands of small questions with large answers: what is left of it waits in the session, and nothing further is
  * received meanwhile.  Writing: at most PACKETS_PER_TURN a turn; events stay in their sources until the socket takes them.
  *
- * Descriptors that a peer has sent, and sockets with such ones still in them, are closed by another process.  Where that takes
- * long and many of them wait for it, their uid is not read until it has got on.
- *
  * Must not know what a frame means: that is behind session_ops.
  */
 
-#include "daemon/peer/session.h"
+#include "daemon/peer/session-private.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
@@ -29,8 +25,6 @@
 #define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
 #define FRAMES_UNLOOKED 32 /* handled between two looks at the clock */
 #define SOURCES_FREED_PER_TURN 4096 /* of all sessions that have ended */
-#define CLOSER_RETRY_NS NSEC_PER_SEC
-#define UNCLOSED_MAX 64 /* descriptors of a uid that wait to be closed, before it is not read any more */
 
 static void set_ready(struct session *session) {
 	if (session->ready)
@@ -46,119 +40,26 @@ static void clear_ready(struct session *session) {
 	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
 }
 
-/* Has it sent more than can be got rid of? */
-static bool is_crowded(const struct account *account) {
-	return closer_load(&account->closer) > UNCLOSED_MAX;
-}
-
 /* May more of its requests be handled?  Not if its answers are not read, or too much of what its uid has sent is still being closed. */
 static bool is_heard(const struct session *session) {
 	return session->state < SESSION_FAILED && session->outbox.kept_bytes < REPLIES_UNSENT_MAX &&
-	       !is_crowded(session->account);
+	       !session_is_crowded(session->account);
 }
 
-/* What is left of a packet is gone on with in the next turn; where answers are not read, when they have been. */
-static void session_schedule_rest(struct session *session) {
+void session_schedule_rest(struct session *session) {
 	if (session->rest && is_heard(session))
 		set_ready(session);
-}
-
-/* ---- closing what may not be closed here ---- */
-
-static void session_watch(struct session *session);
-
-static void watch_sessions(struct session_list *list, const struct account *account) {
-	struct session *session, *next;
-
-	for (session = TAILQ_FIRST(list); session; session = next) {
-		next = TAILQ_NEXT(session, link);
-		if (session->account != account)
-			continue;
-		session_watch(session);
-		session_schedule_rest(session);
-	}
-}
-
-/* The uid is read from now on, or no more. */
-static void watch_account(struct sessions *sessions, const struct account *account) {
-	watch_sessions(&sessions->greeting, account);
-	watch_sessions(&sessions->all, account);
-}
-
-/* Nobody says when processes can be made again. */
-static void schedule_retry(struct sessions *sessions, const struct account *account) {
-	if (closer_is_stalled(&account->closer) && sessions->retry_ns == 0)
-		sessions->retry_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME] + CLOSER_RETRY_NS;
-}
-
-static void closer_done(void *userdata, struct closer *closer) {
-	struct account *account = container_of(closer, struct account, closer);
-
-	schedule_retry(userdata, account);
-	if (!is_crowded(account))
-		watch_account(userdata, account);
-	if (!closer_is_busy(closer))
-		account_unref(account);
-}
-
-static void retry_closing(struct sessions *sessions) {
-	struct account *account, *next;
-
-	sessions->retry_ns = 0;
-	for (account = LIST_FIRST(&sessions->quota->accounts); account; account = next) {
-		next = LIST_NEXT(account, link);
-		account->refs++;
-		closer_retry(&account->closer);
-		schedule_retry(sessions, account);
-		account_unref(account);
-	}
-}
-
-static void close_elsewhere(struct sessions *sessions, struct account *account, const int *fds, size_t n) {
-	bool was_crowded = is_crowded(account);
-
-	if (closer_add(&account->closer, sessions->loop, fds, n, closer_done, sessions))
-		account->refs++;
-	schedule_retry(sessions, account);
-	if (is_crowded(account) != was_crowded)
-		watch_account(sessions, account);
-}
-
-/* The descriptors of a packet that nobody took. */
-static void drop_fds(struct sessions *sessions, struct account *account, struct packet *packet) {
-	size_t n = 0;
-
-	for (size_t i = 0; i < packet->n_fds; i++)
-		if (packet->fds[i] >= 0)
-			packet->fds[n++] = packet->fds[i];
-	close_elsewhere(sessions, account, packet->fds, n);
-	packet->n_fds = packet->fd_position = 0;
-}
-
-/* A session's socket; what has not been received goes with it. */
-static void close_socket(struct sessions *sessions, struct account *account, int fd) {
-	if (closer_is_safe(fd))
-		close_fd(fd);
-	else
-		close_elsewhere(sessions, account, &fd, 1);
-}
-
-/* A source of the session lets go of a descriptor. */
-static void session_discard(struct owner *owner, int fd) {
-	struct session *session = container_of(owner, struct session, owner);
-
-	close_elsewhere(session->sessions, session->account, &fd, 1);
 }
 
 /* ---- the end of a session ---- */
 
 static void drop_rest(struct session *session) {
 	if (session->rest)
-		drop_fds(session->sessions, session->account, session->rest);
+		session_drop_fds(session->sessions, session->account, session->rest);
 	free(TAKE_PTR(session->rest));
 }
 
-static void session_free(struct session *session) {
+void session_free(struct session *session) {
 	clear_ready(session);
 	TAILQ_REMOVE(&session->sessions->all, session, link);
 	owner_deinit(&session->owner);
@@ -166,7 +67,7 @@ static void session_free(struct session *session) {
 	free(session);
 }
 
-static void set_state(struct session *session, enum session_state state) {
+void session_set_state(struct session *session, enum session_state state) {
 	struct sessions *sessions = session->sessions;
 
 	if (session->state == SESSION_GREETING && state != SESSION_GREETING) {
@@ -176,8 +77,7 @@ static void set_state(struct session *session, enum session_state state) {
 	session->state = state;
 }
 
-/* What it costs beside its sources. */
-static void session_count(struct session *session) {
+void session_count(struct session *session) {
 	size_t bytes = 0;
 
 	if (session->state != SESSION_CLOSED)
@@ -187,8 +87,7 @@ static void session_count(struct session *session) {
 	session->bytes = bytes;
 }
 
-/* The socket goes now, the sources go turn by turn: a million of them must not hold up anybody. */
-static void session_close(struct session *session) {
+void session_close(struct session *session) {
 	struct sessions *sessions = session->sessions;
 	struct session_waiter *waiter;
 
@@ -197,7 +96,7 @@ static void session_close(struct session *session) {
 	while ((waiter = LIST_FIRST(&session->waiters)))
 		session_wait_no_more(waiter);
 	log_info("session %llu of uid %u closed", (unsigned long long)session->id, (unsigned)session->uid);
-	set_state(session, SESSION_CLOSED);
+	session_set_state(session, SESSION_CLOSED);
 	session->owner.ready = NULL;
 	session->io = loop_io_remove(session->io);
 	drop_rest(session);
@@ -206,7 +105,7 @@ static void session_close(struct session *session) {
 	packet_clear(&sessions->output); /* what it has of this session is nobody else's */
 	account_count_sessions(session->account, -1);
 	session_count(session);
-	close_socket(sessions, session->account, TAKE_FD(session->fd));
+	session_close_socket(sessions, session->account, TAKE_FD(session->fd));
 	sessions->n--;
 	set_ready(session);
 }
@@ -222,8 +121,7 @@ void session_wait_no_more(struct session_waiter *waiter) {
 	waiter->session = NULL;
 }
 
-/* What the loop should wait for on the session's socket. */
-static void session_watch(struct session *session) {
+void session_watch(struct session *session) {
 	int events = 0;
 
 	if (session->state == SESSION_CLOSED)
@@ -271,7 +169,7 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 	session_warn(session, MESSAGE_PROTOCOL_BROKEN, "", "%s", message);
 	error.status = (Evloop__Status)status;
 	error.message = message;
-	set_state(session, SESSION_FAILED);
+	session_set_state(session, SESSION_FAILED);
 	(void)outbox_put(&session->outbox, FRAME_ERROR, EVLOOP__METHOD__METHOD_NONE, 0, &error.base);
 }
 
@@ -307,8 +205,7 @@ bool session_goes_on(struct session *session, bool dear) {
 	return has_share(session);
 }
 
-/* Keep what is left of the packet, with its descriptors.  Return: 0, -ENOMEM. */
-static int keep_rest(struct session *session, struct packet *packet) {
+int session_keep_rest(struct session *session, struct packet *packet) {
 	size_t size = packet->size - packet->position;
 	struct packet *rest = malloc(sizeof(*rest) + size);
 
@@ -332,7 +229,7 @@ static void handle(struct session *session, struct packet *packet) {
 	} else if (packet->position == packet->size || session->state >= SESSION_FAILED) {
 		if (packet == session->rest)
 			drop_rest(session);
-	} else if (packet != session->rest && keep_rest(session, packet) < 0) {
+	} else if (packet != session->rest && session_keep_rest(session, packet) < 0) {
 		session_close(session);
 	}
 }
@@ -384,7 +281,7 @@ static void session_read(struct session *session) {
 		handle(session, session->rest);
 	else
 		take(session, input, packet_receive(session->fd, input));
-	drop_fds(session->sessions, account, input);
+	session_drop_fds(session->sessions, account, input);
 	if (outbox_push(&session->outbox) < 0 || session->outbox.lost)
 		session_close(session);
 	if (session->state == SESSION_FAILED && !outbox_is_blocked(&session->outbox))
@@ -492,8 +389,8 @@ bool sessions_flush(struct sessions *sessions) {
 
 /* ---- the beginning of a session ---- */
 
-static int session_new(struct session **ret, struct sessions *sessions, int fd, const struct ucred *peer, size_t buffer,
-		       struct account *account) {
+int session_new(struct session **ret, struct sessions *sessions, int fd, const struct ucred *peer, size_t buffer,
+		struct account *account) {
 	struct session *session = calloc(1, sizeof(*session));
 	struct tenant *tenant;
 	int r;
@@ -561,8 +458,7 @@ static bool has_room(struct sessions *sessions, const struct account *account, s
 	       quota_allows(sessions->quota, account->uid, QUOTA_BYTES, &bytes, sizeof(struct session) + buffer, ret);
 }
 
-/* How much the kernel may keep of what is sent to the peer; not more than it does by default, whatever that is here. */
-static size_t bound_buffer(int fd) {
+size_t session_bound_buffer(int fd) {
 	int half = SESSION_BUFFER_MAX / 2, size = 0; /* the kernel takes the double */
 	socklen_t n = sizeof(size);
 
@@ -579,7 +475,7 @@ void sessions_accept(struct sessions *sessions, int fd) {
 	struct session *session;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	size_t buffer = bound_buffer(fd);
+	size_t buffer = session_bound_buffer(fd);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
 	    quota_account(sessions->quota, peer.uid, &account) < 0)
@@ -590,7 +486,7 @@ void sessions_accept(struct sessions *sessions, int fd) {
 		(void)TAKE_FD(owned);
 		return;
 	}
-	close_socket(sessions, account, TAKE_FD(owned));
+	session_close_socket(sessions, account, TAKE_FD(owned));
 	account_unref(account);
 }
 
@@ -629,96 +525,8 @@ static void set_client_name(struct session *session, const char *name) {
 }
 
 void session_open(struct session *session, const char *client_name) {
-	set_state(session, SESSION_OPEN);
+	session_set_state(session, SESSION_OPEN);
 	set_client_name(session, client_name);
-}
-
-/* ---- going on in another process ---- */
-
-struct session *sessions_adopt(struct sessions *sessions, int fd, const struct session_past *past) {
-	_cleanup_close_ int owned = fd;
-	struct session *session;
-	struct account *account;
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
-	    quota_account(sessions->quota, peer.uid, &account) < 0)
-		return NULL;
-	if (session_new(&session, sessions, fd, &peer, bound_buffer(fd), account) < 0) {
-		account_unref(account);
-		return NULL;
-	}
-	(void)TAKE_FD(owned);
-	session->id = past->id;
-	session->sequence = past->sequence;
-	sessions->last_id = MAX(sessions->last_id, past->id);
-	if (!past->greeting)
-		session_open(session, past->client_name);
-	return session;
-}
-
-int session_adopt_unsent(struct session *session, const void *data, size_t size) {
-	int r = outbox_keep(&session->outbox, data, size);
-
-	session_watch(session);
-	return r;
-}
-
-int session_adopt_rest(struct session *session, const void *data, size_t size, const int *fds, size_t n_fds) {
-	struct packet packet = { .data = (uint8_t *)data, .size = size };
-	int r;
-
-	memcpy(packet.fds, fds, n_fds * sizeof(*fds));
-	packet.n_fds = n_fds;
-	r = packet_check(&packet) == 0 ? keep_rest(session, &packet) : -EINVAL;
-	if (r < 0)
-		drop_fds(session->sessions, session->account, &packet);
-	session_watch(session);
-	session_schedule_rest(session);
-	return r;
-}
-
-void sessions_end_failed(struct sessions *sessions) {
-	struct session *session, *next;
-
-	for (session = TAILQ_FIRST(&sessions->all); session; session = next) {
-		next = TAILQ_NEXT(session, link);
-		if (session->state < SESSION_FAILED)
-			continue;
-		session_close(session);
-		session_free(session);
-	}
-}
-
-static void session_release(struct session *session) {
-	struct session_waiter *waiter;
-
-	while ((waiter = LIST_FIRST(&session->waiters)))
-		session_wait_no_more(waiter);
-	set_state(session, SESSION_CLOSED);
-	session->owner.ready = NULL;
-	session->owner.discard = NULL; /* whoever goes on with them has descriptors of its own */
-	session->io = loop_io_remove(session->io);
-	if (session->rest)
-		packet_close_fds(session->rest);
-	free(TAKE_PTR(session->rest));
-	outbox_deinit(&session->outbox);
-	session->fd = close_fd(session->fd);
-	session->sessions->n--;
-	account_count_sessions(session->account, -1);
-	session_count(session);
-	session_free(session);
-}
-
-void sessions_release(struct sessions *sessions) {
-	struct session *session;
-
-	while ((session = TAILQ_FIRST(&sessions->greeting)) || (session = TAILQ_FIRST(&sessions->all)))
-		if (session->state == SESSION_CLOSED)
-			session_free(session);
-		else
-			session_release(session);
 }
 
 /* ---- all of them ---- */
@@ -740,7 +548,7 @@ void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
 	struct session *session;
 
 	if (sessions->retry_ns > 0 && sessions->retry_ns <= boottime_ns)
-		retry_closing(sessions);
+		sessions_retry_closing(sessions);
 	complaints_tick(&sessions->complaints, boottime_ns);
 	while (next_silent(sessions) <= boottime_ns) {
 		session = TAILQ_FIRST(&sessions->greeting);
