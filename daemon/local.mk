@@ -3,6 +3,7 @@
 
 noinst_LTLIBRARIES += libdaemon.la
 libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h \
+	daemon/inherited.c daemon/inherited.h \
 	daemon/restart.c daemon/restart.h \
 	daemon/settings.c daemon/settings.h \
 	daemon/statistics.c daemon/statistics.h

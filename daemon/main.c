@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <sysexits.h>
 
+#include "daemon/inherited.h"
 #include "daemon/manager.h"
-#include "daemon/svc/escrow.h"
 #include "daemon/svc/log.h"
 #include "daemon/svc/socket.h"
 #include "daemon/svc/systemd.h"
@@ -366,57 +366,15 @@ static int open_socket(struct service_socket *socket) {
 	return r == 0 ? 0 : socket_failed(r, path);
 }
 
-/* One that is to be listened at.  Return: 0, or an exit status. */
-static int take_socket(int fd, int *fds, size_t *n) {
-	if (*n == LISTENERS_MAX) {
-		log_error("more than %d sockets are passed", LISTENERS_MAX);
-		return EX_USAGE;
-	}
-	if (!systemd_is_listening(fd)) {
-		log_error("descriptor %d is no listening socket of type SOCK_SEQPACKET", fd);
-		return EX_USAGE;
-	}
-	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	fds[(*n)++] = fd;
-	return 0;
-}
+/* Our own socket, or what systemd passes.  Return: 0, or an exit status. */
+static int find_sockets(struct service_socket *socket, struct inherited *inherited) {
+	int r;
 
-/* What systemd has kept for us since the daemon before, or keeps from now on for the next one. */
-static void open_escrow(struct escrow *escrow, int in, int out) {
-	int r = 0;
-
-	if (in >= 0 && out >= 0)
-		escrow_adopt(escrow, in, out);
-	else if (systemd_listens())
-		r = escrow_new(escrow);
-	if (r < 0)
-		log_warning("clients will notice a restart: %s", strerror(-r));
-}
-
-/* Those that systemd passes.  Return: 0, or an exit status. */
-static int take_sockets(int *fds, size_t *ret_n, struct escrow *escrow) {
-	struct systemd_fds passed;
-	int in = -1, out = -1, r = systemd_take_fds(&passed);
-
-	if (r < 0) {
-		log_error("cannot use the sockets that are passed: %s", strerror(-r));
-		return EX_USAGE;
-	}
-	*ret_n = 0;
-	for (size_t i = 0; i < passed.n && r == 0; i++)
-		if (strcmp(passed.fd[i].name, ESCROW_IN) == 0)
-			in = passed.fd[i].fd;
-		else if (strcmp(passed.fd[i].name, ESCROW_OUT) == 0)
-			out = passed.fd[i].fd;
-		else
-			r = take_socket(passed.fd[i].fd, fds, ret_n);
-	if (r == 0 && *ret_n == 0) {
-		log_error(
-			"nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
-		return EX_USAGE;
-	}
-	if (r == 0)
-		open_escrow(escrow, in, out);
+	if (!arg_socket && !arg_private)
+		return inherited_take(inherited);
+	r = open_socket(socket);
+	inherited->listen_fds[0] = socket->fd;
+	inherited->n_listen_fds = 1;
 	return r;
 }
 
@@ -521,17 +479,10 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	_cleanup_free_ char *paths_helper = NULL, *socket_path = NULL, *ids_path = NULL, *state_path = NULL;
 	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH;
 	struct config config = CONFIG_INIT;
+	struct inherited inherited = INHERITED_INIT;
 	struct settings settings;
-	size_t n = 1;
-	struct escrow escrow = ESCROW_INIT;
-	int fds[LISTENERS_MAX], r;
+	int r = find_sockets(socket, &inherited);
 
-	if (arg_socket || arg_private) {
-		r = open_socket(socket);
-		fds[0] = socket->fd;
-	} else {
-		r = take_sockets(fds, &n, &escrow);
-	}
 	if (r != 0)
 		return r;
 	if (arg_private)
@@ -541,12 +492,12 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 		return r;
 	log_set_level(settings.log_level);
 	paths_helper = path_beside(helper);
-	socket_path = path_of_socket(fds[0]);
+	socket_path = path_of_socket(inherited.listen_fds[0]);
 	ids_path = path_of(socket_path, "ids");
 	state_path = path_of(socket_path, "limiters");
 	r = serve(socket, &(struct manager_options){
-				  .listen_fds = fds,
-				  .n_listen_fds = n,
+				  .listen_fds = inherited.listen_fds,
+				  .n_listen_fds = inherited.n_listen_fds,
 				  .settings = &settings,
 				  .source = &source,
 				  .executes = !arg_system,
@@ -558,9 +509,11 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				  .ids_path = ids_path,
 				  .state_path = state_path,
 				  .config = &config,
-				  .escrow = escrow.in >= 0 ? &escrow : NULL,
+				  .escrow = inherited.escrow.in >= 0 ? &inherited.escrow : NULL,
+				  .sessions = inherited.sessions,
+				  .n_sessions = inherited.n_sessions,
 			  });
-	escrow_close(&escrow);
+	inherited_free(&inherited);
 	return r;
 }
 

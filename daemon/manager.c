@@ -165,6 +165,22 @@ static void add_memory_pressure(struct manager *manager) {
 		log_warning("cannot hear when memory is short: %s", strerror(-r));
 }
 
+/* ---- what outlives the daemon ---- */
+
+static int64_t keeper_next(void *userdata) {
+	return fd_store_next(&((struct manager *)userdata)->fd_store);
+}
+
+static int keeper_keep(void *userdata, const char *name, int fd) {
+	struct manager *manager = userdata;
+
+	return fd_store_put(&manager->fd_store, name, fd, loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
+}
+
+static void keeper_forget(void *userdata _unused_, const char *name) {
+	fd_store_remove(name);
+}
+
 /* ---- building ---- */
 
 static int add_signals(struct manager *manager) {
@@ -188,6 +204,16 @@ static bool take_over(struct manager *manager) {
 		log_event(LOG_ERR, MESSAGE_STATE_NOT_KEPT, NULL, "cannot take over from the daemon before: %s",
 			  strerror(-r));
 	return r >= 0;
+}
+
+/* Sockets that the service manager has kept: of sessions that were handed over, or of a daemon that has died. */
+static void take_sessions(struct manager *manager, const struct manager_options *options) {
+	size_t n = session_store_take(&manager->sessions, options->sessions, options->n_sessions);
+
+	if (n > 0)
+		log_event(LOG_WARNING, MESSAGE_SESSIONS_TAKEN_OVER, NULL,
+			  "the daemon before has died: %zu clients stay connected, and arm again what they had armed",
+			  n);
 }
 
 /* What the daemon before has left, if it has. */
@@ -338,7 +364,14 @@ static int manager_build(struct manager *manager, const struct manager_options *
 		return r;
 	manager->state_path = options->state_path;
 	manager->escrow = options->escrow;
+	if (options->escrow) {
+		manager->keeper = (struct session_keeper){
+			.next = keeper_next, .keep = keeper_keep, .forget = keeper_forget, .userdata = manager
+		};
+		manager->sessions.keeper = &manager->keeper;
+	}
 	load_state(manager);
+	take_sessions(manager, options);
 	reload_init(&manager->reload, manager->loop, manager->scheduler, options->source, manager_change, manager);
 	reload_apply(&manager->reload, options->config);
 	manager->supervised = systemd_listens();

@@ -4,18 +4,17 @@
 
 #include <sys/resource.h>
 
+#include "daemon/inherited.h"
 #include "daemon/peer/listener.h"
 #include "daemon/peer/quota.h"
-#include "daemon/peer/session.h"
+#include "daemon/peer/session-store.h"
 #include "daemon/reload.h"
 #include "daemon/rpc/dispatch.h"
-#include "daemon/svc/escrow.h"
+#include "daemon/svc/fd-store.h"
 #include "daemon/svc/ids.h"
 #include "daemon/svc/journal.h"
 #include "daemon/svc/service-status.h"
 #include "daemon/svc/spawn.h"
-
-#define LISTENERS_MAX 16
 
 struct manager_options {
 	const int *listen_fds; /* listening, non-blocking; borrowed */
@@ -32,6 +31,8 @@ struct manager_options {
 	const char *ids_path; /* NULL: ids are not remembered */
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
 	struct escrow *escrow; /* where the next daemon finds what this one has; borrowed; NULL: there is none */
+	struct stored_session *sessions; /* sockets of sessions that were kept; borrowed but for the descriptors */
+	size_t n_sessions;
 	struct config *config; /* what files define; taken over */
 };
 
@@ -49,6 +50,8 @@ struct manager {
 	struct ids ids;
 	const char *state_path;
 	struct escrow *escrow;
+	struct fd_store fd_store;
+	struct session_keeper keeper;
 	struct service_status status;
 	bool supervised; /* a service manager hears `status` */
 	struct reload reload;

@@ -16,9 +16,40 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+bool closer_is_safe(int socket_fd) {
+	char control[CMSG_SPACE(sizeof(struct ucred))];
+	struct msghdr msg = { .msg_control = control };
+	int on = 1;
+
+	(void)shutdown(socket_fd, SHUT_RDWR);
+	/* An empty packet looks like the end; but only with a packet come the credentials of its sender. */
+	(void)setsockopt(socket_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	for (unsigned i = 0; i < 2; i++) { /* ECONNRESET overtakes, once */
+		msg.msg_controllen = sizeof(control);
+		if (recvmsg(socket_fd, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0)
+			return msg.msg_controllen == 0;
+	}
+	return true;
+}
+
+/* Packet by packet, with what came with each. */
+static void empty(int socket_fd) {
+	char byte;
+
+	while (!closer_is_safe(socket_fd))
+		(void)recv(socket_fd, &byte, sizeof(byte), MSG_DONTWAIT);
+}
+
 static void close_all(const int *fds, size_t n) {
-	for (size_t i = 0; i < n; i++)
-		(void)close(fds[i]);
+	for (size_t i = 0; i < n; i++) {
+		int fd = fds[i];
+
+		if (fd < 0) {
+			fd = CLOSER_SOCKET(fd);
+			empty(fd);
+		}
+		(void)close(fd);
+	}
 }
 
 /* Like fork(2), but for the table of descriptors, which is ours.  Without a descriptor to spare there is no pidfd: −1.
@@ -95,22 +126,6 @@ void closer_retry(struct closer *closer) {
 		go_on(closer);
 	else
 		start_waiting(closer);
-}
-
-bool closer_is_safe(int socket_fd) {
-	char control[CMSG_SPACE(sizeof(struct ucred))];
-	struct msghdr msg = { .msg_control = control };
-	int on = 1;
-
-	(void)shutdown(socket_fd, SHUT_RDWR);
-	/* An empty packet looks like the end; but only with a packet come the credentials of its sender. */
-	(void)setsockopt(socket_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	for (unsigned i = 0; i < 2; i++) { /* ECONNRESET overtakes, once */
-		msg.msg_controllen = sizeof(control);
-		if (recvmsg(socket_fd, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0)
-			return msg.msg_controllen == 0;
-	}
-	return true;
 }
 
 /* Return: false: no memory. */

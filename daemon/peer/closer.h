@@ -44,7 +44,13 @@ static inline size_t closer_load(const struct closer *closer) {
 bool closer_is_safe(int socket_fd);
 
 /*
- * Close descriptors: `n` of them, which are taken over.  `done` is called whenever some have been closed, and not from within.
+ * For closer_add(): a socket of ours that is not safe.  All that is unread in it is thrown away before, for the service manager may have
+ * a copy of it; and who closes the last one waits for what strangers have put in.
+ */
+#define CLOSER_SOCKET(fd) (-2 - (fd))
+
+/*
+ * Close descriptors: `n` of them, which are taken over; see CLOSER_SOCKET.  `done` is called whenever some have been closed, and not from within.
  * Where no process can be made they wait, for closing them here could make everybody wait; only without memory it is done.
  * Return: true: it was not busy before and is now.
  */

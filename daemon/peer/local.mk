@@ -9,4 +9,5 @@ libdaemon_la_SOURCES += \
 	daemon/peer/quota.c daemon/peer/quota.h \
 	daemon/peer/session.c daemon/peer/session.h daemon/peer/session-private.h \
 	daemon/peer/session-discard.c \
-	daemon/peer/session-handover.c
+	daemon/peer/session-handover.c \
+	daemon/peer/session-store.c daemon/peer/session-store.h

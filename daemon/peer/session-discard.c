@@ -82,10 +82,12 @@ void session_drop_fds(struct sessions *sessions, struct account *account, struct
 }
 
 void session_close_socket(struct sessions *sessions, struct account *account, int fd) {
+	int socket = CLOSER_SOCKET(fd);
+
 	if (closer_is_safe(fd))
 		close_fd(fd);
 	else
-		close_elsewhere(sessions, account, &fd, 1);
+		close_elsewhere(sessions, account, &socket, 1);
 }
 
 void session_discard(struct owner *owner, int fd) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/core/tenant.h"
+#include "daemon/peer/session-store.h"
 
 struct session *sessions_adopt(struct sessions *sessions, int fd, const struct session_past *past) {
 	_cleanup_close_ int owned = fd;
@@ -25,8 +26,10 @@ struct session *sessions_adopt(struct sessions *sessions, int fd, const struct s
 	session->id = past->id;
 	session->sequence = past->sequence;
 	sessions->last_id = MAX(sessions->last_id, past->id);
+	session->taken_over = past->taken_over;
+	session->resuming = past->resuming;
 	if (!past->greeting)
-		session_open(session, past->client_name);
+		session_open(session, past->client_name, past->resumes);
 	return session;
 }
 
@@ -68,6 +71,7 @@ static void session_release(struct session *session) {
 
 	while ((waiter = LIST_FIRST(&session->waiters)))
 		session_wait_no_more(waiter);
+	session_store_leave(session);
 	session_set_state(session, SESSION_CLOSED);
 	session->owner.ready = NULL;
 	session->owner.discard = NULL; /* whoever goes on with them has descriptors of its own */

@@ -19,6 +19,7 @@
 
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
+#include "daemon/peer/session-store.h"
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
@@ -96,6 +97,7 @@ void session_close(struct session *session) {
 	while ((waiter = LIST_FIRST(&session->waiters)))
 		session_wait_no_more(waiter);
 	log_info("session %llu of uid %u closed", (unsigned long long)session->id, (unsigned)session->uid);
+	session_store_withdraw(session);
 	session_set_state(session, SESSION_CLOSED);
 	session->owner.ready = NULL;
 	session->io = loop_io_remove(session->io);
@@ -524,9 +526,22 @@ static void set_client_name(struct session *session, const char *name) {
 	}
 }
 
-void session_open(struct session *session, const char *client_name) {
+void session_open(struct session *session, const char *client_name, bool resumes) {
 	session_set_state(session, SESSION_OPEN);
 	set_client_name(session, client_name);
+	session->resumes = resumes;
+	if (resumes)
+		session_store_offer(session);
+	else
+		session_store_withdraw(session);
+}
+
+/* At once, and not turn by turn: they are no more than frames that a socket holds. */
+void session_resume(struct session *session, const char *client_name, bool resumes) {
+	session->resuming = false;
+	while (owner_reduce(&session->owner, SIZE_MAX))
+		;
+	session_open(session, client_name, resumes);
 }
 
 /* ---- all of them ---- */
@@ -541,6 +556,7 @@ static int64_t next_silent(const struct sessions *sessions) {
 int64_t sessions_next(const struct sessions *sessions) {
 	int64_t next = MIN(next_silent(sessions), complaints_next(&sessions->complaints));
 
+	next = MIN(next, session_store_next(sessions));
 	return MIN(next, sessions->retry_ns > 0 ? sessions->retry_ns : INT64_MAX);
 }
 
@@ -550,6 +566,7 @@ void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
 	if (sessions->retry_ns > 0 && sessions->retry_ns <= boottime_ns)
 		sessions_retry_closing(sessions);
 	complaints_tick(&sessions->complaints, boottime_ns);
+	session_store_tick(sessions, boottime_ns);
 	while (next_silent(sessions) <= boottime_ns) {
 		session = TAILQ_FIRST(&sessions->greeting);
 		session_fail(session, EVLOOP__STATUS__STATUS_TIMEOUT, "no hello came within %d s",
@@ -577,6 +594,7 @@ int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler
 	TAILQ_INIT(&sessions->greeting);
 	TAILQ_INIT(&sessions->all);
 	TAILQ_INIT(&sessions->ready);
+	TAILQ_INIT(&sessions->offered);
 	packet_init(&sessions->input, sessions->buffers, PACKET_SIZE_MAX);
 	packet_init(&sessions->output, sessions->buffers + PACKET_SIZE_MAX, PACKET_SIZE_MAX);
 	return 0;
@@ -587,6 +605,7 @@ void sessions_deinit(struct sessions *sessions) {
 
 	if (!sessions->buffers)
 		return;
+	sessions->keeper = NULL; /* who lets go of all of them by himself */
 	while ((session = TAILQ_FIRST(&sessions->greeting)))
 		session_close(session);
 	while ((session = TAILQ_FIRST(&sessions->all))) {

@@ -41,10 +41,18 @@ enum session_state {
 	SESSION_CLOSED, /* the socket is gone, the sources are being freed, some in every turn */
 };
 
+/* Does somebody keep its socket for the next daemon?  See session-store.h. */
+enum session_stored {
+	SESSION_NOT_OFFERED,
+	SESSION_OFFERED, /* he may, and will */
+	SESSION_STORED,
+};
+
 struct session {
 	struct sessions *sessions;
 	TAILQ_ENTRY(session) link; /* sessions::greeting while it is, else sessions::all */
 	TAILQ_ENTRY(session) ready_link; /* sessions::ready, if `ready` */
+	TAILQ_ENTRY(session) store_link; /* sessions::offered, if SESSION_OFFERED */
 	struct owner owner;
 	struct account *account; /* of its uid */
 	struct outbox outbox;
@@ -55,6 +63,10 @@ struct session {
 	enum session_state state;
 	unsigned n_unlooked; /* frames handled since the clock was looked at */
 	bool ready;
+	bool resumes; /* its client can go on with another daemon, should this one die */
+	bool taken_over; /* from a daemon that has died */
+	bool resuming; /* and its client has not said hello again */
+	enum session_stored stored;
 	size_t buffer; /* bytes that its socket may take of the kernel's memory */
 	size_t bytes; /* that are counted for its uid: these, and what it keeps */
 	uint64_t id;
@@ -65,6 +77,7 @@ struct session {
 	gid_t group_asked; /* what session_in_group() was last asked, and its answer */
 	bool in_group;
 	int64_t connected_ns; /* boottime */
+	int64_t offered_ns; /* boottime: since when it is SESSION_OFFERED */
 	char client_name[CLIENT_NAME_LENGTH_MAX + 1];
 };
 
@@ -79,6 +92,9 @@ struct sessions {
 	struct session_list greeting; /* the oldest first */
 	struct session_list all; /* the others */
 	struct session_list ready; /* those with something to say */
+	struct session_list offered; /* those whose sockets are to be kept, the oldest first */
+	size_t n_stored; /* that are kept */
+	const struct session_keeper *keeper; /* who keeps them; borrowed; NULL: nobody */
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
 	int64_t retry_ns; /* boottime: when to try again to close what no process could be made for; 0: there is nothing */
@@ -95,7 +111,7 @@ void sessions_deinit(struct sessions *sessions);
 /* A session as another process had it. */
 struct session_past {
 	uint64_t id, sequence;
-	bool greeting;
+	bool greeting, resumes, taken_over, resuming;
 	const char *client_name;
 };
 
@@ -117,12 +133,15 @@ void sessions_accept(struct sessions *sessions, int fd);
 /* Send what there is to say, some of it.  Return: true: there is more that can be sent now.  For loop_ops::flush. */
 bool sessions_flush(struct sessions *sessions);
 
-/* For loop_ops: when a peer will have been silent for too long, or closing is to be tried again, and what to do then. */
+/* For loop_ops: when a peer will have been silent for too long, or something is to be tried again or kept, and what to do then. */
 int64_t sessions_next(const struct sessions *sessions);
 void sessions_tick(struct sessions *sessions, int64_t boottime_ns);
 
-/* The hello was good.  Control characters in the name become question marks. */
-void session_open(struct session *session, const char *client_name);
+/* The hello was good.  Control characters in the name become question marks; `resumes` as in the session. */
+void session_open(struct session *session, const char *client_name, bool resumes);
+
+/* The same of one that was taken over: what it has armed since then is dropped. */
+void session_resume(struct session *session, const char *client_name, bool resumes);
 
 /* The peer has broken the protocol: say so, and close.  `format` becomes Error.message. */
 void session_fail(struct session *session, int status, const char *format, ...) _printf_(3, 4);

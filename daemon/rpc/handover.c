@@ -87,6 +87,9 @@ static void save_session(struct saving *saving, struct session *session) {
 	saved.sequence = session->sequence;
 	saved.client_name = session->client_name;
 	saved.greeting = session->state == SESSION_GREETING;
+	saved.resumes = session->resumes;
+	saved.taken_over = session->taken_over;
+	saved.resuming = session->resuming;
 	saved.unsent = unsent;
 	if (rest) {
 		saved.rest = (ProtobufCBinaryData){ .data = rest->data + rest->position,
@@ -305,6 +308,9 @@ static void load_session(struct loading *loading, const Evloop__SavedSession *sa
 						 .id = saved->id,
 						 .sequence = saved->sequence,
 						 .greeting = saved->greeting,
+						 .resumes = saved->resumes,
+						 .taken_over = saved->taken_over,
+						 .resuming = saved->resuming,
 						 .client_name = saved->client_name,
 					 });
 	more[loading->n_sessions++] = session;

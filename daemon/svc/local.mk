@@ -9,6 +9,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/config-set.c daemon/svc/config-set.h \
 	daemon/svc/file-time.c daemon/svc/file-time.h \
 	daemon/svc/escrow.c daemon/svc/escrow.h \
+	daemon/svc/fd-store.c daemon/svc/fd-store.h \
 	daemon/svc/exec-request.c daemon/svc/exec-request.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \

@@ -4,12 +4,22 @@
 #include "daemon/svc/systemd.h"
 
 int systemd_take_fds(struct systemd_fds *ret) {
-	ret->n = 0;
+	*ret = (struct systemd_fds){ 0 };
 	return 0;
+}
+
+void systemd_fds_free(struct systemd_fds *fds _unused_) {
 }
 
 int systemd_store(const char *name _unused_, int fd _unused_) {
 	return -EOPNOTSUPP;
+}
+
+int systemd_store_always(const char *name _unused_, int fd _unused_) {
+	return -EOPNOTSUPP;
+}
+
+void systemd_forget(const char *name _unused_) {
 }
 
 bool systemd_stops_for_good(void) {

@@ -17,28 +17,44 @@
 int systemd_take_fds(struct systemd_fds *ret) {
 	char **names = NULL;
 	int n = sd_listen_fds_with_names(1, &names);
+	struct systemd_fd *fds = n > 0 ? calloc((size_t)n, sizeof(*fds)) : NULL;
 
-	ret->n = 0;
 	for (int i = 0; i < n; i++) {
-		if (i < SYSTEMD_FDS_MAX) {
-			struct systemd_fd *fd = &ret->fd[ret->n++];
-
-			fd->fd = SD_LISTEN_FDS_START + i;
-			(void)snprintf(fd->name, sizeof(fd->name), "%.31s", names[i]);
+		if (fds) {
+			fds[i].fd = SD_LISTEN_FDS_START + i;
+			(void)snprintf(fds[i].name, sizeof(fds[i].name), "%.*s", SYSTEMD_NAME_MAX, names[i]);
 		}
 		free(names[i]);
 	}
 	free(names);
-	if (n > SYSTEMD_FDS_MAX)
-		return -E2BIG;
-	return MIN(n, 0);
+	if (n < 0 || (n > 0 && !fds))
+		return n < 0 ? n : -ENOMEM;
+	*ret = (struct systemd_fds){ .fd = fds, .n = (size_t)n };
+	return 0;
+}
+
+void systemd_fds_free(struct systemd_fds *fds) {
+	free(fds->fd);
+	*fds = (struct systemd_fds){ 0 };
+}
+
+static int store(const char *name, int fd, const char *more) {
+	char state[128];
+
+	(void)snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s%s", name, more);
+	return MIN(sd_pid_notify_with_fds(0, 0, state, &fd, 1), 0);
 }
 
 int systemd_store(const char *name, int fd) {
-	char state[64];
+	return store(name, fd, "");
+}
 
-	(void)snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
-	return MIN(sd_pid_notify_with_fds(0, 0, state, &fd, 1), 0);
+int systemd_store_always(const char *name, int fd) {
+	return store(name, fd, "\nFDPOLL=0");
+}
+
+void systemd_forget(const char *name) {
+	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 /* What the service is in for, "stop", "restart"; free(3)d.  Return: 0, −errno. */

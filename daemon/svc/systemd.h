@@ -4,23 +4,30 @@
 
 #include "proto/base.h"
 
-#define SYSTEMD_FDS_MAX 32
+#define SYSTEMD_NAME_MAX 31 /* bytes of a descriptor's name */
 
 /* The descriptors that were passed, close-on-exec, and their names. */
 struct systemd_fds {
 	struct systemd_fd {
 		int fd;
-		char name[32]; /* cut where it is longer; "": none */
-	} fd[SYSTEMD_FDS_MAX];
+		char name[SYSTEMD_NAME_MAX + 1]; /* cut where it is longer; "": none */
+	} * fd;
 	size_t n;
 };
 
-/* Return: 0, −errno; -E2BIG: there are more of them. */
+/* Return: 0, −errno.  systemd_fds_free() afterwards; descriptors stay open. */
 int systemd_take_fds(struct systemd_fds *ret);
+void systemd_fds_free(struct systemd_fds *fds);
 
 /* Let the service manager keep a descriptor for the next process of this service, by that name.  Return: 0, −errno; nobody says whether
  * it really does. */
 int systemd_store(const char *name, int fd);
+
+/* The same, also when its other side is closed: else he closes it as well, and waits for as long as that takes. */
+int systemd_store_always(const char *name, int fd);
+
+/* He keeps those of that name no longer. */
+void systemd_forget(const char *name);
 
 /*
  * Does the system's service manager stop this service for good, with no next process to come?  He would be the last who has what he was

@@ -65,7 +65,7 @@ static int handle(struct session *session, const struct frame *frame) {
 		const Evloop__HelloRequest *hello = message_unpack(&script.arena, &evloop__hello_request__descriptor,
 								   frame->body, frame->body_size);
 
-		session_open(session, hello->client_name);
+		session_open(session, hello->client_name, hello->resumes);
 		return 0;
 	}
 	request = message_unpack(&script.arena, &evloop__log_request__descriptor, frame->body, frame->body_size);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The descriptors that systemd passes: sockets to listen at, and what it has kept for us since the daemon before. */
+
+#include "daemon/peer/session-store.h"
+#include "daemon/svc/escrow.h"
+
+#define LISTENERS_MAX 16
+
+struct inherited {
+	int listen_fds[LISTENERS_MAX]; /* non-blocking */
+	size_t n_listen_fds;
+	struct escrow escrow;
+	struct stored_session *sessions;
+	size_t n_sessions;
+};
+
+#define INHERITED_INIT                                                                                                 \
+	{ .escrow = ESCROW_INIT }
+
+/* Return: 0, or an exit status; what is wrong has been logged. */
+int inherited_take(struct inherited *ret);
+
+/* What sessions were kept in is the caller's by now. */
+void inherited_free(struct inherited *inherited);
