@@ -242,6 +242,7 @@ tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)
 daemon_tests = \
 	tests/unit/test-closer \
 	tests/unit/test-descriptor \
+	tests/unit/test-fd-store \
 	tests/unit/test-handover \
 	tests/unit/test-handover-oom \
 	tests/unit/test-handover-watch \
@@ -255,6 +256,7 @@ daemon_tests = \
 	tests/unit/test-rpc-path \
 	tests/unit/test-rpc-watch \
 	tests/unit/test-session \
+	tests/unit/test-session-store \
 	tests/unit/test-state
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
@@ -266,6 +268,11 @@ tests_unit_test_closer_SOURCES = tests/unit/test-closer.c tests/unit/test.h
 tests_unit_test_closer_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_closer_LDADD = $(daemon_test_LDADD)
 tests_unit_test_closer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=syscall
+
+tests_unit_test_fd_store_SOURCES = tests/unit/test-fd-store.c tests/unit/test.h
+tests_unit_test_fd_store_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_fd_store_LDADD = $(daemon_test_LDADD)
+tests_unit_test_fd_store_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=systemd_store_always
 
 tests_unit_test_descriptor_SOURCES = tests/unit/test-descriptor.c tests/unit/test.h
 tests_unit_test_descriptor_CFLAGS = $(daemon_test_CFLAGS)
@@ -307,6 +314,9 @@ handover_world = \
 tests_unit_test_handover_SOURCES = tests/unit/test-handover.c $(handover_world)
 tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
+tests_unit_test_session_store_SOURCES = tests/unit/test-session-store.c $(handover_world)
+tests_unit_test_session_store_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_session_store_LDADD = $(daemon_test_LDADD)
 tests_unit_test_handover_oom_SOURCES = tests/unit/test-handover-oom.c $(handover_world)
 tests_unit_test_handover_oom_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_oom_LDADD = $(daemon_test_LDADD)

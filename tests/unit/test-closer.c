@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -78,6 +79,23 @@ static void make_pair(int fds[2]) {
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 }
 
+static void send_fd(int to, const char *data, size_t size, int fd) {
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (char *)data, .iov_len = size };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+	assert_int_equal(sendmsg(to, &msg, MSG_NOSIGNAL), (ssize_t)size);
+}
+
 static void test_closed(void **state) {
 	int fds[2];
 
@@ -136,6 +154,31 @@ static void test_stalled(void **state) {
 	assert_int_equal(n_done, 1);
 }
 
+/* A socket of ours, of which somebody else has a copy: what was in it is gone with our own. */
+static void test_emptied(void **state) {
+	struct pollfd end = { .events = POLLIN };
+	int ours[2], theirs[2], copy;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ours), 0);
+	make_pair(theirs);
+	/* An empty packet, which could be the end, and one with something in it. */
+	send_fd(ours[1], "", 0, theirs[0]);
+	send_fd(ours[1], "data", 4, theirs[0]);
+	(void)close(theirs[0]);
+	copy = fcntl(ours[0], F_DUPFD_CLOEXEC, 3);
+	assert_false(closer_is_safe(ours[0]));
+	end.fd = theirs[1];
+	assert_int_equal(poll(&end, 1, 0), 0);
+	assert_true(add(&(int){ CLOSER_SOCKET(ours[0]) }, 1));
+	assert_int_equal(loop_run(loop), 0);
+	assert_false(is_open(ours[0]));
+	assert_int_equal(poll(&end, 1, 0), 1);
+	(void)close(copy);
+	(void)close(ours[1]);
+	(void)close(theirs[1]);
+}
+
 /* Nobody tells of its end, so it is looked for. */
 static void test_no_pidfd(void **state) {
 	int fds[2];
@@ -176,8 +219,8 @@ static void test_end(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_closed), TEST(test_next_process), TEST(test_stalled),
-					    TEST(test_no_pidfd), TEST(test_end) };
+	const struct CMUnitTest tests[] = { TEST(test_closed),  TEST(test_next_process), TEST(test_stalled),
+					    TEST(test_emptied), TEST(test_no_pidfd),     TEST(test_end) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
