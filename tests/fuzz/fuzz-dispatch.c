@@ -32,6 +32,7 @@ enum step {
 	STEP_CHOOSE, /* how: the first of the descriptors that are sent next */
 	STEP_TOUCH, /* how: what happens to those that were sent */
 	STEP_PATH, /* who: a watched path, and what is seen; length: 2 bytes, name */
+	STEP_TAKE_OVER, /* who: a peer, whose daemon has died */
 	STEP_MAX,
 };
 
@@ -161,6 +162,9 @@ static void play_step(struct world *world, struct gathered *gathered, struct inp
 		bytes = take_bytes(input);
 		play_path(world, who, bytes.data, bytes.size);
 		break;
+	case STEP_TAKE_OVER:
+		world_take_over(world, peer);
+		break;
 	case STEP_MAX:
 		break;
 	}
@@ -247,14 +251,19 @@ static void put_go(struct script *script, unsigned peer) {
 	put(script, STEP_RECEIVE, peer | 0xf0);
 }
 
-static void begin(struct script *script, unsigned n_peers) {
+static void put_hello(struct script *script, unsigned peer) {
 	Evloop__HelloRequest hello = EVLOOP__HELLO_REQUEST__INIT;
 
-	script->size = 0;
 	hello.version = 1;
+	hello.resumes = true;
+	put_frame(script, peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_HELLO, &hello);
+}
+
+static void begin(struct script *script, unsigned n_peers) {
+	script->size = 0;
 	for (unsigned i = 0; i < n_peers; i++) {
 		put(script, STEP_CONNECT, i);
-		put_frame(script, i, FRAME_REQUEST, EVLOOP__METHOD__METHOD_HELLO, &hello);
+		put_hello(script, i);
 		put_go(script, i);
 	}
 }
@@ -588,6 +597,23 @@ static void seed_wrong(struct script *script) {
 	end(script, "y_many");
 }
 
+/* A session that goes on with another daemon, and what was asked of it meanwhile. */
+static void seed_death(struct script *script) {
+	script->size = 0;
+	put(script, STEP_TAKE_OVER, 0);
+	put_every(script, 0, 1, "");
+	put_frame(script, 0, FRAME_REQUEST, EVLOOP__METHOD__METHOD_PING, NULL);
+	put_go(script, 0);
+	put_hello(script, 0);
+	put_every(script, 0, 1, "");
+	put_go(script, 0);
+	end(script, "y_taken_over");
+
+	put_hello(script, 0);
+	put_go(script, 0);
+	end(script, "n_third_hello");
+}
+
 void fuzz_seeds(seed_taker take, void *userdata) {
 	struct script *script = calloc(1, sizeof(*script));
 
@@ -600,6 +626,7 @@ void fuzz_seeds(seed_taker take, void *userdata) {
 	seed_topics(script);
 	seed_paths(script);
 	seed_slow(script);
+	seed_death(script);
 	seed_wrong(script);
 	free(script);
 }

@@ -140,6 +140,27 @@ void closer_retry(struct closer *closer _unused_) {
 void closer_deinit(struct closer *closer _unused_) {
 }
 
+/* ---- a keeper, who needs no copy ---- */
+
+static int64_t keeper_next(void *userdata _unused_) {
+	return 0;
+}
+
+static int keep(void *userdata _unused_, const char *name, int fd) {
+	uint64_t id;
+
+	assert(session_store_parse_name(name, &id) && fd >= 0);
+	return 0;
+}
+
+static void forget(void *userdata _unused_, const char *name) {
+	uint64_t id;
+
+	assert(session_store_parse_name(name, &id));
+}
+
+static const struct session_keeper keeper = { .next = keeper_next, .keep = keep, .forget = forget };
+
 /* ---- a starter: a process is the place of its run ---- */
 
 static int start(struct starter *starter, struct run *run, const struct run_request *request, void **ret_process) {
@@ -237,6 +258,19 @@ void world_connect(struct world *world, unsigned n) {
 	assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
 	*peer = (struct world_peer){ .fd = fds[0] };
 	sessions_accept(&world->sessions, fds[1]);
+}
+
+void world_take_over(struct world *world, unsigned n) {
+	struct world_peer *peer = &world->peers[n % WORLD_PEERS];
+	struct stored_session stored = { .id = world->sessions.last_id + 1 };
+	int fds[2];
+
+	if (peer->fd >= 0)
+		return;
+	assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+	*peer = (struct world_peer){ .fd = fds[0], .sequence = UINT64_MAX }; /* TakenOver is number 0 */
+	stored.fd = fds[1];
+	assert(session_store_take(&world->sessions, &stored, 1) == 1);
 }
 
 void world_disconnect(struct world *world, unsigned n) {
@@ -450,6 +484,7 @@ void world_init(struct world *world) {
 	assert(rpc_init(&world->rpc, world->loop, world->scheduler, &world->quota, true) == 0);
 	assert(sessions_init(&world->sessions, world->loop, world->scheduler, &world->quota, &rpc_session_ops,
 			     &world->rpc) == 0);
+	world->sessions.keeper = &keeper;
 	packet_init(&world->in, malloc(PACKET_SIZE_MAX), PACKET_SIZE_MAX);
 	assert(world->in.data && arena_init(&world->arena) == 0);
 }

@@ -9,7 +9,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/core/path-watch.h"
 #include "daemon/core/scheduler.h"
-#include "daemon/peer/session.h"
+#include "daemon/peer/session-store.h"
 #include "daemon/rpc/dispatch.h"
 
 #define WORLD_PEERS 4
@@ -55,6 +55,8 @@ void world_step(struct world *world, int64_t ns);
 void world_turn(struct world *world);
 
 void world_connect(struct world *world, unsigned peer);
+/* The same, but its session is of a daemon that has died. */
+void world_take_over(struct world *world, unsigned peer);
 void world_disconnect(struct world *world, unsigned peer);
 /* One packet, as it is.  What the socket does not take is lost. */
 void world_send(struct world *world, unsigned peer, const void *data, size_t size, unsigned n_fds);
