@@ -13,6 +13,7 @@
 #include "daemon/inherited.h"
 #include "daemon/manager.h"
 #include "daemon/svc/log.h"
+#include "daemon/svc/no-exec.h"
 #include "daemon/svc/socket.h"
 #include "daemon/svc/systemd.h"
 #include "proto/duration.h"
@@ -475,6 +476,14 @@ static char *path_beside(const char *helper) {
 	return asprintf(&path, "%.*sevloop-paths", slash ? (int)(slash + 1 - helper) : 0, helper) < 0 ? NULL : path;
 }
 
+/* The system's instance starts nothing but itself, and whoever takes it over shall not either. */
+static void forbid_programs(void) {
+	int r = no_exec();
+
+	if (r < 0)
+		log_warning("cannot do without the right to run programs: %s", strerror(-r));
+}
+
 static int run(struct service_socket *socket, rlim_t descriptors) {
 	_cleanup_free_ char *paths_helper = NULL, *socket_path = NULL, *ids_path = NULL, *state_path = NULL;
 	const char *helper = getenv("EVLOOP_EXEC") ?: EVLOOP_EXEC_PATH;
@@ -491,6 +500,8 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 	if (r != 0)
 		return r;
 	log_set_level(settings.log_level);
+	if (arg_system)
+		forbid_programs();
 	paths_helper = path_beside(helper);
 	socket_path = path_of_socket(inherited.listen_fds[0]);
 	ids_path = path_of(socket_path, "ids");

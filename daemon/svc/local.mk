@@ -17,6 +17,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/limit-file.c daemon/svc/limit-file.h \
 	daemon/svc/limit-set.c daemon/svc/limit-set.h \
 	daemon/svc/memory-pressure.c daemon/svc/memory-pressure.h \
+	daemon/svc/no-exec.c daemon/svc/no-exec.h \
 	daemon/svc/paths.c daemon/svc/paths.h \
 	daemon/svc/log.c daemon/svc/log.h daemon/svc/message-id.h \
 	daemon/svc/socket.c daemon/svc/socket.h \

@@ -249,3 +249,16 @@ END
     evl ping
     expect_status 0
 }
+
+@test "the system's daemon gives up the right to run programs" {
+    filters() { awk '/^Seccomp_filters:/ { print $2 }' "/proc/$1/status"; }
+    [[ -n $(filters self) ]] || skip "the kernel does not say which filters a process has"
+    start_daemon --system
+    [[ $(filters "$daemon") -eq $(($(filters self) + 1)) ]]
+    evl ping
+    expect_status 0
+    stop_daemon
+    rm "$BATS_TEST_TMPDIR/ready"
+    start_daemon
+    [[ $(filters "$daemon") -eq $(filters self) ]]
+}

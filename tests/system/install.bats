@@ -177,6 +177,24 @@ status_is() {
         grep -o '[0-9.]*$') =~ ^0\.[0-5]$ ]]
 }
 
+@test "in its sandbox nothing works but what it needs" {
+    install -m 755 "$builddir/tests/system/sandbox" "$MACHINE/root/usr/local/bin/evloop-sandbox"
+    inside sh -c 'echo secret >/home/member/secret; chmod 755 /home/member; chmod 644 /home/member/secret'
+    inside mkdir -p /run/systemd/system/evloopd.service.d
+    # The same unit, with another program, which does not say that it is ready.
+    printf '%s\n' '[Service]' 'Type=oneshot' 'Restart=no' 'WatchdogSec=0' 'ExecStart=' 'ExecStart=/usr/local/bin/evloop-sandbox' \
+        'ExecPaths=/usr/local/bin/evloop-sandbox' 'StandardOutput=journal' |
+        inside tee /run/systemd/system/evloopd.service.d/sandbox.conf >/dev/null
+    inside systemctl stop evloopd.service
+    inside systemctl daemon-reload
+    run inside systemctl start evloopd.service
+    inside rm /run/systemd/system/evloopd.service.d/sandbox.conf
+    inside systemctl daemon-reload
+    inside journalctl --no-pager --output=cat _COMM=evloop-sandbox | sed 's/^/# /' >&3
+    [[ $status -eq 0 ]]
+    inside journalctl --no-pager --output=cat _COMM=evloop-sandbox | grep -q '^sandbox: 37 tried, 0 wrong$'
+}
+
 @test "two uids are two uids, and each has its own limits" {
     as member evloop --system limit mine --rate 1/h
     run -66 inside evloop --system limiter peek mine

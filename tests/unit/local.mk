@@ -247,6 +247,7 @@ daemon_tests = \
 	tests/unit/test-handover-oom \
 	tests/unit/test-handover-watch \
 	tests/unit/test-complaints \
+	tests/unit/test-no-exec \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-daemon \
@@ -281,6 +282,10 @@ tests_unit_test_descriptor_LDADD = $(daemon_test_LDADD)
 tests_unit_test_complaints_SOURCES = tests/unit/test-complaints.c tests/unit/test.h
 tests_unit_test_complaints_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_complaints_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_no_exec_SOURCES = tests/unit/test-no-exec.c tests/unit/test.h
+tests_unit_test_no_exec_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_no_exec_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_quota_SOURCES = tests/unit/test-quota.c tests/unit/test.h
 tests_unit_test_quota_CFLAGS = $(daemon_test_CFLAGS)
