@@ -41,10 +41,10 @@ void ack_send(struct evl *evl) {
 	while (evl->link == LINK_UP && !STAILQ_EMPTY(&evl->unacked)) {
 		request.n_handles = 0;
 		while (request.n_handles < HANDLES_MAX && (source = take(evl))) {
-			if (source->live)
+			if (source->live && !source_is_stale(source))
 				handles[request.n_handles++] = source->handle;
 			else
-				source_settle(source); /* cancelled meanwhile */
+				source_settle(source); /* cancelled meanwhile, or of a daemon that is dead */
 		}
 		/* A watch that is not acknowledged would be silent for ever: better the loss that it amounts to. */
 		if (request.n_handles > 0 && call_oneway(evl, EVLOOP__METHOD__METHOD_ACK, &request.base) < 0)
@@ -60,6 +60,8 @@ int evl_call_ack(struct evl *evl, uint64_t handle) {
 		return r;
 	if (!source)
 		return -ENOENT;
+	if (source_is_stale(source))
+		return 0; /* it will be looked at anew */
 	ack_note(source);
 	if (!evl->loop.dispatching)
 		ack_send(evl);

@@ -30,13 +30,12 @@ static void enlist(struct evl *evl, struct request *request) {
 		TAILQ_INSERT_HEAD(&evl->requests, request, link);
 }
 
-/* `fd` -1: none goes along. */
+/* Its deadline has been set.  `fd` -1: none goes along. */
 static int start(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message,
 		 int fd) {
 	int r;
 
 	request->serial = ++evl->serial;
-	request->deadline_ns = call_deadline(evl);
 	r = output_put(evl, FRAME_REQUEST, method, request->serial, message, fd);
 	if (r < 0)
 		return r;
@@ -49,9 +48,12 @@ static void finish(struct evl *evl, struct request *request, int error, const st
 	request->complete(evl, request, error, frame);
 }
 
-int call_async(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message) {
-	int r = start(evl, request, method, message, -1);
+int call_async(struct evl *evl, struct request *request, int64_t deadline_ns, Evloop__Method method,
+	       const ProtobufCMessage *message) {
+	int r;
 
+	request->deadline_ns = deadline_ns;
+	r = start(evl, request, method, message, -1);
 	loop_update(evl);
 	return r;
 }
@@ -106,6 +108,22 @@ void call_fail_all(struct evl *evl, int error) {
 		finish(evl, request, error, NULL);
 }
 
+void call_fail_before(struct evl *evl, uint64_t serial) {
+	struct request *next = TAILQ_FIRST(&evl->requests);
+
+	while (next) {
+		struct request *request = next;
+
+		next = TAILQ_NEXT(request, link);
+		if (request->serial < serial)
+			finish(evl, request, -EOWNERDEAD, NULL);
+	}
+}
+
+void call_forget(struct evl *evl, struct request *request) {
+	TAILQ_REMOVE(&evl->requests, request, link);
+}
+
 /* A request that is waited for. */
 struct waiter {
 	struct request request;
@@ -154,6 +172,10 @@ static void wait_for(struct evl *evl, struct waiter *waiter) {
 static int wait_failed(struct evl *evl, int error) {
 	if (evl->link != LINK_UP && (error == evl->loss || error == -ENOTCONN))
 		return connection_error(evl);
+	if (error == -EOWNERDEAD) {
+		error_take(evl, NULL);
+		return error_set(evl, error, "the daemon died before it answered: nobody knows whether it was done");
+	}
 	if (error == -ETIMEDOUT && !evl->error)
 		return error_set(evl, error, "the daemon did not answer in time");
 	return error;
@@ -175,6 +197,7 @@ static int call_and_wait(struct evl *evl, Evloop__Method method, const ProtobufC
 	if (!description || !description->input)
 		return -EINVAL;
 	waiter.output = description->output;
+	waiter.request.deadline_ns = call_deadline(evl);
 	r = start(evl, &waiter.request, method, message, fd);
 	if (r >= 0) {
 		wait_for(evl, &waiter);
@@ -201,45 +224,9 @@ int call_sync_for_fds(struct evl *evl, Evloop__Method method, const ProtobufCMes
 	return call_and_wait(evl, method, message, -1, ret_reply, ret_fds, max_fds);
 }
 
-int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply) {
-	return call_and_wait(evl, method, request, -1, ret_reply, NULL, 0);
-}
-
-int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
-		     ProtobufCMessage **ret_reply) {
-	return call_and_wait(evl, method, request, fd, ret_reply, NULL, 0);
-}
-
-int evl_call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd) {
-	return call_oneway_with_fd(evl, method, request, fd);
-}
-
-const Evloop__Error *evl_call_error(struct evl *evl) {
-	return evl->error;
-}
-
-const Evloop__HelloReply *evl_call_hello(struct evl *evl) {
-	return evl->hello;
-}
-
-int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callback, void *userdata) {
-	struct evl_source *source;
-	int r = source_new(evl, SOURCE_RAW, NULL, userdata, &source);
-
-	if (r < 0)
-		return r;
-	source->raw = callback;
-	*ret_handle = source->handle;
-	return 0;
-}
-
-void evl_call_drop(struct evl *evl, uint64_t handle) {
-	struct evl_source *source = handle_find(&evl->handles, handle);
-
-	if (!source)
-		return;
-	source_retire(source);
-	source_settle(source);
+int call_sync_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, int fd,
+		      ProtobufCMessage **ret_reply) {
+	return call_and_wait(evl, method, message, fd, ret_reply, NULL, 0);
 }
 
 int evl_roundtrip(struct evl *evl) {

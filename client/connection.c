@@ -83,7 +83,7 @@ int evl_connect_with(struct evl **ret, const char *path, unsigned flags) {
 		return -ENOMEM;
 	r = init_parts(evl, path, flags);
 	if (r >= 0)
-		r = hello_open(evl, path);
+		r = hello_open(evl, path, false);
 	if (r < 0) {
 		free_parts(evl);
 		free(evl);
@@ -180,48 +180,8 @@ int connection_settle(struct evl *evl) {
 	return evl->closed || evl->link == LINK_UP ? 1 : connection_error(evl);
 }
 
-static bool was_last(struct evl_source *source, const Evloop__Event *e) {
-	if (source->kind == SOURCE_TIMER)
-		return e->type == EVLOOP__EVENT_TYPE__EVENT_FIRED && timer_note_fire(source, e);
-	return event_is_last(source, e, true);
-}
-
-/* Events of the old session that are still in line count as fired. */
-static void note_old_event(struct evl *evl, const struct frame *frame) {
-	struct evl_source *source;
-	Evloop__Event *e;
-
-	if (frame->method != EVLOOP__METHOD__METHOD_EVENT)
-		return;
-	e = evloop__event__unpack(NULL, frame->body_size, frame->body);
-	if (!e)
-		return;
-	source = handle_find(&evl->handles, e->handle);
-	if (source && source->rearm && was_last(source, e))
-		source->expired = true;
-	evloop__event__free_unpacked(e, NULL);
-}
-
-static int rearm_sources(struct evl *evl) {
-	int first = 0;
-
-	for (size_t i = 0; i < evl->handles.n_slots; i++) {
-		struct evl_source *source = handle_in_slot(&evl->handles, i);
-
-		if (source && source->rearm && !source->expired) {
-			int r;
-
-			/* The new daemon, or the new session, gives it another. */
-			source->id = 0;
-			source->id_error = 0;
-			r = source->kind == SOURCE_TIMER ? timer_rearm(source) : arming_repeat(source);
-			first = first < 0 ? first : r;
-		}
-	}
-	return first;
-}
-
 int evl_reconnect(struct evl *evl) {
+	bool held;
 	int r;
 
 	if (!*evl->alive)
@@ -233,16 +193,19 @@ int evl_reconnect(struct evl *evl) {
 		evl->link = LINK_DOWN;
 		end_sources(evl, false);
 	}
+	if (!evl->closed)
+		ack_drop(evl);
 	if (evl->closed) {
 		connection_unpin(evl);
 		return -ENOTCONN;
 	}
-	ack_drop(evl);
-	input_each(evl, note_old_event);
 	free(TAKE_PTR(evl->last_words));
-	r = hello_open(evl, evl->path);
+	/* What was received before the loss is called back before it is known what there is to be armed again. */
+	held = !input_is_empty(&evl->input);
+	r = hello_open(evl, evl->path, held);
 	if (r >= 0)
-		r = rearm_sources(evl);
+		takeover_reconnect(evl, held);
+	loop_update(evl);
 	connection_unpin(evl);
 	return r;
 }

@@ -30,11 +30,14 @@ void event_call(struct evl_source *source, const struct evl_event *event) {
 	source_settle(source);
 }
 
-/* The daemon can mean no other. */
-static struct evl_source *find(struct evl *evl, uint64_t handle) {
+/*
+ * The daemon can mean no other.  What it says in a session in which the source was not armed, of a frame of the time before, is about
+ * something that the library has it drop.
+ */
+static struct evl_source *find(struct evl *evl, uint64_t handle, unsigned session) {
 	struct evl_source *source = handle_find(&evl->handles, handle);
 
-	return source && source_at_daemon(source) ? source : NULL;
+	return source && source_at_daemon(source) && source->session == (uint16_t)session ? source : NULL;
 }
 
 /* A restart that was refused leaves the timer as it was, if there is one. */
@@ -50,7 +53,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	evl->refusals_received++;
 	if (!refusal)
 		return;
-	source = find(evl, refusal->handle);
+	source = find(evl, refusal->handle, evl->session);
 	if (source && refusal_ends(refusal))
 		source->refused = true;
 	if (evl->first_refusal == 0 && (source || refusal->handle == 0)) {
@@ -61,8 +64,7 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	evloop__error__free_unpacked(refusal, NULL);
 }
 
-/* The source is over before anybody hears of it.  Return: as event_tell_error(). */
-static int end_with_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
+int event_end_with_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
 	int r;
 
 	source_retire(source);
@@ -73,7 +75,7 @@ static int end_with_error(struct evl *evl, struct evl_source *source, int error,
 	return r;
 }
 
-static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
+static int dispatch_refusal(struct evl *evl, const struct frame *frame, unsigned session) {
 	Evloop__Error *refusal =
 		message_unpack(&evl->input.arena, &evloop__error__descriptor, frame->body, frame->body_size);
 	struct evl_source *source;
@@ -87,25 +89,23 @@ static int dispatch_refusal(struct evl *evl, const struct frame *frame) {
 	if (!refusal)
 		return 0;
 	error = error_of(refusal);
-	source = find(evl, refusal->handle);
+	source = find(evl, refusal->handle, session);
 	if (!source && refusal->handle != 0)
 		return 0; /* cancelled meanwhile: nobody wants it any more */
 	if (source && refusal_ends(refusal))
-		r = end_with_error(evl, source, error, refusal->message);
+		r = event_end_with_error(evl, source, error, refusal->message);
 	else
 		r = event_tell_error(evl, source, error, refusal->message);
 	return taken ? MAX(r, 0) : r;
 }
 
-bool event_is_last(struct evl_source *source, const Evloop__Event *e, bool old_session) {
+/* Is this the last event of the source? */
+static bool is_last(const struct evl_source *source, const Evloop__Event *e) {
 	switch (e->type) {
 	case EVLOOP__EVENT_TYPE__EVENT_ENDED:
 		return true;
 	case EVLOOP__EVENT_TYPE__EVENT_FIRED:
-		if (source->follows)
-			return false;
-		/* What has fired since then belongs to another timer. */
-		return old_session || source->kind != SOURCE_TIMER ? !e->more : timer_note_fire(source, e);
+		return !e->more && !source->follows;
 	case EVLOOP__EVENT_TYPE__EVENT_GRANTED:
 	case EVLOOP__EVENT_TYPE__EVENT_READY:
 	case EVLOOP__EVENT_TYPE__EVENT_PROCESS:
@@ -123,7 +123,29 @@ static bool wants_ack(const struct evl_source *source, const Evloop__Event *e) {
 	return source->kind == SOURCE_WATCH && e->more;
 }
 
+/* Is it so that nothing comes any more? */
+static bool ends(const struct frame *frame, unsigned session, const void *userdata) {
+	const struct evl_source *source = userdata;
+	Evloop__Event *e = NULL;
+	bool found;
+
+	if (frame->kind == FRAME_EVENT && frame->method == EVLOOP__METHOD__METHOD_EVENT)
+		e = evloop__event__unpack(NULL, frame->body_size, frame->body);
+	if (!e)
+		return false;
+	found = e->handle == source->handle && source->session == (uint16_t)session && is_last(source, e);
+	evloop__event__free_unpacked(e, NULL);
+	return found;
+}
+
+bool event_ends_soon(const struct evl_source *source) {
+	return input_any(source->evl, ends, source);
+}
+
+/* It need not be dropped by its user at once, and is not to be armed again then. */
 static int call_raw(struct evl *evl, struct evl_source *source, const Evloop__Event *e) {
+	if (is_last(source, e))
+		arming_forget(source);
 	source->pinned = true;
 	source->raw(evl, e, source->userdata);
 	source->pinned = false;
@@ -131,20 +153,30 @@ static int call_raw(struct evl *evl, struct evl_source *source, const Evloop__Ev
 	return 1;
 }
 
-static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop__Event *e, bool old_session) {
+/* What is to be known of it with the next daemon. */
+static void note(struct evl_source *source, Evloop__Event *e) {
+	if (e->id && !source_is_stale(source))
+		source->id = e->id;
+	if (e->type == EVLOOP__EVENT_TYPE__EVENT_FIRED && timer_is_behind(source))
+		timer_note_fire(source, e);
+	else if (e->type == EVLOOP__EVENT_TYPE__EVENT_GRANTED && e->more)
+		arming_note_held(source);
+}
+
+int event_deliver(struct evl *evl, struct evl_source *source, Evloop__Event *e) {
 	struct evl_grant grant;
 	struct evl_event event;
 
+	note(source, e);
 	if (source->kind == SOURCE_RAW)
 		return call_raw(evl, source, e);
-	if (e->id && !old_session)
-		source->id = e->id;
 	/* Somebody else cancelled or replaced it, by its name. */
 	if (e->type == EVLOOP__EVENT_TYPE__EVENT_ENDED && !source->follows && e->end != EVLOOP__END__END_DONE)
-		return end_with_error(evl, source, -ECANCELED,
-				      e->end == EVLOOP__END__END_REPLACED ? "replaced by another timer of that name"
-									  : "cancelled by somebody else");
-	if (event_is_last(source, e, old_session))
+		return event_end_with_error(evl, source, -ECANCELED,
+					    e->end == EVLOOP__END__END_REPLACED
+						    ? "replaced by another timer of that name"
+						    : "cancelled by somebody else");
+	if (is_last(source, e))
 		source_retire(source);
 	if (!event_translate(source, e, &event, &grant) || !source->callback ||
 	    (event.type == EVL_EVENT_ENDED && !source->follows)) {
@@ -156,8 +188,7 @@ static int dispatch_to(struct evl *evl, struct evl_source *source, const Evloop_
 }
 
 static int dispatch_event(struct evl *evl, const struct frame *frame, unsigned session) {
-	const Evloop__Event *e =
-		message_unpack(&evl->input.arena, &evloop__event__descriptor, frame->body, frame->body_size);
+	Evloop__Event *e = message_unpack(&evl->input.arena, &evloop__event__descriptor, frame->body, frame->body_size);
 	struct evl_source *source;
 	bool acked;
 	int r;
@@ -166,14 +197,23 @@ static int dispatch_event(struct evl *evl, const struct frame *frame, unsigned s
 		connection_lost(evl, -EPROTO);
 		return 0;
 	}
-	source = find(evl, e->handle);
+	source = find(evl, e->handle, session);
 	if (!source)
 		return 0;
 	acked = wants_ack(source, e);
-	r = dispatch_to(evl, source, e, session != evl->session);
-	/* If it is still there, and so is the session that the event came from. */
-	if (acked && session == evl->session && (source = find(evl, e->handle)))
+	r = event_deliver(evl, source, e);
+	/* If it is still there, and so is the daemon that the event came from. */
+	if (acked && session == evl->session && (source = find(evl, e->handle, session)))
 		ack_note(source);
+	return r;
+}
+
+/* What is left of it comes when somebody has heard of the error. */
+static int dispatch_turn(struct evl *evl) {
+	int r = takeover_turn(evl);
+
+	if (r < 0 && connection_goes_on(evl))
+		input_repeat(evl);
 	return r;
 }
 
@@ -186,10 +226,12 @@ static int dispatch_all(struct evl *evl) {
 	while (connection_goes_on(evl) && input_next(evl, &frame, &session)) {
 		int r = 0;
 
-		if (frame.method == EVLOOP__METHOD__METHOD_EVENT)
+		if (frame.kind == FRAME_REPLY)
+			r = dispatch_turn(evl);
+		else if (frame.method == EVLOOP__METHOD__METHOD_EVENT)
 			r = dispatch_event(evl, &frame, session);
 		else if (frame.method == EVLOOP__METHOD__METHOD_REFUSED)
-			r = dispatch_refusal(evl, &frame);
+			r = dispatch_refusal(evl, &frame, session);
 		arena_reset(&evl->input.arena);
 		if (r < 0)
 			return r;

@@ -107,29 +107,43 @@ static bool same_clocks(const Evloop__HelloReply *hello) {
 	return hello->time_namespace == 0 || stat("/proc/self/ns/time", &st) < 0 || st.st_ino == hello->time_namespace;
 }
 
-static int say_hello(struct evl *evl) {
-	Evloop__HelloRequest request = EVLOOP__HELLO_REQUEST__INIT;
+void hello_fill(Evloop__HelloRequest *request) {
 	size_t length = strnlen(program_invocation_short_name, CLIENT_NAME_LENGTH_MAX + 1);
+
+	request->version = PROTOCOL_VERSION;
+	request->floor = PROTOCOL_FLOOR;
+	request->resumes = true;
+	if (length <= CLIENT_NAME_LENGTH_MAX && text_is_valid((uint8_t *)program_invocation_short_name, length))
+		request->client_name = program_invocation_short_name;
+}
+
+int hello_accept(struct evl *evl, Evloop__HelloReply *reply) {
+	if (!reply)
+		return error_set(evl, -EPROTO, "the answer to hello cannot be read");
+	if (evl->hello)
+		evloop__hello_reply__free_unpacked(evl->hello, NULL);
+	evl->hello = reply;
+	if (reply->version < PROTOCOL_FLOOR || reply->version > PROTOCOL_VERSION)
+		return error_set(evl, -EPROTO, "the daemon speaks version %u", reply->version);
+	evl->relative = !same_clocks(reply);
+	return 0;
+}
+
+static int say_hello(struct evl *evl, bool held) {
+	Evloop__HelloRequest request = EVLOOP__HELLO_REQUEST__INIT;
 	ProtobufCMessage *reply;
 	int r;
 
-	request.version = PROTOCOL_VERSION;
-	request.floor = PROTOCOL_FLOOR;
-	if (length <= CLIENT_NAME_LENGTH_MAX && text_is_valid((uint8_t *)program_invocation_short_name, length))
-		request.client_name = program_invocation_short_name;
+	hello_fill(&request);
+	if (held)
+		evl->input.awaited = evl->serial + 1;
 	r = call_sync(evl, EVLOOP__METHOD__METHOD_HELLO, &request.base, &reply);
 	/* It would not have us, and has said why. */
 	if ((r == -ECONNRESET || r == -ENOTCONN) && evl->error)
 		return error_of(evl->error);
 	if (r < 0)
 		return r == -ECONNRESET ? -ENOTCONN : r;
-	if (evl->hello)
-		evloop__hello_reply__free_unpacked(evl->hello, NULL);
-	evl->hello = (Evloop__HelloReply *)reply;
-	if (evl->hello->version < PROTOCOL_FLOOR || evl->hello->version > PROTOCOL_VERSION)
-		return error_set(evl, -EPROTO, "the daemon speaks version %u", evl->hello->version);
-	evl->relative = !same_clocks(evl->hello);
-	return 0;
+	return hello_accept(evl, (Evloop__HelloReply *)reply);
 }
 
 static int remember_place(struct evl *evl, const struct place *place) {
@@ -142,7 +156,7 @@ static int remember_place(struct evl *evl, const struct place *place) {
 	return 0;
 }
 
-int hello_open(struct evl *evl, const char *path) {
+int hello_open(struct evl *evl, const char *path, bool held) {
 	const struct place *place = NULL;
 	struct places places;
 	int r = locate_places(path, &places);
@@ -154,13 +168,14 @@ int hello_open(struct evl *evl, const char *path) {
 		r = start_and_connect(evl, &places, &place);
 	if (r < 0)
 		return r;
+	takeover_forget(evl);
 	evl->link = LINK_UP;
 	evl->session++;
 	r = remember_place(evl, place);
 	if (r >= 0)
 		r = loop_watch_socket(evl);
 	if (r >= 0)
-		r = say_hello(evl);
+		r = say_hello(evl, held);
 	if (r < 0) {
 		evl->socket = close_fd(evl->socket);
 		evl->link = LINK_DOWN;

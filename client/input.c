@@ -30,6 +30,13 @@ static void release(struct input *input, struct inbound *inbound) {
 		free(inbound);
 }
 
+/* TakenOver is dealt with when it is received; what follows from it has the turn of the reply to Hello. */
+static bool has_turn(const struct evl *evl, const struct frame *frame) {
+	if (frame->kind == FRAME_REPLY)
+		return frame->serial == evl->input.awaited && frame->serial != 0;
+	return frame->kind == FRAME_EVENT && frame->method != EVLOOP__METHOD__METHOD_TAKEN_OVER;
+}
+
 static void pop(struct input *input) {
 	struct inbound *first = STAILQ_FIRST(&input->packets);
 
@@ -46,7 +53,7 @@ void input_deinit(struct input *input) {
 		arena_deinit(&input->arena);
 }
 
-/* Hand replies to their requests.  Return: how many events there are beside them. */
+/* Hand replies to their requests.  Return: how many frames have a turn of their own. */
 static size_t complete_requests(struct evl *evl, struct packet *packet) {
 	struct frame frame;
 	size_t n_events = 0;
@@ -58,11 +65,14 @@ static size_t complete_requests(struct evl *evl, struct packet *packet) {
 		case FRAME_REPLY:
 		case FRAME_ERROR:
 			call_complete(evl, &frame);
+			n_events += has_turn(evl, &frame);
 			break;
 		case FRAME_EVENT:
-			if (frame.method == EVLOOP__METHOD__METHOD_REFUSED)
+			if (frame.method == EVLOOP__METHOD__METHOD_TAKEN_OVER)
+				takeover_begin(evl);
+			else if (frame.method == EVLOOP__METHOD__METHOD_REFUSED)
 				event_note_refusal(evl, &frame);
-			n_events++;
+			n_events += has_turn(evl, &frame);
 			break;
 		}
 		evl->input.fds = NULL;
@@ -82,7 +92,7 @@ static void keep(struct evl *evl, struct inbound *inbound) {
 		release(&evl->input, inbound);
 		inbound = fitting;
 	}
-	inbound->position = 0;
+	inbound->position = inbound->last_position = 0;
 	inbound->session = evl->session;
 	STAILQ_INSERT_TAIL(&evl->input.packets, inbound, link);
 }
@@ -135,14 +145,14 @@ bool input_receive(struct evl *evl) {
 	return true;
 }
 
-/* Step to the next EVENT frame. */
-static bool next_event(const struct inbound *inbound, size_t *position, struct frame *ret_frame) {
+/* Step to the next frame that has a turn. */
+static bool next_turn(const struct evl *evl, const struct inbound *inbound, size_t *position, struct frame *ret_frame) {
 	const uint8_t *p = inbound->data + *position;
 	size_t left = inbound->size - *position;
 
 	while (left > 0 && frame_decode(&p, &left, ret_frame) == 0) {
 		*position = inbound->size - left;
-		if (ret_frame->kind == FRAME_EVENT)
+		if (has_turn(evl, ret_frame))
 			return true;
 	}
 	return false;
@@ -154,20 +164,30 @@ bool input_next(struct evl *evl, struct frame *ret_frame, unsigned *ret_session)
 	if (!first)
 		return false;
 	*ret_session = first->session;
-	if (next_event(first, &first->position, ret_frame))
+	first->last_position = first->position;
+	if (next_turn(evl, first, &first->position, ret_frame))
 		return true;
 	pop(&evl->input);
 	return false;
 }
 
-void input_each(struct evl *evl, void (*visit)(struct evl *evl, const struct frame *frame)) {
+void input_repeat(struct evl *evl) {
+	struct inbound *first = STAILQ_FIRST(&evl->input.packets);
+
+	first->position = first->last_position;
+}
+
+bool input_any(struct evl *evl, bool (*visit)(const struct frame *frame, unsigned session, const void *userdata),
+	       const void *userdata) {
 	struct inbound *inbound;
 
 	STAILQ_FOREACH(inbound, &evl->input.packets, link) {
 		size_t position = inbound->position;
 		struct frame frame;
 
-		while (next_event(inbound, &position, &frame))
-			visit(evl, &frame);
+		while (next_turn(evl, inbound, &position, &frame))
+			if (visit(&frame, inbound->session, userdata))
+				return true;
 	}
+	return false;
 }

@@ -56,17 +56,21 @@ struct evl_source {
 	uint64_t handle; /* in evl::handles while live; 0: none */
 	uint64_t id; /* the daemon's; 0: not known */
 	union {
-		struct definition *definition; /* SOURCE_TIMER; NULL: once, on `clock` */
-		struct arming *arming; /* SOURCE_WATCH, SOURCE_SUBSCRIPTION; NULL: not to be armed again */
+		struct arming *
+			arming; /* how the daemon was asked; NULL: SOURCE_TIMER that fires once, SOURCE_RAW that is nothing yet */
 		struct work *work; /* SOURCE_WORK */
 	};
-	STAILQ_ENTRY(evl_source) link; /* local::posted, local::remote or evl::unacked */
+	union {
+		STAILQ_ENTRY(evl_source) link; /* local::posted, local::remote or evl::unacked */
+		int64_t deadline_ns; /* SOURCE_TIMER without `arming`, on `clock` */
+	};
 	uint32_t n_refs; /* of the caller's */
 	union {
 		int32_t pid; /* SOURCE_WATCH: of the process; 0: none, or not known */
 		int32_t fd; /* SOURCE_LOCAL; -1: not watched any more */
 	};
 	int16_t id_error; /* why the id could not be told; 0 */
+	uint16_t session; /* the low bits of evl::session in which it was armed */
 	uint8_t kind; /* enum source_kind */
 	uint8_t clock; /* enum Clock of evloop.proto */
 	bool live : 1;
@@ -80,8 +84,8 @@ struct evl_source {
 	bool follows : 1; /* detached or attached: lives until the daemon says ENDED */
 	bool at : 1; /* it was given as a time, not as a delay */
 	bool rearm : 1; /* evl_reconnect() arms it */
-	bool expired : 1; /* evl_reconnect() found its last event received and not yet dispatched */
 	bool identifying : 1; /* IDENTIFY is on its way */
+	bool lost : 1; /* with its daemon messages or changes may have been lost, which has yet to be told */
 };
 
 STAILQ_HEAD(source_queue, evl_source);
@@ -90,6 +94,9 @@ STAILQ_HEAD(source_queue, evl_source);
 static inline bool source_at_daemon(const struct evl_source *source) {
 	return source->kind >= SOURCE_TIMER;
 }
+
+/* Was it armed with a daemon that has gone, and not again since? */
+bool source_is_stale(const struct evl_source *source);
 
 /* A live source; with `ret` it has one reference, else it floats.  *ret is written by source_publish().
  * Return: 0, -ENOMEM. */
@@ -184,6 +191,7 @@ int output_send_until(struct evl *evl, int64_t deadline_ns);
 struct inbound {
 	STAILQ_ENTRY(inbound) link; /* input::packets */
 	size_t capacity, size, position;
+	size_t last_position; /* of the frame before `position` */
 	unsigned session; /* evl::session that it came in */
 	uint8_t data[];
 };
@@ -192,6 +200,7 @@ struct input {
 	STAILQ_HEAD(, inbound) packets; /* received, events in them not yet dispatched */
 	struct inbound *spare; /* of PACKET_SIZE_MAX; NULL: in use */
 	struct arena arena; /* of the event being dispatched */
+	uint64_t awaited; /* the serial of a request whose reply waits in line for its turn, as events do; 0: none */
 	int *fds; /* that came with the reply that completes a request, as many as its frame says; who takes one leaves -1 */
 };
 
@@ -206,12 +215,16 @@ static inline bool input_is_empty(const struct input *input) {
  * Return: true: there was one.  A loss is noticed in evl::link. */
 bool input_receive(struct evl *evl);
 
-/* The next EVENT frame of the first packet in line, borrowed until the next call; *ret_session: see inbound.
+/* The next frame in line, of kind EVENT or the reply that is awaited, borrowed until the next call; *ret_session: see inbound.
  * Return: false: the packet has been read and is gone. */
 bool input_next(struct evl *evl, struct frame *ret_frame, unsigned *ret_session);
 
-/* Look at the EVENT frames that are in line without taking them. */
-void input_each(struct evl *evl, void (*visit)(struct evl *evl, const struct frame *frame));
+/* The last one will be the next one, too. */
+void input_repeat(struct evl *evl);
+
+/* Look at the frames in line without taking them, until `visit` returns true.  Return: it has. */
+bool input_any(struct evl *evl, bool (*visit)(const struct frame *frame, unsigned session, const void *userdata),
+	       const void *userdata);
 
 /* ---- call.c: requests -------------------------------------------------------------------------------------- */
 
@@ -225,8 +238,12 @@ struct request {
 
 TAILQ_HEAD(request_list, request);
 
-/* Send a request that nobody waits for.  On failure nothing is called. */
-int call_async(struct evl *evl, struct request *request, Evloop__Method method, const ProtobufCMessage *message);
+/* Send a request that nobody waits for, until that time of CLOCK_MONOTONIC.  On failure nothing is called. */
+int call_async(struct evl *evl, struct request *request, int64_t deadline_ns, Evloop__Method method,
+	       const ProtobufCMessage *message);
+
+/* It is of no interest any more: it is not completed. */
+void call_forget(struct evl *evl, struct request *request);
 
 /* Send a request without a reply. */
 int call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message);
@@ -238,6 +255,10 @@ int call_oneway_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCM
  * Return: 0, −errno. */
 int call_sync(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, ProtobufCMessage **ret_reply);
 
+/* The same, and a copy of `fd` goes along (-1: none). */
+int call_sync_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message, int fd,
+		      ProtobufCMessage **ret_reply);
+
 /* The same where descriptors may come with the reply; those that do not are −1. */
 int call_sync_for_fds(struct evl *evl, Evloop__Method method, const ProtobufCMessage *message,
 		      ProtobufCMessage **ret_reply, int *ret_fds, size_t max_fds);
@@ -248,6 +269,9 @@ void call_complete(struct evl *evl, const struct frame *frame);
 /* Complete what waited too long (now >= deadline), or everything. */
 void call_expire(struct evl *evl);
 void call_fail_all(struct evl *evl, int error);
+
+/* Complete what was asked before the request with that serial: the daemon that may have done it is dead. */
+void call_fail_before(struct evl *evl, uint64_t serial);
 
 /* The earliest deadline; INT64_MAX: none. */
 int64_t call_next_deadline(const struct evl *evl);
@@ -263,8 +287,14 @@ void event_note_refusal(struct evl *evl, const struct frame *frame);
 /* Run the callbacks of the events that have been received.  Return: how many, or −errno of a refusal that nobody took. */
 int event_dispatch(struct evl *evl);
 
-/* Is this the last event of the source? */
-bool event_is_last(struct evl_source *source, const Evloop__Event *e, bool old_session);
+/* Is it in line, received and not yet dispatched, that the source is over? */
+bool event_ends_soon(const struct evl_source *source);
+
+/* Call back for an event of that source.  Return: how many callbacks ran, or −errno as event_dispatch(). */
+int event_deliver(struct evl *evl, struct evl_source *source, Evloop__Event *e);
+
+/* The source is over before anybody hears of it.  Return: as event_tell_error(). */
+int event_end_with_error(struct evl *evl, struct evl_source *source, int error, const char *message);
 
 /* Tell the error handler.  Return: 1: a callback ran; `error`: there is none. */
 int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message);
@@ -280,34 +310,83 @@ bool event_translate(struct evl_source *source, const Evloop__Event *e, struct e
 
 /* ---- timer.c ----------------------------------------------------------------------------------------------- */
 
-/* How to arm a timer again, and how far it has come. */
-struct definition {
-	Evloop__TimerSpec *spec; /* as given; `handle` and `deadline_ns` are filled in at each arming */
-	int64_t next_ns; /* the next nominal time */
-	uint64_t fires; /* since it was armed */
-};
+/* Is it a timer, whoever has armed it? */
+bool timer_is_behind(const struct evl_source *source);
 
-struct definition *definition_free(struct definition *definition);
-
-/* Arm what is left of it, after evl_reconnect(). */
+/* Arm what is left of it, with another daemon. */
 int timer_rearm(struct evl_source *source);
 
-/* A FIRED event of this session has come.  Return: it was the last one. */
-bool timer_note_fire(struct evl_source *source, const Evloop__Event *event);
+/* Count its fires from 1 again. */
+void timer_count_anew(struct evl_source *source);
+
+/* A FIRED event has come: from it is known what is left.  The event is made to count on from the daemons before. */
+void timer_note_fire(struct evl_source *source, Evloop__Event *event);
+
+/* A spec that was sent as it is, by a message of the caller's own; or a restart of it. */
+void timer_note_spec(struct evl_source *source);
+void timer_note_restart(struct evl_source *source, const Evloop__RestartRequest *request);
 
 /* ---- arming.c: what the daemon is asked once --------------------------------------------------------------- */
 
+/* How to ask another daemon for the same, and how far it has come. */
+struct arming {
+	Evloop__Method method;
+	ProtobufCMessage *message; /* as it was sent */
+	int fd; /* -1: none */
+	bool fd_is_copy; /* owned; else the caller's number, which may come to mean another file than this one: */
+	dev_t device;
+	ino_t inode;
+	int64_t next_ns; /* ARM: the next nominal time, on its clock.  LIMITER_WAIT: when it is waited for in vain, boottime */
+	uint64_t fires; /* ARM: since it was armed */
+	uint64_t fires_before; /* those of them that the present daemon knows nothing of */
+};
+
 /*
- * Arm `source`, which is new, by a message that has its handle, and hand it to the caller.  A copy of `fd` goes along (-1: none).  Where
- * source::rearm is set both are kept for evl_reconnect().  Does not wait.  Return: 0, or −errno: the source is gone.
+ * Arm `source`, which is new, by a message that has its handle, and hand it to the caller.  A copy of `fd` goes along (-1: none).
+ * Both are kept for the next daemon.  Does not wait.  Return: 0, or −errno: the source is gone.
  */
 int arming_begin(struct evl_source *source, struct evl_source **ret, Evloop__Method method,
 		 const ProtobufCMessage *message, int fd);
 
-/* The same once more, after evl_reconnect(). */
+/* Keep what a live source is armed by, in place of what was kept before.  Return: 0, -ENOMEM, -EBADF, -EMFILE. */
+int arming_keep(struct evl_source *source, Evloop__Method method, const ProtobufCMessage *message, int fd);
+
+/* The source has nothing that another daemon could be asked for. */
+void arming_forget(struct evl_source *source);
+
+/* Permits are held by it. */
+void arming_note_held(struct evl_source *source);
+
+/* Ask once more.  Return: 0; −EBADF: its descriptor is not that file any more; −errno. */
 int arming_repeat(struct evl_source *source);
 
 struct arming *arming_free(struct arming *arming);
+
+/* ---- takeover.c: the next daemon --------------------------------------------------------------------------- */
+
+struct takeover {
+	/* Where it stands.  What is waited for is in line, or still on its way. */
+	enum {
+		TAKEOVER_NONE,
+		TAKEOVER_GREETING, /* the reply to Hello: in its turn all is armed again */
+		TAKEOVER_CONFIRMING, /* the reply to a Ping: that has been done, and what was lost can be told */
+	} phase;
+	bool reconnected; /* it is by evl_reconnect() */
+	struct request request; /* if `asking` */
+	bool asking;
+};
+
+/* The event TakenOver has been received. */
+void takeover_begin(struct evl *evl);
+
+/* After evl_reconnect() has said hello: the same from here on, at once or, where `awaited`, in the turn of the reply. */
+void takeover_reconnect(struct evl *evl, bool awaited);
+
+/* The reply that is awaited has its turn.  Return: as event_dispatch(); < 0: another turn is needed. */
+int takeover_turn(struct evl *evl);
+
+/* A new connection has nothing to do with what was going on. */
+void takeover_forget(struct evl *evl);
 
 /* ---- ack.c: events that have been dealt with ---------------------------------------------------------------- */
 
@@ -317,7 +396,7 @@ void ack_note(struct evl_source *source);
 /* Tell it, in one frame. */
 void ack_send(struct evl *evl);
 
-/* Forget it: the session is over. */
+/* Forget it: the session is over.  May run the user's code. */
 void ack_drop(struct evl *evl);
 
 /* ---- watch.c ------------------------------------------------------------------------------------------------ */
@@ -495,8 +574,15 @@ int gate_fill(struct evl *evl, const char *limiter, const char *key, Evloop__Gat
 
 /* ---- hello.c: from a path to a session ----------------------------------------------------------------------- */
 
-/* Find the daemon, connect, say hello.  Return: 0, or −errno as evl_connect(). */
-int hello_open(struct evl *evl, const char *path);
+/* Find the daemon, connect, say hello.  `held`: its reply shall wait for its turn, behind what is in line.
+ * Return: 0, or −errno as evl_connect(). */
+int hello_open(struct evl *evl, const char *path, bool held);
+
+/* What is to be said.  Borrows. */
+void hello_fill(Evloop__HelloRequest *request);
+
+/* Look at the answer, which is taken over.  Return: 0, -EPROTO. */
+int hello_accept(struct evl *evl, Evloop__HelloReply *reply);
 
 /* ---- connection.c: the whole --------------------------------------------------------------------------------- */
 
@@ -517,7 +603,9 @@ struct evl {
 	unsigned n_pins; /* the user's code runs */
 	size_t n_sources; /* that point here */
 	size_t n_live; /* those of them that can call back */
-	unsigned session; /* counts hellos */
+	unsigned session; /* counts daemons */
+	atomic_uint deaths; /* those that have died and left the session to the next one; any thread may look */
+	struct takeover takeover;
 
 	struct handle_table handles;
 	struct source_queue unacked; /* whose events have been dealt with */

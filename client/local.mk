@@ -23,9 +23,11 @@ libevloop_core_la_SOURCES = \
 	client/locate.c \
 	client/loop.c \
 	client/output.c \
+	client/raw.c \
 	client/readiness.c \
 	client/source.c \
 	client/structure.c \
+	client/takeover.c \
 	client/timer.c \
 	client/topic.c \
 	client/translate.c \

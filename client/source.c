@@ -9,6 +9,10 @@
 
 #include "client/internal.h"
 
+bool source_is_stale(const struct evl_source *source) {
+	return source_at_daemon(source) && source->session != (uint16_t)source->evl->session;
+}
+
 int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, void *userdata,
 	       struct evl_source **ret_source) {
 	struct evl_source *source = malloc(sizeof(*source));
@@ -19,6 +23,7 @@ int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, vo
 		.evl = evl,
 		.callback = callback,
 		.userdata = userdata,
+		.session = (uint16_t)evl->session,
 		.kind = (uint8_t)kind,
 		.live = true,
 	};
@@ -35,10 +40,8 @@ int source_new(struct evl *evl, enum source_kind kind, evl_callback callback, vo
 static void source_free(struct evl_source *source) {
 	struct evl *evl = source->evl;
 
-	if (source->kind == SOURCE_TIMER)
-		definition_free(source->definition);
-	else if (source->kind == SOURCE_WATCH || source->kind == SOURCE_SUBSCRIPTION)
-		arming_free(source->arming);
+	if (source_at_daemon(source))
+		arming_forget(source);
 	else if (source->kind == SOURCE_WORK)
 		free(source->work);
 	free(source);
@@ -59,6 +62,8 @@ void source_retire(struct evl_source *source) {
 		readiness_forget(source);
 	else if (source->kind == SOURCE_WORK)
 		executor_forget(source);
+	else if (source->kind > SOURCE_TIMER)
+		arming_forget(source); /* a timer may be armed once more */
 	if (source->handle) {
 		handle_remove(&source->evl->handles, source->handle);
 		source->handle = 0;
@@ -74,7 +79,8 @@ int source_revive(struct evl_source *source) {
 		return r;
 	source->live = true;
 	source->evl->n_live++;
-	source->cancelled = source->refused = source->expired = source->identifying = false;
+	source->session = (uint16_t)source->evl->session;
+	source->cancelled = source->refused = source->identifying = false;
 	source->id_error = 0;
 	source->id = 0;
 	return 0;
@@ -108,8 +114,8 @@ static void cancel(struct evl_source *source) {
 	request.handle = source->handle;
 	source->cancelled = true;
 	source_retire(source);
-	/* Where that cannot be sent, the daemon's events find no source. */
-	if (source_at_daemon(source))
+	/* Where that cannot be sent, the daemon's events find no source.  One that is stale is not known there. */
+	if (source_at_daemon(source) && !source_is_stale(source))
 		(void)call_oneway(source->evl, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, &request.base);
 }
 
@@ -132,6 +138,13 @@ int evl_cancel(struct evl_source *source) {
 	return 1;
 }
 
+/* Gone there and not over here: its last event is among those received and not dispatched, or it was armed with another daemon. */
+static int outcome_of_gone(const struct evl_source *source) {
+	if (source->refused)
+		return EVL_OUTCOME_DONE;
+	return source_is_stale(source) && !event_ends_soon(source) ? EVL_OUTCOME_CANCELLED : EVL_OUTCOME_TOO_LATE;
+}
+
 static int outcome_of(const struct evl_source *source, const Evloop__CancelReply *reply) {
 	switch (reply->outcome) {
 	case EVLOOP__OUTCOME__OUTCOME_CANCELLED:
@@ -139,8 +152,7 @@ static int outcome_of(const struct evl_source *source, const Evloop__CancelReply
 	case EVLOOP__OUTCOME__OUTCOME_WITHDRAWN:
 		return EVL_OUTCOME_WITHDRAWN;
 	default:
-		/* Gone there and not over here: its last event is among those received and not dispatched. */
-		return source->refused ? EVL_OUTCOME_DONE : EVL_OUTCOME_TOO_LATE;
+		return outcome_of_gone(source);
 	}
 }
 
@@ -150,7 +162,15 @@ static int cancel_at_daemon(struct evl_source *source, int *ret_outcome) {
 	int r;
 
 	request.handle = source->handle;
+	*ret_outcome = outcome_of_gone(source);
+	/* Who dies takes it along: nothing is left to be asked. */
+	if (source_is_stale(source) && source->evl->link == LINK_UP)
+		return 0;
 	r = call_sync(source->evl, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, &request.base, &reply);
+	if (r == -EOWNERDEAD) {
+		*ret_outcome = outcome_of_gone(source);
+		return 0;
+	}
 	if (r < 0)
 		return r;
 	*ret_outcome = outcome_of(source, (const Evloop__CancelReply *)reply);
@@ -195,8 +215,10 @@ static void identified(struct evl *evl, struct request *request, int error, cons
 
 	if (frame)
 		armed = evloop__armed__unpack(NULL, frame->body_size, frame->body);
-	if (source) {
+	if (source)
 		source->identifying = false;
+	/* What a daemon that is dead has called it means nothing any more. */
+	if (source && !source_is_stale(source)) {
 		if (armed)
 			source->id = armed->id;
 		else
@@ -216,7 +238,8 @@ static int identify(struct evl_source *source) {
 		return -ENOMEM;
 	*identification = (struct identification){ .request.complete = identified, .handle = source->handle };
 	message.handle = source->handle;
-	r = call_async(source->evl, &identification->request, EVLOOP__METHOD__METHOD_IDENTIFY, &message.base);
+	r = call_async(source->evl, &identification->request, call_deadline(source->evl),
+		       EVLOOP__METHOD__METHOD_IDENTIFY, &message.base);
 	if (r < 0) {
 		free(identification);
 		return r;
@@ -228,6 +251,8 @@ static int identify(struct evl_source *source) {
 int evl_source_id(struct evl_source *source, uint64_t *ret) {
 	int r;
 
+	if (source->live && source->evl->link == LINK_UP && source_is_stale(source))
+		return -EAGAIN; /* the next daemon gives it another */
 	if (source->id) {
 		*ret = source->id;
 		return 0;

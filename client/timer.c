@@ -10,30 +10,14 @@
 
 #define TIMER_FIRST_SIZE offsetof(struct evl_timer, limiter) /* of structures that know no limiter */
 
-struct definition *definition_free(struct definition *definition) {
-	if (definition) {
-		evloop__timer_spec__free_unpacked(definition->spec, NULL);
-		free(definition);
-	}
-	return NULL;
+bool timer_is_behind(const struct evl_source *source) {
+	return source->kind == SOURCE_TIMER ||
+	       (source->kind == SOURCE_RAW && source->arming && source->arming->method == EVLOOP__METHOD__METHOD_ARM);
 }
 
-/* A copy of its own of everything that `spec` points to. */
-static int definition_new(const Evloop__TimerSpec *spec, struct definition **ret) {
-	struct definition *definition = calloc(1, sizeof(*definition));
-	size_t size = evloop__timer_spec__get_packed_size(spec);
-	_cleanup_free_ uint8_t *packed = malloc(MAX(size, 1));
-
-	if (definition && packed) {
-		evloop__timer_spec__pack(spec, packed);
-		definition->spec = evloop__timer_spec__unpack(NULL, size, packed);
-	}
-	if (!definition || !definition->spec) {
-		definition_free(definition);
-		return -ENOMEM;
-	}
-	*ret = definition;
-	return 0;
+/* How it was armed; NULL: once, on source::clock. */
+static Evloop__TimerSpec *spec_of(const struct evl_source *source) {
+	return source->arming ? (Evloop__TimerSpec *)source->arming->message : NULL;
 }
 
 static clockid_t clock_of(uint8_t clock) {
@@ -77,36 +61,35 @@ static int send_spec(struct evl *evl, Evloop__TimerSpec *spec, uint64_t handle, 
 
 /* Arm a live source. */
 static int arm(struct evl_source *source, int64_t deadline_ns) {
-	struct definition *definition = source->definition;
+	Evloop__TimerSpec plain = EVLOOP__TIMER_SPEC__INIT, *spec = spec_of(source);
 
-	if (definition) {
-		definition->next_ns = deadline_ns;
-		definition->fires = 0;
-		return send_spec(source->evl, definition->spec, source->handle, deadline_ns);
+	if (spec) {
+		source->arming->next_ns = deadline_ns;
+		source->arming->fires = source->arming->fires_before = 0;
 	} else {
-		Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
-
-		spec.kind = source->at ? EVLOOP__KIND__KIND_AT : EVLOOP__KIND__KIND_AFTER;
-		spec.clock = (Evloop__Clock)source->clock;
-		return send_spec(source->evl, &spec, source->handle, deadline_ns);
+		source->deadline_ns = deadline_ns;
+		plain.kind = source->at ? EVLOOP__KIND__KIND_AT : EVLOOP__KIND__KIND_AFTER;
+		plain.clock = (Evloop__Clock)source->clock;
 	}
+	return send_spec(source->evl, spec ? spec : &plain, source->handle, deadline_ns);
 }
 
-static int add(struct evl *evl, struct evl_source **ret, Evloop__Kind kind, Evloop__Clock clock, int64_t deadline_ns,
-	       struct definition *definition, bool rearm, evl_callback callback, void *userdata) {
+/* `spec` is kept where it is more than evl_call_later() arms. */
+static int add(struct evl *evl, struct evl_source **ret, const Evloop__TimerSpec *spec, bool kept, int64_t deadline_ns,
+	       bool rearm, evl_callback callback, void *userdata) {
 	struct evl_source *source;
 	int r = source_new(evl, SOURCE_TIMER, callback, userdata, &source);
 
-	if (r < 0) {
-		definition_free(definition);
+	if (r < 0)
 		return r;
-	}
-	source->definition = definition;
 	source->rearm = rearm;
-	source->at = kind == EVLOOP__KIND__KIND_AT;
-	source->clock = (uint8_t)clock;
-	source->follows = definition && (definition->spec->detached || definition->spec->command);
-	r = arm(source, deadline_ns);
+	source->at = spec->kind == EVLOOP__KIND__KIND_AT;
+	source->clock = (uint8_t)spec->clock;
+	source->follows = spec->detached || spec->command;
+	if (kept)
+		r = arming_keep(source, EVLOOP__METHOD__METHOD_ARM, &spec->base, -1);
+	if (r >= 0)
+		r = arm(source, deadline_ns);
 	if (r < 0) {
 		source_discard(source);
 		return r;
@@ -134,6 +117,7 @@ static int deadline_in(struct evl *evl, clockid_t clock, int64_t delay_ns, int64
 }
 
 int evl_call_later(struct evl *evl, struct evl_source **ret, int64_t delay_ns, evl_callback callback, void *userdata) {
+	Evloop__TimerSpec plain = EVLOOP__TIMER_SPEC__INIT;
 	int64_t deadline_ns = 0;
 	int r = check(evl, callback);
 
@@ -141,8 +125,7 @@ int evl_call_later(struct evl *evl, struct evl_source **ret, int64_t delay_ns, e
 		r = deadline_in(evl, CLOCK_BOOTTIME, delay_ns, &deadline_ns);
 	if (r < 0)
 		return r;
-	return add(evl, ret, EVLOOP__KIND__KIND_AFTER, EVLOOP__CLOCK__CLOCK_BOOTTIME, deadline_ns, NULL, false,
-		   callback, userdata);
+	return add(evl, ret, &plain, false, deadline_ns, false, callback, userdata);
 }
 
 int evl_call_at(struct evl *evl, struct evl_source **ret, clockid_t clock, int64_t deadline_ns, evl_callback callback,
@@ -221,17 +204,9 @@ static bool is_plain(const Evloop__TimerSpec *spec) {
 
 static int add_spec(struct evl *evl, struct evl_source **ret, Evloop__TimerSpec *spec, int64_t deadline_ns, bool rearm,
 		    evl_callback callback, void *userdata) {
-	struct definition *definition = NULL;
-	int r;
-
 	if (!callback && !ret && !rearm)
 		return send_spec(evl, spec, 0, deadline_ns); /* nobody is told of it */
-	if (rearm || !is_plain(spec)) {
-		r = definition_new(spec, &definition);
-		if (r < 0)
-			return r;
-	}
-	return add(evl, ret, spec->kind, spec->clock, deadline_ns, definition, rearm, callback, userdata);
+	return add(evl, ret, spec, !is_plain(spec), deadline_ns, rearm, callback, userdata);
 }
 
 int evl_timer_add(struct evl *evl, struct evl_source **ret, const struct evl_timer *given, evl_callback callback,
@@ -293,39 +268,78 @@ int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_c
 	return arming_begin(source, ret, EVLOOP__METHOD__METHOD_ATTACH, &request.base, -1);
 }
 
-bool timer_note_fire(struct evl_source *source, const Evloop__Event *e) {
-	struct definition *definition = source->definition;
+/* Has the daemon a clock of its own for this timer? */
+static bool has_other_clock(const struct evl_source *source, const Evloop__TimerSpec *spec) {
+	return source->evl->relative && spec->clock != EVLOOP__CLOCK__CLOCK_REALTIME;
+}
 
-	if (definition && definition->spec->period_ns > 0) {
-		int64_t period = definition->spec->period_ns, behind = e->scheduled_ns - definition->next_ns;
+void timer_note_fire(struct evl_source *source, Evloop__Event *e) {
+	const Evloop__TimerSpec *spec = spec_of(source);
+	struct arming *arming = source->arming;
+	int64_t period, behind;
 
-		/* One that was triggered is no nominal time: the anchor stays. */
-		if (behind >= 0)
-			definition->next_ns += (behind / period + 1) * period;
-		definition->fires = e->fire_seq;
-	}
-	return !e->more;
+	if (!spec || spec->period_ns == 0)
+		return;
+	period = spec->period_ns;
+	behind = MIN(MAX(e->scheduled_ns, INT64_C(0)), TIME_NS_MAX) - arming->next_ns;
+	if (has_other_clock(source, spec))
+		behind = (int64_t)MIN(e->fires, (uint64_t)(TIME_NS_MAX / period)) * period - period;
+	/* One that was triggered is no nominal time: the anchor stays. */
+	if (behind >= 0)
+		arming->next_ns += (behind / period + 1) * period;
+	e->fire_seq += arming->fires_before;
+	arming->fires = e->fire_seq;
+}
+
+void timer_note_spec(struct evl_source *source) {
+	const Evloop__TimerSpec *spec = spec_of(source);
+
+	source->clock = (uint8_t)spec->clock;
+	source->follows = spec->detached || spec->command;
+	source->arming->next_ns = spec->deadline_ns + (spec->relative ? clock_ns(clock_of(source->clock)) : 0);
+}
+
+void timer_note_restart(struct evl_source *source, const Evloop__RestartRequest *request) {
+	if (timer_is_behind(source) && source->arming)
+		source->arming->next_ns =
+			request->deadline_ns + (request->relative ? clock_ns(clock_of(source->clock)) : 0);
+}
+
+/* Nothing is left where the last fire has been told of; 0 would be no end. */
+static uint64_t count_left(const struct arming *arming, uint64_t count) {
+	return count == 0 ? 0 : count - MIN(arming->fires, count - 1);
+}
+
+void timer_count_anew(struct evl_source *source) {
+	Evloop__TimerSpec *spec = spec_of(source);
+
+	if (!spec)
+		return;
+	spec->count = count_left(source->arming, spec->count);
+	source->arming->fires = 0;
 }
 
 int timer_rearm(struct evl_source *source) {
-	struct definition *definition = source->definition;
-	uint64_t count = definition->spec->count;
-	uint64_t fires = definition->fires;
-	int r;
+	struct arming *arming = source->arming;
+	Evloop__TimerSpec rest;
 
-	/* What is left of it, this once. */
-	if (count)
-		definition->spec->count = count - fires;
-	r = arm(source, definition->next_ns);
-	definition->spec->count = count;
-	definition->fires = fires;
-	return r;
+	if (!arming)
+		return arm(source, source->deadline_ns);
+	rest = *spec_of(source);
+	rest.count = count_left(arming, rest.count);
+	/* It was not gone by when it was asked for. */
+	rest.if_past = EVLOOP__IF_PAST__PAST_FIRE;
+	arming->fires_before = arming->fires;
+	return send_spec(source->evl, &rest, source->handle, arming->next_ns);
 }
 
 /* A detached timer keeps its id: it is the daemon that moves it. */
 static int restart_in_place(struct evl_source *source, int64_t deadline_ns) {
 	Evloop__RestartRequest request = EVLOOP__RESTART_REQUEST__INIT;
 
+	source->arming->next_ns = deadline_ns;
+	if (source_is_stale(source))
+		return 0; /* it will be armed with that */
 	request.handle = source->handle;
 	request.deadline_ns =
 		evl_call_deadline(source->evl, (Evloop__Clock)source->clock, deadline_ns, &request.relative);
@@ -337,11 +351,12 @@ static int restart_in_place(struct evl_source *source, int64_t deadline_ns) {
  * no message could arrange.
  */
 static int restart_anew(struct evl_source *source, int64_t delay_ns, int64_t deadline_ns) {
-	Evloop__TimerSpec *spec = source->definition ? source->definition->spec : NULL;
 	Evloop__HandleRequest cancel = EVLOOP__HANDLE_REQUEST__INIT;
+	Evloop__TimerSpec *spec = spec_of(source);
 	int r;
 
-	cancel.handle = source->handle;
+	if (!source_is_stale(source))
+		cancel.handle = source->handle;
 	source->at = false;
 	if (spec && spec->period_ns == 0) {
 		spec->kind = EVLOOP__KIND__KIND_AFTER;
