@@ -24,6 +24,7 @@ struct memory {
 	const struct shared_config *config;
 	struct shared_state *state;
 	int pid_fd; /* of the daemon; −1: not known */
+	unsigned deaths; /* evl::deaths when it was made */
 	_Atomic int64_t look_ns; /* boottime: when to see whether it lives; INT64_MIN: the next one gives no memory */
 	struct memory *former; /* of a daemon before: another thread may be at it */
 };
@@ -202,7 +203,8 @@ static struct memory *memory_free(struct memory *memory) {
 }
 
 /* Of the daemon of that connection, by descriptors, which are taken over.  Return: NULL: it is no such memory, or there is none. */
-static struct memory *memory_new(const struct evl *evl, int config_fd, int state_fd) {
+static struct memory *memory_new(const struct evl_limiter *limiter, const struct evl *evl, int config_fd,
+				 int state_fd) {
 	struct memory *memory = malloc(sizeof(*memory));
 
 	if (memory) {
@@ -210,6 +212,7 @@ static struct memory *memory_new(const struct evl *evl, int config_fd, int state
 			.config = map(config_fd, PROT_READ),
 			.state = map(state_fd, PROT_READ | PROT_WRITE),
 			.pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)evl->hello->daemon_pid, 0),
+			.deaths = atomic_load(&limiter->evl->deaths),
 			.look_ns = clock_ns(CLOCK_BOOTTIME) + LOOK_NS,
 		};
 		if (!memory->config || !memory->state || !shared_is_valid(memory->config))
@@ -235,7 +238,7 @@ static bool share(struct evl_limiter *limiter, struct evl *evl) {
 		return false;
 	protobuf_c_message_free_unpacked(reply, NULL);
 	if (fds[0] >= 0 && fds[1] >= 0)
-		memory = memory_new(evl, TAKE_FD(fds[0]), TAKE_FD(fds[1]));
+		memory = memory_new(limiter, evl, TAKE_FD(fds[0]), TAKE_FD(fds[1]));
 	(void)close_fd(fds[0]);
 	(void)close_fd(fds[1]);
 	if (!memory)
@@ -266,16 +269,21 @@ static void share_anew(struct evl_limiter *limiter) {
 }
 
 /*
- * Has the daemon of the memory ended?  One that is killed cannot mark its memory, so it is looked at now and then.
- * Return: the memory to take from; NULL: there is none any more.
+ * One that is killed cannot mark its memory.  Its connections tell of it, where another one has them now; but who takes from memory
+ * may not look at a connection for a long time, so its process is looked at.
  */
-static struct memory *look_after(struct evl_limiter *limiter, struct memory *memory, int64_t now_ns) {
+static bool is_dead(const struct evl_limiter *limiter, const struct memory *memory) {
 	struct pollfd fd = { .fd = memory->pid_fd, .events = POLLIN };
 
+	return memory->deaths != atomic_load(&limiter->evl->deaths) || poll(&fd, 1, 0) == 1;
+}
+
+/* Has the daemon of the memory ended?  Return: the memory to take from; NULL: there is none any more. */
+static struct memory *look_after(struct evl_limiter *limiter, struct memory *memory, int64_t now_ns) {
 	if (atomic_load_explicit(&memory->look_ns, memory_order_relaxed) == INT64_MIN)
 		return NULL;
 	atomic_store_explicit(&memory->look_ns, now_ns + LOOK_NS, memory_order_relaxed);
-	if (poll(&fd, 1, 0) == 1) {
+	if (is_dead(limiter, memory)) {
 		share_anew(limiter);
 		memory = atomic_load(&limiter->memory);
 	}
@@ -357,21 +365,35 @@ struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter) {
 
 /* ---- asking ---- */
 
+static int tell_and_free(ProtobufCMessage *reply, struct evl_grant *ret) {
+	int r = tell((const Evloop__Grant *)reply, EVLOOP__CLAIM_STATE__CLAIM_GRANTED, ret);
+
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return r;
+}
+
 /* Send a request that is answered by a Grant, and wait for it. */
 static int ask(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, struct evl_grant *ret) {
 	ProtobufCMessage *reply;
 	int r = call_sync(evl, method, request, &reply);
 
-	if (r < 0)
-		return r;
-	r = tell((const Evloop__Grant *)reply, EVLOOP__CLAIM_STATE__CLAIM_GRANTED, ret);
-	protobuf_c_message_free_unpacked(reply, NULL);
-	return r;
+	return r < 0 ? r : tell_and_free(reply, ret);
+}
+
+/*
+ * Take tokens.  Where the daemon died over it the next one is asked: at worst they are taken twice from a limiter that is meant to hold
+ * this caller up, who would otherwise have to be told that nobody knows.  Once, for a daemon that dies of it would die again.
+ */
+static int ask_for(struct evl *side, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret) {
+	int r = evl_call(side, method, request, ret);
+
+	return r == -EOWNERDEAD ? evl_call(side, method, request, ret) : r;
 }
 
 int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
 	struct side *side = &limiter->evl->side;
+	ProtobufCMessage *reply;
 	int r = -EAGAIN;
 
 	if (!key)
@@ -390,7 +412,9 @@ int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost,
 	(void)pthread_mutex_lock(&side->lock);
 	r = side_open(limiter->evl, &side->asking);
 	if (r >= 0)
-		r = ask(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request.base, ret);
+		r = ask_for(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request.base, &reply);
+	if (r >= 0)
+		r = tell_and_free(reply, ret);
 	(void)pthread_mutex_unlock(&side->lock);
 	return r;
 }
@@ -463,17 +487,16 @@ static void waited(struct evl *evl _unused_, const Evloop__Event *event, void *u
 	wait->over = true;
 }
 
-/* In line by now, if need be. */
+/* In line by now, if need be; and again with the next daemon, as what has a handle is. */
 static int wait_in_line(struct evl *side, const Evloop__LimiterWaitRequest *request, struct wait *wait) {
 	ProtobufCMessage *reply;
 	bool queued;
-	int r = call_sync(side, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request->base, &reply);
+	int r = ask_for(side, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request->base, &reply);
 
 	if (r < 0)
 		return r;
 	queued = ((const Evloop__Grant *)reply)->queued;
-	r = tell((const Evloop__Grant *)reply, EVLOOP__CLAIM_STATE__CLAIM_GRANTED, wait->ret);
-	protobuf_c_message_free_unpacked(reply, NULL);
+	r = tell_and_free(reply, wait->ret);
 	if (!queued)
 		return r;
 	while (!wait->over) {
