@@ -88,16 +88,39 @@ void peer_send(struct peer *peer, enum frame_kind kind, Evloop__Method method, u
 	assert(packet_send(peer->fd, &packet) == 0);
 }
 
-static void say_hello(struct peer *peer, const struct frame *frame) {
+void peer_greet(struct peer *peer, uint64_t serial) {
 	Evloop__HelloReply reply = EVLOOP__HELLO_REPLY__INIT;
 
-	assert(frame->method == EVLOOP__METHOD__METHOD_HELLO && frame->kind == FRAME_REQUEST);
-	if (peer->mute)
-		return;
 	reply.version = PROTOCOL_VERSION;
-	reply.daemon_version = (char *)"played";
+	reply.daemon_version = (char *)(peer->taken_over ? "played anew" : "played");
 	reply.time_namespace = peer->time_namespace;
-	peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_HELLO, frame->serial, &reply.base);
+	peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_HELLO, serial, &reply.base);
+}
+
+/* The client must be one that can live through the death of a daemon. */
+static void check_hello(const struct frame *frame) {
+	Evloop__HelloRequest *request;
+
+	assert(frame->method == EVLOOP__METHOD__METHOD_HELLO && frame->kind == FRAME_REQUEST);
+	request = evloop__hello_request__unpack(NULL, frame->body_size, frame->body);
+	assert(request && request->resumes);
+	evloop__hello_request__free_unpacked(request, NULL);
+}
+
+void peer_take_over(struct peer *peer) {
+	Evloop__TakenOver taken_over = EVLOOP__TAKEN_OVER__INIT;
+
+	peer->sequence = 0;
+	peer->taken_over = true;
+	peer_send(peer, FRAME_EVENT, EVLOOP__METHOD__METHOD_TAKEN_OVER, 0, &taken_over.base);
+}
+
+uint64_t peer_expect_hello(struct peer *peer) {
+	struct frame frame;
+
+	peer_expect(peer, &frame);
+	check_hello(&frame);
+	return frame.serial;
 }
 
 static void *accept_one(void *userdata) {
@@ -107,11 +130,14 @@ static void *accept_one(void *userdata) {
 	peer->fd = accept4(peer->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	packet_clear(&peer->in);
 	peer->sequence = 0;
+	peer->taken_over = false;
 	/* A client that gives up before its hello is none. */
 	if (peer->fd < 0 || receive_any(peer, PATIENCE_MS) != 0)
 		return NULL;
 	peer_expect(peer, &frame);
-	say_hello(peer, &frame);
+	check_hello(&frame);
+	if (!peer->mute)
+		peer_greet(peer, frame.serial);
 	return NULL;
 }
 

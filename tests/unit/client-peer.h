@@ -20,6 +20,7 @@ struct peer {
 	uint64_t sequence;
 	uint64_t time_namespace; /* as it says in hello */
 	bool mute; /* hello is not answered */
+	bool taken_over; /* from one that has died */
 	/* peer_serve(): */
 	pthread_t thread;
 	void (*answer)(struct peer *peer, const struct frame *frame);
@@ -35,6 +36,11 @@ int peer_connect(struct peer *peer, struct evl **ret);
 int peer_reconnect(struct peer *peer, struct evl *evl);
 /* End the session, as a daemon that was killed does. */
 void peer_hang_up(struct peer *peer);
+
+/* From now on the next daemon is played, on the same socket.  The next frame may then be a HELLO; return: its serial, to be answered. */
+void peer_take_over(struct peer *peer);
+uint64_t peer_expect_hello(struct peer *peer);
+void peer_greet(struct peer *peer, uint64_t serial);
 
 /* Wait for the next frame, whatever packets they come in; fails the test after 5 s. */
 void peer_expect(struct peer *peer, struct frame *ret_frame);

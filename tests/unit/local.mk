@@ -68,6 +68,8 @@ client_tests = \
 	tests/unit/test-client-oom \
 	tests/unit/test-client-readiness \
 	tests/unit/test-client-source \
+	tests/unit/test-client-takeover \
+	tests/unit/test-client-takeover-raw \
 	tests/unit/test-client-topic \
 	tests/unit/test-client-watch
 check_PROGRAMS += $(client_tests)
@@ -105,6 +107,14 @@ tests_unit_test_client_readiness_LDADD = $(client_test_LDADD)
 tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_source_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_takeover_SOURCES = tests/unit/test-client-takeover.c $(client_peer)
+tests_unit_test_client_takeover_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_takeover_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_takeover_raw_SOURCES = tests/unit/test-client-takeover-raw.c $(client_peer)
+tests_unit_test_client_takeover_raw_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_takeover_raw_LDADD = $(client_test_LDADD)
 
 tests_unit_test_client_topic_SOURCES = tests/unit/test-client-topic.c $(client_peer)
 tests_unit_test_client_topic_CFLAGS = $(client_test_CFLAGS)

@@ -317,6 +317,8 @@ static void test_reconnect_with_held_events(void **state _unused_) {
 	assert_int_equal(evl_dispatch(evl, -1), 1);
 	assert_int_equal(n_called, 1);
 	assert_int_equal(n_destroyed, 1);
+	assert_int_equal(evl_dispatch(evl, 0), 0);
+	assert_true(peer_is_quiet(&peer));
 	evl_source_unref(source);
 }
 
