@@ -17,7 +17,8 @@
  */
 int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret_reply);
 
-/* The same, and a descriptor goes along; it stays the caller's. */
+/* The same, and a descriptor goes along (-1: none); it stays the caller's.  Where it is to be watched, keep it open as long as
+ * that: by its number it is found for the next daemon. */
 int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
 		     ProtobufCMessage **ret_reply);
 
@@ -30,8 +31,12 @@ const Evloop__Error *evl_call_error(struct evl *evl);
 /* What the daemon said in its hello: pid, uid, whether it runs commands.  Borrowed. */
 const Evloop__HelloReply *evl_call_hello(struct evl *evl);
 
-/* A handle that no source of this connection has, for requests of one's own; events for it go to `callback` until the handle is
- * dropped, with the event as it came. */
+/*
+ * A handle that no source of this connection has, for requests of one's own; events for it go to `callback` until the handle is
+ * dropped, with the event as it came.  What was armed under it by one of the calls above is armed again where the daemon dies and
+ * another one goes on; then a subscription hears of a message with an empty `gap` and no `fires`, and a path of a `rescan`.  What
+ * cannot be armed is over: the error handler has its source, whose evl_source_userdata() is `userdata`.
+ */
 typedef void (*evl_call_event)(struct evl *evl, const Evloop__Event *event, void *userdata);
 int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callback, void *userdata);
 void evl_call_drop(struct evl *evl, uint64_t handle);

@@ -65,10 +65,18 @@ int complain_call(struct evl *evl, int error, const char *subject) {
 	else if (error == -EOPNOTSUPP && strncmp(said, "there is no method ", strlen("there is no method ")) == 0)
 		said = "the daemon is older than this command and does not do that; restart it";
 	complain("%s%s%s", subject ? subject : "", subject ? ": " : "", said);
-	/* It is the library that gave up, not the daemon that refused. */
-	if (error == -ETIMEDOUT && !evl_call_error(evl))
+	/* It is the library that gave up, or the daemon that died, and nobody that refused. */
+	if (error == -EOWNERDEAD || (error == -ETIMEDOUT && !evl_call_error(evl)))
 		return EX_UNAVAILABLE;
 	return status_exit_of_error(error);
+}
+
+int complain_gone(const char *operand, int error, const char *message) {
+	/* The next daemon knows nothing of it. */
+	if (error == -ENOENT)
+		message = "gone with the daemon, which died";
+	complain("%s: %s", operand, message);
+	return error == -ENOENT || error == -EOWNERDEAD ? EX_UNAVAILABLE : status_exit_of_error(error);
 }
 
 int complain_no_timer(const char *operand) {

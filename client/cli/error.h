@@ -23,5 +23,8 @@ int complain_extra(const struct invocation *inv, const char *word);
  */
 int complain_call(struct evl *evl, int error, const char *subject);
 
+/* The daemon died, and with the next one what `operand` names could not be gone on with.  Return: the exit status. */
+int complain_gone(const char *operand, int error, const char *message);
+
 /* There is no timer of that id or name.  Return: EX_NOINPUT. */
 int complain_no_timer(const char *operand);

@@ -61,3 +61,7 @@ json_t *event_json(const Evloop__Event *event) {
 bool event_print_json(const Evloop__Event *event) {
 	return json_print(event_json(event));
 }
+
+bool event_is_gap(const Evloop__Event *event) {
+	return event->type == EVLOOP__EVENT_TYPE__EVENT_MESSAGE && event->gap && event->fires == 0 && event->more;
+}

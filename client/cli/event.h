@@ -14,3 +14,7 @@ json_t *event_json(const Evloop__Event *event);
 
 /* json_print(event_json()). */
 bool event_print_json(const Evloop__Event *event);
+
+/* Has nothing come but the news that messages may be lacking?  Said in these words. */
+bool event_is_gap(const Evloop__Event *event);
+#define EVENT_GAP_TEXT "messages may have been lost: the daemon died and another one took over"

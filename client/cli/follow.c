@@ -13,6 +13,7 @@
 
 #include "client/cli/daemon.h"
 #include "client/cli/error.h"
+#include "client/cli/event.h"
 #include "client/cli/own-output.h"
 #include "proto/duration.h"
 
@@ -121,7 +122,10 @@ static bool is_wanted(const struct follow *follow, const Evloop__Event *event) {
 	switch (event->type) {
 	case EVLOOP__EVENT_TYPE__EVENT_READY:
 	case EVLOOP__EVENT_TYPE__EVENT_PROCESS:
+		break;
 	case EVLOOP__EVENT_TYPE__EVENT_MESSAGE:
+		if (event_is_gap(event))
+			return false;
 		break;
 	case EVLOOP__EVENT_TYPE__EVENT_CHANGED:
 		if (event->n_changes == 0 && !event->rescan)
@@ -142,6 +146,8 @@ static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void 
 
 	if (follow->over)
 		return;
+	if (event_is_gap(event))
+		complain("%s: " EVENT_GAP_TEXT, watched->operand);
 	if (event->error != 0)
 		lose(follow, watched, event->error);
 	else if (!event->more)
@@ -155,6 +161,18 @@ static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void 
 		return;
 	}
 	wait_for_turn(follow, notice);
+}
+
+/* The next daemon would not have it again.  What else is watched goes on; the end of the connection ends all, and not here. */
+static void on_error(struct evl *evl _unused_, struct evl_source *source, int error, const char *message,
+		     void *userdata) {
+	struct follow *follow = userdata;
+	struct followed *followed = source ? evl_source_userdata(source) : NULL;
+
+	if (!followed)
+		return;
+	follow->status = complain_gone(followed->watched.operand, error, message);
+	followed->watched.over = true;
 }
 
 static bool all_over(const struct follow *follow) {
@@ -385,6 +403,7 @@ int follow_run(struct follow *follow) {
 		r = watched_arm(&follow->all[i].watched, follow->evl, &follow->options, on_event, &follow->all[i]);
 	if (r != 0)
 		return r;
+	evl_set_error_handler(follow->evl, on_error, follow);
 	restart_timeout(follow);
 	while (r == 0 && !follow->over) {
 		r = go_on(follow);

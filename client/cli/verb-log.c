@@ -26,6 +26,7 @@ struct logging {
 	struct stream **streams;
 	size_t n;
 	const struct stream *shown; /* the last one that was printed */
+	int status; /* of what went with its daemon; 0 */
 };
 
 static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void *userdata) {
@@ -34,6 +35,18 @@ static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void 
 	stream->has_news = true;
 	if (event->type == EVLOOP__EVENT_TYPE__EVENT_ENDED)
 		stream->over = true;
+}
+
+/* The next daemon knows no such job.  The others are followed all the same; the end of the connection ends all, and not here. */
+static void on_error(struct evl *evl _unused_, struct evl_source *source, int error, const char *message,
+		     void *userdata) {
+	struct logging *logging = userdata;
+	struct stream *stream = source ? evl_source_userdata(source) : NULL;
+
+	if (!stream || stream->over)
+		return;
+	logging->status = complain_gone(text_name(stream->name), error, message);
+	stream->over = true;
 }
 
 static void print_title(struct logging *logging, const struct stream *stream) {
@@ -145,9 +158,12 @@ static int follow(struct logging *logging) {
 
 	for (size_t i = 0; r == 0 && i < logging->n; i++)
 		r = attach(logging, logging->streams[i]);
+	evl_set_error_handler(logging->evl, on_error, logging);
 	while (r == 0) {
 		r = print_all(logging);
-		if (r != 0 || is_over(logging))
+		if (r == 0 && is_over(logging))
+			return logging->status;
+		if (r != 0)
 			return r;
 		r = evl_dispatch(logging->evl, -1);
 		if (r < 0)

@@ -26,6 +26,7 @@ struct awaited {
 	struct waiting *waiting;
 	uint64_t id;
 	char *name; /* "" : none; of what is no timer, the operand */
+	const char *operand;
 	struct watched watched; /* what is no timer */
 	bool has_command;
 	int64_t lateness_ns; /* of its last fire before we came */
@@ -175,6 +176,7 @@ static int attach(struct waiting *waiting, const char *operand) {
 	if (r < 0)
 		return complain_call(waiting->evl, r, operand);
 	info = (const Evloop__TimerInfo *)reply;
+	awaited->operand = operand;
 	awaited->id = info->id;
 	awaited->name = strdup(info->name);
 	awaited->has_command = info->n_argv > 0;
@@ -209,12 +211,25 @@ static void on_watch_event(struct evl *evl, const Evloop__Event *event, void *us
 		}
 		break;
 	case EVLOOP__EVENT_TYPE__EVENT_MESSAGE:
+		if (event_is_gap(event)) {
+			complain("%s: " EVENT_GAP_TEXT, awaited->name);
+			return;
+		}
 		break;
 	default:
 		return;
 	}
 	print_line(awaited, "fired", 0, age_ns(evl, event), event);
 	finish(awaited, 0);
+}
+
+/* The next daemon does not know it: the others are waited for all the same.  The end of the connection ends all, and not here. */
+static void on_error(struct evl *evl _unused_, struct evl_source *source, int error, const char *message,
+		     void *userdata _unused_) {
+	struct awaited *awaited = source ? evl_source_userdata(source) : NULL;
+
+	if (awaited && !awaited->over)
+		(void)miss(awaited, complain_gone(awaited->operand, error, message));
 }
 
 static const struct prefix {
@@ -238,6 +253,7 @@ static int watch(struct waiting *waiting, const struct prefix *prefix, const cha
 
 	if (!awaited || !(awaited->name = strdup(operand)))
 		return complain_call(waiting->evl, -ENOMEM, operand);
+	awaited->operand = operand;
 	r = watched_init(waiting->inv, prefix->kind, operand + strlen(prefix->text), &awaited->watched);
 	if (r == 0)
 		r = watched_arm(&awaited->watched, waiting->evl, &options, on_watch_event, awaited);
@@ -356,6 +372,7 @@ static int complain_timeout(const struct waiting *waiting) {
 static int wait_for_all(struct waiting *waiting) {
 	int64_t left_ns, deadline_ns = INT64_MAX;
 
+	evl_set_error_handler(waiting->evl, on_error, NULL);
 	if (waiting->timeout_ns >= 0)
 		deadline_ns = evl_time(waiting->evl) + waiting->timeout_ns;
 	while (!is_over(waiting)) {
