@@ -127,7 +127,7 @@ _ev_note_error() {
     case $EV_ERROR in
     INVALID | OUT_OF_RANGE | COST_EXCEEDS_BURST) return 65 ;;
     NOT_FOUND) return 66 ;;
-    DISCONNECTED) return 69 ;;
+    DISCONNECTED | DIED) return 69 ;;
     EXISTS) return 73 ;;
     TIMEOUT) return 75 ;;
     PROTOCOL | UNSUPPORTED) return 76 ;;
@@ -448,7 +448,7 @@ _ev_stray() {
 _ev_dispatch() {
     local EV_SOURCE='' EV_REQUEST='' EV_EVENT='' EV_NAME='' EV_MORE=0 EV_FIRES=0 EV_FIRE_SEQ=0 EV_MISSED=0 EV_LATENESS_NS=0
     local EV_SCHEDULED_NS=0 EV_FIRED_NS=0 EV_READINESS='' EV_PID='' EV_STATUS='' EV_STATUS_KNOWN=0 EV_CHANGES='' EV_RESCAN=0
-    local EV_ERROR=0 EV_DATA='' EV_GAP_COUNT=0 EV_CLAIM='' EV_ALLOWED=0 EV_PATH=''
+    local EV_ERROR=0 EV_MESSAGE='' EV_DATA='' EV_GAP_COUNT=0 EV_CLAIM='' EV_ALLOWED=0 EV_PATH=''
     local EV_READINESS_N=0 EV_CHANGES_N=0 EV_LOST=0
     local -a EV_PATHS=()
     case $_ev_line in
@@ -474,6 +474,11 @@ _ev_dispatch() {
     process) _ev_explain_process ;;
     changed) _ev_explain_changed ;;
     message) EV_LOST=$EV_GAP_COUNT ;;
+    # Another daemon goes on; handlers know no such event.
+    lost | error)
+        _ev_complain "${words%% *}: $EV_MESSAGE"
+        return 0
+        ;;
     granted) [[ $EV_CLAIM != held && $EV_CLAIM != granted ]] || EV_ALLOWED=1 ;;
     ended)
         _ev_complain "timer $EV_SOURCE was cancelled by somebody else"

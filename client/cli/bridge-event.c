@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "client/cli/bridge.h"
+#include "client/cli/event.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
+#include "proto/status.h"
 
 /* What is told with each event of a type, also where it is zero.  Everything else is told where it is not. */
 static const char *const always[][8] = {
@@ -74,9 +76,9 @@ static int add_fields(json_t *line, const Evloop__Event *event) {
 	return r;
 }
 
-static json_t *line_of(const struct bridge_source *source, const Evloop__Event *event) {
+/* NULL: no memory. */
+static json_t *begin_line(const struct bridge_source *source, const char *event) {
 	json_t *line = json_object();
-	char word[WORD_MAX];
 	int r = line ? 0 : -1;
 
 	if (r == 0 && source->id)
@@ -84,14 +86,46 @@ static json_t *line_of(const struct bridge_source *source, const Evloop__Event *
 	if (r == 0 && source->request)
 		r = json_object_set(line, "request", source->request);
 	if (r == 0)
-		r = json_object_set_new(
-			line, "event", json_string(text_enum(&evloop__event_type__descriptor, (int)event->type, word)));
-	if (r == 0)
-		r = add_fields(line, event);
+		r = json_object_set_new(line, "event", json_string(event));
 	if (r == 0)
 		return line;
 	json_decref(line);
 	return NULL;
+}
+
+static json_t *line_of(const struct bridge_source *source, const Evloop__Event *event) {
+	char word[WORD_MAX];
+	json_t *line = begin_line(source, text_enum(&evloop__event_type__descriptor, (int)event->type, word));
+
+	if (line && add_fields(line, event) == 0)
+		return line;
+	json_decref(line);
+	return NULL;
+}
+
+/* With no event of the daemon's behind it, but words for people. */
+static json_t *line_of_words(const struct bridge_source *source, const char *event, const char *error,
+			     const char *message) {
+	json_t *line = begin_line(source, event);
+	int r = line ? json_object_set_new(line, "message", json_of_bytes(message, strlen(message))) : -1;
+
+	if (r == 0)
+		r = error ? json_object_set_new(line, "error", json_string(error))
+			  : json_object_set_new(line, "more", json_true());
+	if (r == 0)
+		return line;
+	json_decref(line);
+	return NULL;
+}
+
+/* The status that has that errno; a word of our own for what no daemon says. */
+static const char *word_of_error(int error) {
+	if (error == -EOWNERDEAD)
+		return "DIED";
+	for (unsigned i = 0; i < evloop__status__descriptor.n_values; i++)
+		if (status_info((int)i)->error == -error)
+			return status_info((int)i)->name;
+	return "INTERNAL";
 }
 
 static bool is_last(const struct bridge_source *source, const Evloop__Event *event) {
@@ -114,9 +148,17 @@ void bridge_event(struct evl *evl _unused_, const Evloop__Event *event, void *us
 
 	if (event->id)
 		source->id = event->id;
-	bridge_write(source->bridge, line_of(source, event));
+	if (event_is_gap(event))
+		bridge_write(source->bridge, line_of_words(source, "lost", NULL, EVENT_GAP_TEXT));
+	else
+		bridge_write(source->bridge, line_of(source, event));
 	if (is_last(source, event))
 		bridge_source_free(source);
+}
+
+void bridge_ended_with_error(struct bridge_source *source, int error, const char *message) {
+	bridge_write(source->bridge, line_of_words(source, "error", word_of_error(error), message));
+	bridge_source_free(source);
 }
 
 void bridge_disconnected(struct bridge *bridge) {

@@ -71,6 +71,9 @@ static int note_error(struct bridge_call *call, int error) {
 		(void)add_details(call, said);
 		return bridge_refuse(call, status_info((int)said->status)->name, "%s", said->message);
 	}
+	if (error == -EOWNERDEAD)
+		return bridge_refuse(call, "DIED",
+				     "the daemon died before it answered: nobody knows whether it was done");
 	if (error == -EMSGSIZE)
 		return bridge_refuse(call, "INVALID", "this is more than fits into a packet");
 	return bridge_refuse(call, status_info(status_of_error(error))->name, "%s", strerror(-error));
@@ -132,6 +135,9 @@ static int ask(struct bridge_call *call, ProtobufCMessage *request) {
 		r = bridge_ask(call, call->method, request, call->fd, &reply);
 	if (r == 0)
 		r = add_reply(call, reply);
+	/* The number alone shall still mean that file when it is to be watched again. */
+	if (r == 0 && call->source && call->fd_is_ours && call->method == EVLOOP__METHOD__METHOD_WATCH_FD)
+		call->source->fd = TAKE_FD(call->fd);
 	if (r == 0 && verb->finish)
 		r = verb->finish(call, reply);
 	if (reply)

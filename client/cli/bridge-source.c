@@ -45,6 +45,7 @@ int bridge_source_new(struct bridge *bridge, json_t *request, struct bridge_sour
 	if (!source)
 		return -ENOMEM;
 	source->bridge = bridge;
+	source->fd = -1;
 	LIST_INSERT_HEAD(&bridge->sources, source, link);
 	r = request ? add_name(source, request) : 0;
 	if (r == 0)
@@ -64,6 +65,7 @@ void bridge_source_free(struct bridge_source *source) {
 		(void)tdelete(source, &source->bridge->named, compare);
 	LIST_REMOVE(source, link);
 	json_decref(source->request);
+	(void)close_fd(source->fd);
 	free(source->key);
 	free(source);
 }

@@ -54,6 +54,7 @@ struct bridge_source {
 	uint64_t handle;
 	uint64_t id; /* the daemon's; 0: not known */
 	bool follows; /* attached: it lives until ENDED */
+	int fd; /* of another process, kept for the daemon that may follow; -1: none */
 };
 
 /* One under a new handle.  `request`: the id it is called by, or NULL.  Return: 0, -EEXIST (the id is in use), -ENOMEM, −errno. */
@@ -156,6 +157,9 @@ int bridge_ask(struct bridge_call *call, Evloop__Method method, const ProtobufCM
 
 /* As evl_call_event; `userdata` is the struct bridge_source. */
 void bridge_event(struct evl *evl, const Evloop__Event *event, void *userdata);
+
+/* A source is over, for the daemon has refused what had not been waited for: with the next one it could not be gone on with. */
+void bridge_ended_with_error(struct bridge_source *source, int error, const char *message);
 
 /* The daemon has gone. */
 void bridge_disconnected(struct bridge *bridge);

@@ -40,6 +40,13 @@ static void dispatch(struct bridge *bridge) {
 		bridge->lost = true;
 }
 
+/* What is no source's is the end of the connection, which is seen by the loop. */
+static void on_error(struct evl *evl _unused_, struct evl_source *source, int error, const char *message,
+		     void *userdata _unused_) {
+	if (source)
+		bridge_ended_with_error(evl_source_userdata(source), error, message);
+}
+
 static const struct bridge_ops daemon_ops = {
 	.call = evl_call_with_fd,
 	.error = evl_call_error,
@@ -183,6 +190,7 @@ static int run_connected(struct bridge *bridge) {
 	bridge->out = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = write_all });
 	/* Whether something was done must not stay open: the daemon's answer is waited for as long as it is there. */
 	(void)evl_set_timeout(bridge->evl, -1);
+	evl_set_error_handler(bridge->evl, on_error, NULL);
 	if (lines.data && bridge->out && evl_fd(bridge->evl) >= 0) {
 		(void)setvbuf(bridge->out, NULL, _IOFBF, OUTPUT_SIZE);
 		r = run_loop(bridge, &lines);
