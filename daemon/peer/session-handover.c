@@ -27,7 +27,6 @@ struct session *sessions_adopt(struct sessions *sessions, int fd, const struct s
 	session->sequence = past->sequence;
 	sessions->last_id = MAX(sessions->last_id, past->id);
 	session->taken_over = past->taken_over;
-	session->resuming = past->resuming;
 	if (!past->greeting)
 		session_open(session, past->client_name, past->resumes);
 	return session;
@@ -59,10 +58,12 @@ void sessions_end_failed(struct sessions *sessions) {
 
 	for (session = TAILQ_FIRST(&sessions->all); session; session = next) {
 		next = TAILQ_NEXT(session, link);
-		if (session->state < SESSION_FAILED)
-			continue;
-		session_close(session);
-		session_free(session);
+		if (session->state >= SESSION_FAILED) {
+			session_close(session);
+			session_free(session);
+		} else if (session->dropping) {
+			session_drop_sources(session, SIZE_MAX);
+		}
 	}
 }
 

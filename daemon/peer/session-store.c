@@ -129,7 +129,7 @@ static void begin_again(struct session *session) {
 	Evloop__TakenOver message = EVLOOP__TAKEN_OVER__INIT;
 
 	message.daemon_pid = (uint64_t)getpid();
-	session->taken_over = session->resuming = true;
+	session->taken_over = true;
 	session_push(session,
 		     outbox_put(&session->outbox, FRAME_EVENT, EVLOOP__METHOD__METHOD_TAKEN_OVER, 0, &message.base));
 }

@@ -41,10 +41,11 @@ static void clear_ready(struct session *session) {
 	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
 }
 
-/* May more of its requests be handled?  Not if its answers are not read, or too much of what its uid has sent is still being closed. */
+/* May more of its requests be handled?  Not if its answers are not read, too much of what its uid has sent is still being closed, or its
+ * sources are still being dropped. */
 static bool is_heard(const struct session *session) {
 	return session->state < SESSION_FAILED && session->outbox.kept_bytes < REPLIES_UNSENT_MAX &&
-	       !session_is_crowded(session->account);
+	       !session->dropping && !session_is_crowded(session->account);
 }
 
 void session_schedule_rest(struct session *session) {
@@ -364,6 +365,23 @@ static void session_turn(struct session *session) {
 	}
 }
 
+size_t session_drop_sources(struct session *session, size_t most) {
+	size_t n = MIN(session->owner.handles.count, most);
+
+	if (owner_reduce(&session->owner, n)) {
+		set_ready(session);
+		return n;
+	}
+	session->dropping = false;
+	if (session->state == SESSION_CLOSED) {
+		session_free(session);
+	} else {
+		session_watch(session);
+		session_schedule_rest(session);
+	}
+	return n;
+}
+
 bool sessions_flush(struct sessions *sessions) {
 	struct session_list round = TAILQ_HEAD_INITIALIZER(round);
 	size_t budget = SOURCES_FREED_PER_TURN;
@@ -374,17 +392,10 @@ bool sessions_flush(struct sessions *sessions) {
 	while ((session = TAILQ_FIRST(&round))) {
 		TAILQ_REMOVE(&round, session, ready_link);
 		session->ready = false;
-		if (session->state == SESSION_CLOSED) {
-			size_t n = MIN(session->owner.handles.count, budget);
-
-			budget -= n;
-			if (owner_reduce(&session->owner, n))
-				set_ready(session);
-			else
-				session_free(session);
-		} else if (session->state < SESSION_FAILED) {
+		if (session->state == SESSION_CLOSED || session->dropping)
+			budget -= session_drop_sources(session, budget);
+		else if (session->state < SESSION_FAILED)
 			session_turn(session);
-		}
 	}
 	return !TAILQ_EMPTY(&sessions->ready);
 }
@@ -536,11 +547,9 @@ void session_open(struct session *session, const char *client_name, bool resumes
 		session_store_withdraw(session);
 }
 
-/* At once, and not turn by turn: they are no more than frames that a socket holds. */
 void session_resume(struct session *session, const char *client_name, bool resumes) {
-	session->resuming = false;
-	while (owner_reduce(&session->owner, SIZE_MAX))
-		;
+	session->dropping = true;
+	set_ready(session);
 	session_open(session, client_name, resumes);
 }
 

@@ -65,7 +65,7 @@ struct session {
 	bool ready;
 	bool resumes; /* its client can go on with another daemon, should this one die */
 	bool taken_over; /* from a daemon that has died */
-	bool resuming; /* and its client has not said hello again */
+	bool dropping; /* what it has armed, turn by turn; nothing else is done for it meanwhile */
 	enum session_stored stored;
 	size_t buffer; /* bytes that its socket may take of the kernel's memory */
 	size_t bytes; /* that are counted for its uid: these, and what it keeps */
@@ -111,7 +111,7 @@ void sessions_deinit(struct sessions *sessions);
 /* A session as another process had it. */
 struct session_past {
 	uint64_t id, sequence;
-	bool greeting, resumes, taken_over, resuming;
+	bool greeting, resumes, taken_over;
 	const char *client_name;
 };
 

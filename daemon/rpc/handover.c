@@ -89,7 +89,6 @@ static void save_session(struct saving *saving, struct session *session) {
 	saved.greeting = session->state == SESSION_GREETING;
 	saved.resumes = session->resumes;
 	saved.taken_over = session->taken_over;
-	saved.resuming = session->resuming;
 	saved.unsent = unsent;
 	if (rest) {
 		saved.rest = (ProtobufCBinaryData){ .data = rest->data + rest->position,
@@ -310,7 +309,6 @@ static void load_session(struct loading *loading, const Evloop__SavedSession *sa
 						 .greeting = saved->greeting,
 						 .resumes = saved->resumes,
 						 .taken_over = saved->taken_over,
-						 .resuming = saved->resuming,
 						 .client_name = saved->client_name,
 					 });
 	more[loading->n_sessions++] = session;

@@ -13,7 +13,7 @@ int rpc_hello(struct call *call, const void *data) {
 	struct session *session = call->session;
 	uint32_t floor = request->floor > 0 ? request->floor : request->version;
 
-	if (session->state != SESSION_GREETING && !session->resuming) {
+	if (session->state != SESSION_GREETING && !session->taken_over) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "hello was said before");
 		return 0;
 	}
@@ -28,7 +28,7 @@ int rpc_hello(struct call *call, const void *data) {
 			     CLIENT_NAME_LENGTH_MAX);
 		return 0;
 	}
-	if (session->resuming)
+	if (session->state != SESSION_GREETING)
 		session_resume(session, request->client_name, request->resumes);
 	else
 		session_open(session, request->client_name, request->resumes);

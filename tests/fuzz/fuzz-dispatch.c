@@ -611,7 +611,7 @@ static void seed_death(struct script *script) {
 
 	put_hello(script, 0);
 	put_go(script, 0);
-	end(script, "n_third_hello");
+	end(script, "y_third_hello");
 }
 
 void fuzz_seeds(seed_taker take, void *userdata) {

@@ -116,7 +116,7 @@ PYTHON
     sleep 1
     inside touch /tmp/enough
     wait "$connecting" || { cat "$out.refused" && false; }
-    inside pkill -TERM -x evloop-survive
+    inside pkill -TERM -x evloop-survive || true
     wait "$load" || status=$?
     sed 's/^/# /' "$out" >&3
     [[ $status -eq 0 ]]

@@ -236,10 +236,11 @@ static void dispatch(struct session *session) {
 	do
 		r = evl_dispatch(session->evl, 0);
 	while (r > 0);
-	if (r < 0)
-		wrong(session, "%s: %s", r == -ECONNRESET ? "the end of the connection" : "dispatch", strerror(-r));
-	if (r < 0)
-		exit(1);
+	if (r < 0) {
+		fprintf(stderr, "session %zu: the end of the connection: %s\n", session->number,
+			evl_error_message(session->evl));
+		die("dispatch", r);
+	}
 }
 
 static bool is_done(void) {

@@ -216,7 +216,6 @@ static void test_keeper_says_no(void **state _unused_) {
 /* ---- going on ---- */
 
 static void test_goes_on(void **state _unused_) {
-	const Evloop__Error *error = NULL;
 	uint64_t id;
 
 	say_hello(true);
@@ -233,14 +232,58 @@ static void test_goes_on(void **state _unused_) {
 	assert_string_equal(peer_world_newest(&after)->client_name, "survivor");
 	/* Hello has dropped that one: the handle is free again. */
 	(void)arm(1);
-	assert_null(peer_call(&peer, METHOD(HELLO), &(Evloop__HelloRequest)EVLOOP__HELLO_REQUEST__INIT, &error));
-	assert_int_equal(error->status, EVLOOP__STATUS__STATUS_INVALID);
 	/* And it is kept, without being asked for. */
 	assert_int_equal(n_kept, 1);
 	assert_int_equal(after.sessions.n_stored, 1);
 	peer_hang_up(&peer);
 	peer_world_settle(&after);
 	assert_int_equal(n_forgotten, 1);
+}
+
+/* Two have died, one behind the other, before the client has read anything: it says hello to each, and this one hears both.  What was armed
+ * in between is dropped, but turn by turn, and what comes behind waits for that. */
+static void test_hello_again(void **state _unused_) {
+	Evloop__HelloRequest hello = EVLOOP__HELLO_REQUEST__INIT;
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	struct session *session;
+
+	say_hello(true);
+	grow_old();
+	assert_int_equal(die(), 1);
+	expect_taken_over();
+	say_hello(true);
+	session = peer_world_newest(&after);
+	spec.deadline_ns = HOUR;
+	spec.relative = true;
+	for (uint64_t handle = 1; handle <= 10000; handle++) {
+		spec.handle = handle;
+		(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ARM), &spec);
+		if (handle % 400 == 0) {
+			assert_true(peer_flush(&peer));
+			peer_world_settle(&after);
+		}
+	}
+	assert_int_equal(session->owner.handles.count, 10000);
+	hello.version = 1;
+	hello.resumes = true;
+	(void)peer_put(&peer, FRAME_REQUEST, METHOD(HELLO), &hello);
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ARM), &spec);
+	assert_true(peer_flush(&peer));
+	peer_world_turn(&after);
+	assert_true(session->dropping);
+	assert_true(session->owner.handles.count > 0);
+	peer_world_settle(&after);
+	assert_false(session->dropping);
+	assert_int_equal(session->owner.handles.count, 1);
+}
+
+/* In a session that was never taken over there is one hello. */
+static void test_one_hello(void **state _unused_) {
+	const Evloop__Error *error = NULL;
+
+	say_hello(true);
+	assert_null(peer_call(&peer, METHOD(HELLO), &(Evloop__HelloRequest)EVLOOP__HELLO_REQUEST__INIT, &error));
+	assert_int_equal(error->status, EVLOOP__STATUS__STATUS_INVALID);
 }
 
 /* What the daemon that died had not received is handled by the next one. */
@@ -342,6 +385,8 @@ int main(void) {
 		test(test_as_many_as_there_is_room_for),
 		test(test_keeper_says_no),
 		test(test_goes_on),
+		test(test_hello_again),
+		test(test_one_hello),
 		test(test_unreceived),
 		test(test_gone_meanwhile),
 		test(test_no_socket),
