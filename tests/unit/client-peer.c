@@ -171,6 +171,29 @@ static void expect(struct peer *peer, Evloop__Method method, struct frame *ret_f
 	assert(ret_frame->method == method);
 }
 
+int peer_succeed(struct peer *peer, struct evl *evl) {
+	int n = 0;
+
+	peer_take_over(peer);
+	while (peer_is_quiet(peer)) {
+		int r = evl_dispatch(evl, 0);
+
+		assert(r >= 0);
+		n += r;
+	}
+	peer_greet(peer, peer_expect_hello(peer));
+	return n + evl_dispatch(evl, 0);
+}
+
+int peer_confirm(struct peer *peer, struct evl *evl) {
+	Evloop__PingReply reply = EVLOOP__PING_REPLY__INIT;
+	struct frame frame;
+
+	expect(peer, EVLOOP__METHOD__METHOD_PING, &frame);
+	peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_PING, frame.serial, &reply.base);
+	return evl_dispatch(evl, 0);
+}
+
 uint64_t peer_expect_arm(struct peer *peer, Evloop__TimerSpec **ret_spec) {
 	Evloop__TimerSpec *spec;
 	struct frame frame;

@@ -41,6 +41,10 @@ void peer_hang_up(struct peer *peer);
 void peer_take_over(struct peer *peer);
 uint64_t peer_expect_hello(struct peer *peer);
 void peer_greet(struct peer *peer, uint64_t serial);
+/* All of it, from there to where the client has sent what it arms again.  Return: how many callbacks ran. */
+int peer_succeed(struct peer *peer, struct evl *evl);
+/* The next frame must be the PING behind that: it is answered, and the client hears of it.  Return: as evl_dispatch(). */
+int peer_confirm(struct peer *peer, struct evl *evl);
 
 /* Wait for the next frame, whatever packets they come in; fails the test after 5 s. */
 void peer_expect(struct peer *peer, struct frame *ret_frame);

@@ -69,6 +69,7 @@ client_tests = \
 	tests/unit/test-client-readiness \
 	tests/unit/test-client-source \
 	tests/unit/test-client-takeover \
+	tests/unit/test-client-takeover-order \
 	tests/unit/test-client-takeover-raw \
 	tests/unit/test-client-topic \
 	tests/unit/test-client-watch
@@ -111,6 +112,10 @@ tests_unit_test_client_source_LDADD = $(client_test_LDADD)
 tests_unit_test_client_takeover_SOURCES = tests/unit/test-client-takeover.c $(client_peer)
 tests_unit_test_client_takeover_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_takeover_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_takeover_order_SOURCES = tests/unit/test-client-takeover-order.c $(client_peer)
+tests_unit_test_client_takeover_order_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_takeover_order_LDADD = $(client_test_LDADD)
 
 tests_unit_test_client_takeover_raw_SOURCES = tests/unit/test-client-takeover-raw.c $(client_peer)
 tests_unit_test_client_takeover_raw_CFLAGS = $(client_test_CFLAGS)

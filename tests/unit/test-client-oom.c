@@ -6,6 +6,8 @@
 
 #include "tests/unit/test.h"
 
+#include <sys/socket.h>
+
 #include "tests/unit/client-peer.h"
 
 /* Allocations of the thread that plays the user, until the one that fails; negative: none fails. */
@@ -147,8 +149,100 @@ static void test_each_allocation(void **state _unused_) {
 	assert_true(n > 30); /* it did meet some */
 }
 
+/* ---- the death of a daemon ---- */
+
+static size_t n_told, n_armed;
+
+static void count_error(struct evl *evl _unused_, struct evl_source *source, int error, const char *message _unused_,
+			void *userdata _unused_) {
+	n_told += source && error != -ENOBUFS;
+}
+
+/* Is there something to be read, and not the end? */
+static bool has_frame(void) {
+	char byte;
+
+	return peer.in.position < peer.in.size || recv(peer.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void answer_all(void) {
+	Evloop__PingReply pong = EVLOOP__PING_REPLY__INIT;
+	struct frame frame;
+
+	while (has_frame()) {
+		peer_expect(&peer, &frame);
+		if (frame.method == EVLOOP__METHOD__METHOD_HELLO)
+			peer_greet(&peer, frame.serial);
+		else if (frame.method == EVLOOP__METHOD__METHOD_PING)
+			peer_send(&peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_PING, frame.serial, &pong.base);
+		else
+			n_armed++;
+	}
+}
+
+/* Return: does the connection go on? */
+static bool live_through(struct evl *evl, long fails_at) {
+	int r = 0;
+
+	peer_take_over(&peer);
+	left = fails_at;
+	for (int i = 0; i < 10 && r >= 0; i++) {
+		long rest;
+
+		r = evl_dispatch(evl, 0);
+		rest = left;
+		left = -1;
+		answer_all();
+		left = rest;
+	}
+	left = -1;
+	assert_true(r >= 0 || r == -ECONNRESET);
+	return r >= 0;
+}
+
+#define MANY 2000 /* so that more is to be sent than the socket takes at once, and memory is needed for that */
+
+static void arm_all(struct evl *evl) {
+	static const char topic[] =
+		"a_name_that_is_as_long_as_any_may_be_so_that_it_fills_packets_and_there_are_many_of_them";
+
+	assert_int_equal(evl_call_later(evl, NULL, EVL_SEC(60), nothing, NULL), 0);
+	assert_int_equal(evl_call_every(evl, NULL, EVL_SEC(60), nothing, NULL), 0);
+	assert_int_equal(evl_attach(evl, NULL, "other", nothing, NULL), 0);
+	assert_int_equal(evl_add_reader(evl, NULL, peer.listen_fd, nothing, NULL), 0);
+	assert_int_equal(evl_watch_path(evl, NULL, "/", nothing, NULL), 0);
+	for (size_t i = 5; i < MANY; i++)
+		assert_int_equal(evl_subscribe(evl, NULL, topic, nothing, NULL), 0);
+	n_armed = 0;
+	while (n_armed < MANY) {
+		evl_flush(evl);
+		answer_all();
+	}
+}
+
+/* Each source is armed again, or somebody hears that it is not; or the connection is lost, which says it of all. */
+static void test_takeover(void **state _unused_) {
+	long n = 0;
+
+	do {
+		struct evl *evl = NULL;
+
+		peer_init(&peer);
+		assert_int_equal(peer_connect(&peer, &evl), 0);
+		evl_set_error_handler(evl, count_error, NULL);
+		arm_all(evl);
+		n_told = n_armed = 0;
+		failed = false;
+		if (live_through(evl, n++))
+			assert_int_equal(n_armed + n_told, MANY);
+		evl_close(evl);
+		peer_deinit(&peer);
+	} while (failed);
+	assert_true(n > 1);
+}
+
 int main(void) {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_allocation) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_each_allocation), cmocka_unit_test(test_takeover) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

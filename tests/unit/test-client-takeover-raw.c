@@ -50,24 +50,6 @@ static uint64_t new_handle(void) {
 	return handle;
 }
 
-static void take_over(void) {
-	peer_take_over(&peer);
-	while (peer_is_quiet(&peer))
-		assert_true(evl_dispatch(evl, 0) >= 0);
-	peer_greet(&peer, peer_expect_hello(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-}
-
-static int confirm(void) {
-	Evloop__PingReply reply = EVLOOP__PING_REPLY__INIT;
-	struct frame frame;
-
-	peer_expect(&peer, &frame);
-	assert_int_equal(frame.method, EVLOOP__METHOD__METHOD_PING);
-	peer_send(&peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_PING, frame.serial, &reply.base);
-	return evl_dispatch(evl, 0);
-}
-
 static void free_message(void *message) {
 	protobuf_c_message_free_unpacked(message, NULL);
 }
@@ -123,7 +105,7 @@ static void test_timer(void **state _unused_) {
 	spec.count = 5;
 	assert_int_equal(call(EVLOOP__METHOD__METHOD_ARM, &spec.base, -1, &armed.base), 0);
 	peer_fire(&peer, spec.handle, 2);
-	take_over();
+	peer_succeed(&peer, evl);
 	again = expect_spec();
 	assert_int_equal(again->handle, spec.handle);
 	assert_int_equal(again->deadline_ns, 6000);
@@ -135,14 +117,14 @@ static void test_timer(void **state _unused_) {
 
 	restart.deadline_ns = 20000;
 	assert_int_equal(call(EVLOOP__METHOD__METHOD_RESTART_HANDLE, &restart.base, -1, &armed.base), 0);
-	take_over();
+	peer_succeed(&peer, evl);
 	again = expect_spec();
 	assert_int_equal(again->deadline_ns, 20000);
 	free_message(again);
 
 	/* After its last event there is nothing to be armed, though the handle has not been dropped. */
 	peer_fire_last(&peer, spec.handle, 3);
-	take_over();
+	peer_succeed(&peer, evl);
 	assert_true(peer_is_quiet(&peer));
 	assert_int_equal(n_called, 3);
 }
@@ -157,7 +139,7 @@ static void test_relative(void **state _unused_) {
 	assert_int_equal(evl_call_oneway(evl, EVLOOP__METHOD__METHOD_ARM, &spec.base, -1), 0);
 	evl_flush(evl);
 	free_message(expect_spec());
-	take_over();
+	peer_succeed(&peer, evl);
 	again = expect_spec();
 	assert_false(again->relative);
 	assert_in_range(again->deadline_ns, evl_time(evl) + EVL_SEC(50), evl_time(evl) + EVL_SEC(60));
@@ -176,8 +158,8 @@ static void test_command(void **state _unused_) {
 	spec.handle = new_handle();
 	spec.command = &command;
 	assert_int_equal(call(EVLOOP__METHOD__METHOD_ARM, &spec.base, -1, &armed.base), 0);
-	take_over();
-	assert_int_equal(confirm(), 1);
+	peer_succeed(&peer, evl);
+	assert_int_equal(peer_confirm(&peer, evl), 1);
 	assert_int_equal(last_error, -EOWNERDEAD);
 	assert_true(peer_is_quiet(&peer));
 }
@@ -200,12 +182,12 @@ static void test_watches(void **state _unused_) {
 	subscribe.handle = new_handle();
 	subscribe.topic = (char *)"news";
 	assert_int_equal(call(EVLOOP__METHOD__METHOD_SUBSCRIBE, &subscribe.base, -1, &watched.base), 0);
-	take_over();
+	peer_succeed(&peer, evl);
 	free_message(peer_expect_message(&peer, EVLOOP__METHOD__METHOD_WATCH_FD, &fd));
 	close(fd);
 	free_message(peer_expect_message(&peer, EVLOOP__METHOD__METHOD_WATCH_PATH, NULL));
 	free_message(peer_expect_message(&peer, EVLOOP__METHOD__METHOD_SUBSCRIBE, NULL));
-	assert_int_equal(confirm(), 2);
+	assert_int_equal(peer_confirm(&peer, evl), 2);
 	assert_int_equal(n_called, 2);
 	assert_int_equal(last.type, EVLOOP__EVENT_TYPE__EVENT_MESSAGE);
 	assert_int_equal(last.handle, subscribe.handle);
@@ -257,7 +239,7 @@ static void test_permits(void **state _unused_) {
 	request.handle = new_handle();
 	grant.allowed = false;
 	assert_int_equal(call(EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request.base, -1, &grant.base), 0);
-	take_over();
+	peer_succeed(&peer, evl);
 	again = expect_wait(&fd);
 	assert_false(again->held);
 	assert_int_equal(again->max_wait_ns, -1);

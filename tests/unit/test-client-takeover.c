@@ -8,11 +8,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "client/call.h"
 #include "tests/unit/client-peer.h"
@@ -74,46 +72,12 @@ static bool same_file(int a, int b) {
 	return fstat(a, &st_a) == 0 && fstat(b, &st_b) == 0 && st_a.st_ino == st_b.st_ino && st_a.st_dev == st_b.st_dev;
 }
 
-/* The daemon dies; the next one is told hello, and answers.  Return: callbacks that ran, all that is armed again has been sent. */
-static int take_over(void) {
-	int n = 0;
-
-	peer_take_over(&peer);
-	while (peer_is_quiet(&peer)) {
-		int r = evl_dispatch(evl, 0);
-
-		assert_true(r >= 0);
-		n += r;
-	}
-	peer_greet(&peer, peer_expect_hello(&peer));
-	return n + evl_dispatch(evl, 0);
-}
-
-/* After everything is armed again there is a ping, where something is to be told.  Return: as evl_dispatch() once it is answered. */
-static int confirm(void) {
-	Evloop__PingReply reply = EVLOOP__PING_REPLY__INIT;
-	struct frame frame;
-
-	peer_expect(&peer, &frame);
-	assert_int_equal(frame.method, EVLOOP__METHOD__METHOD_PING);
-	peer_send(&peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_PING, frame.serial, &reply.base);
-	return evl_dispatch(evl, 0);
-}
-
 static Evloop__TimerSpec *expect_spec(void) {
 	Evloop__TimerSpec *spec;
 
 	evl_flush(evl);
 	peer_expect_arm(&peer, &spec);
 	return spec;
-}
-
-static uint64_t arm(struct evl_source **ret) {
-	assert_int_equal(evl_call_later(evl, ret, EVL_SEC(60), count, NULL), 0);
-	if (ret)
-		evl_source_set_destroy(*ret, destroyed);
-	evl_flush(evl);
-	return peer_expect_arm(&peer, NULL);
 }
 
 static void *expect(Evloop__Method method) {
@@ -133,7 +97,7 @@ static void test_once(void **state _unused_) {
 
 	assert_int_equal(evl_call_later(evl, &source, EVL_SEC(60), count, NULL), 0);
 	before = expect_spec();
-	assert_int_equal(take_over(), 0);
+	assert_int_equal(peer_succeed(&peer, evl), 0);
 	assert_string_equal(evl_daemon_version(evl), "played anew");
 	after = expect_spec();
 	assert_int_equal(after->handle, before->handle);
@@ -153,7 +117,7 @@ static void test_at(void **state _unused_) {
 
 	assert_int_equal(evl_call_at(evl, NULL, CLOCK_REALTIME, 12345, count, NULL), 0);
 	free_message(expect_spec());
-	take_over();
+	peer_succeed(&peer, evl);
 	spec = expect_spec();
 	assert_int_equal(spec->kind, EVLOOP__KIND__KIND_AT);
 	assert_int_equal(spec->clock, EVLOOP__CLOCK__CLOCK_REALTIME);
@@ -175,7 +139,7 @@ static void test_repeating(void **state _unused_) {
 	assert_int_equal(evl_timer_add(evl, &source, &timer, count, NULL), 0);
 	evl_flush(evl);
 	peer_fire(&peer, peer_expect_arm(&peer, NULL), 2); /* two of five, the last one at 5000 */
-	assert_int_equal(take_over(), 1);
+	assert_int_equal(peer_succeed(&peer, evl), 1);
 	spec = expect_spec();
 	assert_int_equal(spec->deadline_ns, 6000);
 	assert_int_equal(spec->count, 3);
@@ -184,7 +148,7 @@ static void test_repeating(void **state _unused_) {
 	free_message(spec);
 
 	peer_fire(&peer, handle, 1);
-	assert_int_equal(take_over(), 1);
+	assert_int_equal(peer_succeed(&peer, evl), 1);
 	assert_int_equal(last.fire_seq, 3);
 	spec = expect_spec();
 	assert_int_equal(spec->count, 2);
@@ -210,13 +174,13 @@ static void test_other_time_namespace(void **state _unused_) {
 	assert_int_equal(evl_call_every(evl, NULL, EVL_SEC(60), count, NULL), 0);
 	free_message(expect_spec());
 	peer.time_namespace = 1;
-	take_over();
+	peer_succeed(&peer, evl);
 	spec = expect_spec();
 	assert_true(spec->relative);
 	assert_in_range(spec->deadline_ns, EVL_SEC(50), EVL_SEC(60));
 	peer_fire(&peer, spec->handle, 1); /* at a time that is none of ours */
 	free_message(spec);
-	assert_int_equal(take_over(), 1);
+	assert_int_equal(peer_succeed(&peer, evl), 1);
 	spec = expect_spec();
 	assert_in_range(spec->deadline_ns, EVL_SEC(110), EVL_SEC(120));
 	free_message(spec);
@@ -258,8 +222,8 @@ static void test_command(void **state _unused_) {
 	assert_int_equal(evl_timer_add(evl, &source, &timer, count, NULL), 0);
 	evl_source_set_destroy(source, destroyed);
 	free_message(expect_spec());
-	assert_int_equal(take_over(), 0);
-	assert_int_equal(confirm(), 1);
+	assert_int_equal(peer_succeed(&peer, evl), 0);
+	assert_int_equal(peer_confirm(&peer, evl), 1);
 	assert_int_equal(last_error, -EOWNERDEAD);
 	assert_ptr_equal(last_source, source);
 	assert_int_equal(n_destroyed, 1);
@@ -272,7 +236,7 @@ static void test_attached(void **state _unused_) {
 
 	assert_int_equal(evl_attach(evl, NULL, "name", count, NULL), 0);
 	free_message(expect(EVLOOP__METHOD__METHOD_ATTACH));
-	take_over();
+	peer_succeed(&peer, evl);
 	request = expect(EVLOOP__METHOD__METHOD_ATTACH);
 	assert_string_equal(request->target->name, "name");
 	free_message(request);
@@ -350,9 +314,9 @@ static void test_descriptor_closed(void **state _unused_) {
 	expect_reader();
 	close(fd);
 	assert_int_equal(dup2(peer.listen_fd, replaced), replaced);
-	assert_int_equal(take_over(), 0);
+	assert_int_equal(peer_succeed(&peer, evl), 0);
 	expect_reader();
-	assert_int_equal(confirm(), 2);
+	assert_int_equal(peer_confirm(&peer, evl), 2);
 	assert_int_equal(n_errors, 2);
 	assert_int_equal(last_error, -EBADF);
 	assert_ptr_equal(last_source, other);
@@ -379,7 +343,7 @@ static void test_process(void **state _unused_) {
 		free_message(request);
 		close(fd);
 		if (i == 0)
-			take_over();
+			peer_succeed(&peer, evl);
 	}
 	assert_int_equal(evl_cancel(source), 1);
 	assert_int_equal(count_fds(), before);
@@ -393,12 +357,12 @@ static void test_path(void **state _unused_) {
 
 	assert_int_equal(evl_watch_path(evl, &source, "/tmp", count, NULL), 0);
 	free_message(expect(EVLOOP__METHOD__METHOD_WATCH_PATH));
-	assert_int_equal(take_over(), 0);
+	assert_int_equal(peer_succeed(&peer, evl), 0);
 	request = expect(EVLOOP__METHOD__METHOD_WATCH_PATH);
 	assert_memory_equal(request->path.data, "/tmp", 4);
 	free_message(request);
 	assert_int_equal(n_called, 0);
-	assert_int_equal(confirm(), 1);
+	assert_int_equal(peer_confirm(&peer, evl), 1);
 	assert_int_equal(last.type, EVL_EVENT_CHANGED);
 	assert_true(last.rescan && last.more);
 	assert_int_equal(last.n_changes, 0);
@@ -415,20 +379,20 @@ static void test_topic(void **state _unused_) {
 		assert_int_equal(evl_subscribe(evl, &sources[i], "news", count, NULL), 0);
 		free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
 	}
-	assert_int_equal(take_over(), 0);
+	assert_int_equal(peer_succeed(&peer, evl), 0);
 	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
 	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
 	/* Without a handler each is returned. */
-	assert_int_equal(confirm(), -ENOBUFS);
+	assert_int_equal(peer_confirm(&peer, evl), -ENOBUFS);
 	assert_non_null(strstr(evl_error_message(evl), "may have been lost"));
 	assert_int_equal(evl_dispatch(evl, 0), -ENOBUFS);
 	assert_int_equal(evl_dispatch(evl, 0), 0);
 
 	evl_set_error_handler(evl, note_error, NULL);
-	assert_int_equal(take_over(), 0);
+	assert_int_equal(peer_succeed(&peer, evl), 0);
 	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
 	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	assert_int_equal(confirm(), 2);
+	assert_int_equal(peer_confirm(&peer, evl), 2);
 	assert_int_equal(last_error, -ENOBUFS);
 	assert_ptr_equal(last_source, sources[1]);
 	assert_int_equal(n_called, 0);
@@ -486,7 +450,7 @@ static void test_claim(void **state _unused_) {
 	assert_int_equal(evl_limiter_acquire(limiter, &source, NULL, 1, EVL_SEC(60), count, NULL), 0);
 	evl_flush(evl);
 	free_message(expect_wait(&peer));
-	take_over();
+	peer_succeed(&peer, evl);
 	request = expect_wait(&peer);
 	assert_false(request->held);
 	assert_in_range(request->max_wait_ns, EVL_SEC(50), EVL_SEC(60) - 1);
@@ -494,7 +458,7 @@ static void test_claim(void **state _unused_) {
 	free_message(request);
 
 	grant(&peer, handle, true);
-	assert_int_equal(take_over(), 1);
+	assert_int_equal(peer_succeed(&peer, evl), 1);
 	assert_int_equal(last.type, EVL_EVENT_GRANTED);
 	request = expect_wait(&peer);
 	assert_true(request->held);
@@ -547,358 +511,6 @@ static void test_limiter_wait(void **state _unused_) {
 	free(other);
 }
 
-/* ---- order -------------------------------------------------------------------------------------------------- */
-
-/* All that the dead daemon has told is called back first, and what is over by that is not armed again. */
-static void test_events_first(void **state _unused_) {
-	struct evl_source *over, *left;
-	uint64_t handle = arm(&over), other = arm(&left);
-
-	peer_fire_last(&peer, handle, 1);
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 1);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(n_destroyed, 1);
-	peer_greet(&peer, peer_expect_hello(&peer));
-	assert_true(peer_is_quiet(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(peer_expect_arm(&peer, NULL), other);
-	assert_true(peer_is_quiet(&peer));
-	evl_source_unref(over);
-	evl_source_unref(left);
-}
-
-/* What the next daemon says of frames that the dead one had not read is about something that hello makes it drop. */
-static void test_events_between(void **state _unused_) {
-	struct evl_source *stale, *fresh;
-	uint64_t handle = arm(&stale), new_handle;
-	struct frame hello;
-
-	evl_set_error_handler(evl, note_error, NULL);
-	peer_take_over(&peer);
-	peer_fire_last(&peer, handle, 1);
-	peer_refuse(&peer, handle, EVLOOP__STATUS__STATUS_QUOTA, "too many");
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(evl_dispatch(evl, 0), 0);
-	/* Armed meanwhile: behind hello, and not armed again. */
-	assert_int_equal(evl_call_later(evl, &fresh, 0, count, NULL), 0);
-	evl_flush(evl);
-	peer_expect(&peer, &hello);
-	assert_int_equal(hello.method, EVLOOP__METHOD__METHOD_HELLO);
-	new_handle = peer_expect_arm(&peer, NULL);
-	peer_greet(&peer, hello.serial);
-	peer_fire_last(&peer, new_handle, 1);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(evl_dispatch(evl, 0), 1);
-	assert_int_equal(peer_expect_arm(&peer, NULL), handle);
-	assert_true(peer_is_quiet(&peer));
-	assert_int_equal(n_called, 1);
-	assert_int_equal(n_errors, 0);
-	assert_int_equal(n_destroyed, 0);
-	evl_source_unref(stale);
-	evl_source_unref(fresh);
-}
-
-/* Another one dies before it has answered: only the last hello counts. */
-static void test_twice_before_answer(void **state _unused_) {
-	struct evl_source *source;
-	uint64_t handle = arm(&source), serials[2];
-
-	for (size_t i = 0; i < 2; i++) {
-		peer_take_over(&peer);
-		peer_fire_last(&peer, handle, 1);
-		assert_int_equal(evl_dispatch(evl, 0), 0);
-		assert_int_equal(evl_dispatch(evl, 0), 0);
-		serials[i] = peer_expect_hello(&peer);
-	}
-	peer_greet(&peer, serials[0]);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_true(peer_is_quiet(&peer));
-	peer_greet(&peer, serials[1]);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(peer_expect_arm(&peer, NULL), handle);
-	assert_int_equal(n_called, 0);
-	evl_source_unref(source);
-}
-
-/* Another one dies when all was armed again and its loss not yet told: it is told once. */
-static void test_twice_before_telling(void **state _unused_) {
-	struct evl_source *source;
-	struct frame frame;
-
-	evl_set_error_handler(evl, note_error, NULL);
-	assert_int_equal(evl_subscribe(evl, &source, "news", count, NULL), 0);
-	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	take_over();
-	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	peer_expect(&peer, &frame);
-	assert_int_equal(frame.method, EVLOOP__METHOD__METHOD_PING);
-	assert_int_equal(take_over(), 0);
-	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	assert_int_equal(confirm(), 1);
-	assert_int_equal(n_errors, 1);
-	evl_source_unref(source);
-}
-
-/* ---- calls that are under way ------------------------------------------------------------------------------- */
-
-static uint64_t handle_of_watched;
-static bool answers;
-
-/* The request finds a daemon that dies; the next one answers it or not, and then hello. */
-static void die_over_it(struct peer *p, const struct frame *frame) {
-	Evloop__TimeReply reply = EVLOOP__TIME_REPLY__INIT;
-
-	if (frame->method == EVLOOP__METHOD__METHOD_HELLO) {
-		peer_greet(p, frame->serial);
-		return;
-	}
-	if (handle_of_watched)
-		peer_fire_last(p, handle_of_watched, 1);
-	peer_take_over(p);
-	if (answers && frame->method == EVLOOP__METHOD__METHOD_TIME)
-		peer_send(p, FRAME_REPLY, frame->method, frame->serial, &reply.base);
-	else if (answers)
-		peer_cancel_reply(p, frame->serial, EVLOOP__OUTCOME__OUTCOME_GONE);
-}
-
-static int call_time(void) {
-	Evloop__TimeRequest request = EVLOOP__TIME_REQUEST__INIT;
-	int r;
-
-	peer_serve(&peer, answers ? 1 : 2, die_over_it);
-	r = evl_call(evl, EVLOOP__METHOD__METHOD_TIME, &request.base, NULL);
-	peer_join(&peer);
-	return r;
-}
-
-static void test_call_unanswered(void **state _unused_) {
-	struct evl_source *source;
-	uint64_t handle = arm(&source);
-
-	handle_of_watched = 0;
-	answers = false;
-	assert_int_equal(call_time(), -EOWNERDEAD);
-	assert_non_null(strstr(evl_error_message(evl), "nobody knows"));
-	assert_null(evl_call_error(evl));
-	/* No callback has run, so nothing is armed before there is a dispatch; which there is a reason for. */
-	assert_int_equal(poll(&(struct pollfd){ .fd = evl_fd(evl), .events = POLLIN }, 1, 0), 1);
-	assert_true(peer_is_quiet(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(peer_expect_arm(&peer, NULL), handle);
-	evl_source_unref(source);
-}
-
-static void test_call_answered(void **state _unused_) {
-	handle_of_watched = 0;
-	answers = true;
-	assert_int_equal(call_time(), 0);
-	evl_flush(evl);
-	peer_greet(&peer, peer_expect_hello(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-}
-
-static int cancel_over_death(struct evl_source *source) {
-	int outcome = -1;
-
-	peer_serve(&peer, answers ? 1 : 2, die_over_it);
-	assert_int_equal(evl_cancel_sync(source, &outcome), 0);
-	peer_join(&peer);
-	evl_flush(evl);
-	if (answers)
-		peer_greet(&peer, peer_expect_hello(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_true(peer_is_quiet(&peer));
-	evl_source_unref(source);
-	return outcome;
-}
-
-/* Whoever has it, it is gone; and whether it had fired is known. */
-static void test_cancel_sync(void **state _unused_) {
-	struct evl_source *source;
-
-	for (int i = 0; i < 4; i++) {
-		uint64_t handle = arm(&source);
-
-		answers = i & 1;
-		handle_of_watched = i & 2 ? handle : 0;
-		assert_int_equal(cancel_over_death(source), i & 2 ? EVL_OUTCOME_TOO_LATE : EVL_OUTCOME_CANCELLED);
-	}
-	assert_int_equal(n_destroyed, 4);
-	assert_int_equal(n_called, 0);
-}
-
-/* Of what is stale there is nobody to be asked, and nobody to be told. */
-static void test_cancel_stale(void **state _unused_) {
-	struct evl_source *sources[2];
-	int outcome = -1;
-
-	arm(&sources[0]);
-	arm(&sources[1]);
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(evl_cancel(sources[0]), 1);
-	assert_int_equal(evl_cancel_sync(sources[1], &outcome), 0);
-	assert_int_equal(outcome, EVL_OUTCOME_CANCELLED);
-	assert_int_equal(n_destroyed, 2);
-	peer_greet(&peer, peer_expect_hello(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_true(peer_is_quiet(&peer));
-	evl_source_unref(sources[0]);
-	evl_source_unref(sources[1]);
-}
-
-static void test_restart_stale(void **state _unused_) {
-	struct evl_source *source;
-	uint64_t handle = arm(&source);
-	struct frame hello;
-
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	peer_expect(&peer, &hello);
-	assert_int_equal(evl_source_restart(source, EVL_SEC(1)), 0);
-	evl_flush(evl);
-	assert_true(peer_expect_arm(&peer, NULL) != handle);
-	peer_greet(&peer, hello.serial);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_true(peer_is_quiet(&peer));
-	evl_source_unref(source);
-}
-
-static void test_id(void **state _unused_) {
-	struct evl_source *source;
-	struct frame frame;
-	Evloop__Armed armed = EVLOOP__ARMED__INIT;
-	uint64_t id;
-
-	arm(&source);
-	assert_int_equal(evl_source_id(source, &id), -EAGAIN);
-	evl_flush(evl);
-	peer_expect(&peer, &frame);
-	assert_int_equal(frame.method, EVLOOP__METHOD__METHOD_IDENTIFY);
-	peer_take_over(&peer);
-	armed.id = 7; /* of what is dropped by hello */
-	peer_send(&peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_IDENTIFY, frame.serial, &armed.base);
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(evl_dispatch(evl, 0), 0);
-		assert_int_equal(evl_source_id(source, &id), -EAGAIN);
-	}
-	peer_greet(&peer, peer_expect_hello(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	peer_expect_arm(&peer, NULL);
-	assert_true(peer_is_quiet(&peer));
-	assert_int_equal(evl_source_id(source, &id), -EAGAIN);
-	evl_flush(evl);
-	peer_expect(&peer, &frame);
-	armed.id = 8;
-	peer_send(&peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_IDENTIFY, frame.serial, &armed.base);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	assert_int_equal(evl_source_id(source, &id), 0);
-	assert_int_equal(id, 8);
-	evl_source_unref(source);
-}
-
-/* ---- ends --------------------------------------------------------------------------------------------------- */
-
-static void test_hello_refused(void **state _unused_) {
-	Evloop__Error error = EVLOOP__ERROR__INIT;
-	struct evl_source *source;
-
-	arm(&source);
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	error.status = EVLOOP__STATUS__STATUS_QUOTA;
-	error.message = (char *)"too many sessions";
-	peer_send(&peer, FRAME_ERROR, EVLOOP__METHOD__METHOD_HELLO, peer_expect_hello(&peer), &error.base);
-	assert_int_equal(evl_dispatch(evl, -1), -ECONNRESET);
-	assert_string_equal(evl_error_message(evl), "too many sessions");
-	assert_int_equal(n_destroyed, 1);
-	assert_int_equal(evl_dispatch(evl, 0), -ENOTCONN);
-	evl_source_unref(source);
-}
-
-/* The next one dies as well, and nobody keeps the socket: what is kept by `rearm` is armed by evl_reconnect(). */
-static void test_loss_meanwhile(void **state _unused_) {
-	struct evl_timer timer = EVL_TIMER_INIT;
-	struct evl_source *source, *kept;
-	uint64_t handle;
-
-	arm(&source);
-	timer.rearm = true;
-	timer.deadline_ns = EVL_SEC(60);
-	assert_int_equal(evl_timer_add(evl, &kept, &timer, count, NULL), 0);
-	evl_flush(evl);
-	handle = peer_expect_arm(&peer, NULL);
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	peer_hang_up(&peer);
-	assert_int_equal(evl_dispatch(evl, -1), -ECONNRESET);
-	assert_int_equal(n_destroyed, 1);
-	assert_int_equal(peer_reconnect(&peer, evl), 0);
-	evl_flush(evl);
-	assert_int_equal(peer_expect_arm(&peer, NULL), handle);
-	assert_true(peer_is_quiet(&peer));
-	evl_source_unref(source);
-	evl_source_unref(kept);
-}
-
-static void close_it(struct evl *from, struct evl_source *source _unused_, int error, const char *message _unused_,
-		     void *userdata _unused_) {
-	last_error = error;
-	evl = evl_close(from);
-}
-
-static void test_close_in_handler(void **state _unused_) {
-	evl_set_error_handler(evl, close_it, NULL);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(evl_subscribe(evl, NULL, "news", count, NULL), 0);
-		free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	}
-	take_over();
-	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	free_message(expect(EVLOOP__METHOD__METHOD_SUBSCRIBE));
-	assert_int_equal(confirm(), 1);
-	assert_null(evl);
-	assert_int_equal(last_error, -ENOBUFS);
-}
-
-static void test_close_meanwhile(void **state _unused_) {
-	struct evl_source *source;
-
-	arm(&source);
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	evl = evl_close(evl);
-	assert_int_equal(n_destroyed, 1);
-	evl_source_unref(source);
-}
-
-static void test_child(void **state _unused_) {
-	struct evl_source *source;
-	int status;
-	pid_t pid;
-
-	arm(&source);
-	peer_take_over(&peer);
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	pid = fork();
-	if (pid == 0) {
-		bool good = evl_dispatch(evl, 0) == -ECHILD && evl_cancel(source) == -ECHILD;
-
-		evl_close(evl);
-		evl_source_unref(source);
-		_exit(!good);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	peer_greet(&peer, peer_expect_hello(&peer));
-	assert_int_equal(evl_dispatch(evl, 0), 0);
-	peer_expect_arm(&peer, NULL);
-	assert_true(peer_is_quiet(&peer)); /* the child has said nothing */
-	evl_source_unref(source);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -917,21 +529,6 @@ int main(void) {
 		TEST(test_topic),
 		TEST(test_claim),
 		TEST(test_limiter_wait),
-		TEST(test_events_first),
-		TEST(test_events_between),
-		TEST(test_twice_before_answer),
-		TEST(test_twice_before_telling),
-		TEST(test_call_unanswered),
-		TEST(test_call_answered),
-		TEST(test_cancel_sync),
-		TEST(test_cancel_stale),
-		TEST(test_restart_stale),
-		TEST(test_id),
-		TEST(test_hello_refused),
-		TEST(test_loss_meanwhile),
-		TEST(test_close_in_handler),
-		TEST(test_close_meanwhile),
-		TEST(test_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
