@@ -42,10 +42,12 @@ static void on_error(struct evl *evl _unused_, struct evl_source *source, int er
 		     void *userdata) {
 	struct logging *logging = userdata;
 	struct stream *stream = source ? evl_source_userdata(source) : NULL;
+	char id[24];
 
 	if (!stream || stream->over)
 		return;
-	logging->status = complain_gone(text_name(stream->name), error, message);
+	(void)snprintf(id, sizeof(id), "%" PRIu64, stream->id);
+	logging->status = complain_gone(stream->name[0] ? stream->name : id, error, message);
 	stream->over = true;
 }
 
