@@ -59,6 +59,15 @@ int evl_connect_with(struct evl **ret, const char *path, unsigned flags);
  * for functions that run in the executor; else only where the daemon does not read, as long as other calls would.  Returns NULL. */
 struct evl *evl_close(struct evl *evl);
 
+/*
+ * A daemon that a service manager keeps running may die and leave its connections to the next one.  That is no loss: what has a source
+ * is armed again in its turn, behind the callbacks for all that the dead daemon had told.  Timers, descriptors, processes and claims
+ * lose nothing.  A path's callback is told to look for itself (evl_event::rescan).  To the error handler come −ENOBUFS for each
+ * subscription, which may have lost messages and goes on; and with the end of the source −EOWNERDEAD for a timer with a command, which
+ * could run twice, −EBADF for a descriptor that is not open here any more, and what the next daemon refuses.
+ * A call that waits for the daemon returns −EOWNERDEAD where nobody knows whether it was done.
+ */
+
 /* Connect again after a loss, to the same socket.  Timers that were armed with `rearm` are armed again, with what is left of
  * their time, and count their fires from 1; so are watches and subscriptions, from now on.  All other sources that the daemon knew are
  * over.  Errors: as evl_connect(); −EISCONN. */
@@ -105,8 +114,9 @@ int64_t evl_time(struct evl *evl);
 /* What the daemon said about the last error that a call on this connection returned; "" where it said nothing.  Borrowed until the next call. */
 const char *evl_error_message(struct evl *evl);
 
-/* Refusals of calls that did not wait; −ECANCELED: somebody else cancelled the timer, or took its name; and the loss of the
- * connection.  `source` is the one concerned or NULL; it is over, unless it was a restart that was refused. */
+/* Refusals of calls that did not wait; −ECANCELED: somebody else cancelled the timer, or took its name; what the death of a daemon has
+ * cost; and the loss of the connection.  `source` is the one concerned or NULL; it is over, unless it was a restart that was refused,
+ * or −ENOBUFS. */
 typedef void (*evl_error_callback)(struct evl *evl, struct evl_source *source, int error, const char *message,
 				   void *userdata);
 void evl_set_error_handler(struct evl *evl, evl_error_callback callback, void *userdata);
@@ -316,7 +326,8 @@ int evl_attach(struct evl *evl, struct evl_source **ret, const char *name, evl_c
  * nothing is lost by it, and nothing floods.  Several may watch the same.  No descriptor is read by it, nor are its flags changed.
  *
  * Of descriptors: pipes, sockets, terminals, pidfds, eventfds, timerfds and inotify.  The daemon has a copy, so `fd` may be closed at
- * once, and the other side sees the end of a connection only when the watch has been cancelled, too.
+ * once, and the other side sees the end of a connection only when the watch has been cancelled, too.  As long as it is open the watch
+ * outlives the daemon.
  * Errors: −EBADF, −EMFILE.  Refused by the daemon, later: −EINVAL (the message says what it is), −EDQUOT.
  */
 int evl_add_reader(struct evl *evl, struct evl_source **ret, int fd, evl_callback callback, void *userdata);
@@ -350,7 +361,7 @@ struct evl_watch {
 	int pid_fd; /* a process by its pidfd; −1: none */
 	const char *path;
 	bool recursive; /* path: all that is below it, also what comes to be */
-	bool rearm; /* evl_reconnect() watches again; a descriptor is kept for that */
+	bool rearm; /* evl_reconnect() watches again; a copy of the descriptor is kept for that */
 	const char *const *exclude; /* path: fnmatch(3) patterns over names and relative paths, ending in NULL */
 	int64_t settle_ns; /* path: tell of changes when there was none for so long */
 	int64_t timeout_ns; /* EVL_EVENT_TIMEOUT after so long without an event; 0: none */
@@ -450,8 +461,8 @@ bool evl_cancelled(const struct evl_source *source);
  * Errors: −EINVAL (not a timer), −ERANGE, −ECANCELED (it is over and its destructor has run), −ENOTCONN. */
 int evl_source_restart(struct evl_source *source, int64_t delay_ns);
 
-/* The daemon's id, for people and other processes.  −EAGAIN until the daemon has told it: the first call asks, an event or
- * evl_roundtrip() brings it.  −ENOENT: the source is over, and it never came; −EINVAL: it never has one; −ETIMEDOUT: ask again. */
+/* The daemon's id, for people and other processes; the next daemon gives another.  −EAGAIN until the daemon has told it: the first call
+ * asks, an event or evl_roundtrip() brings it.  −ENOENT: the source is over, and it never came; −EINVAL: it never has one; −ETIMEDOUT: ask again. */
 int evl_source_id(struct evl_source *source, uint64_t *ret);
 
 struct evl_source *evl_source_ref(struct evl_source *source);
