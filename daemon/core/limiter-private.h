@@ -67,6 +67,14 @@ static inline struct claim *claim_of(struct source *source) {
 	return container_of(source, struct claim, source);
 }
 
+/* All cells, in an order that stays the same while none comes or goes.  *position is 0 at first.  Return: NULL: no more. */
+struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position);
+
+/* The cell of that key, made if need be.  Return: 0; LIMITER_E_DENIED: no room for the key; LIMITER_E_KEY, -ENOMEM. */
+int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret);
+/* The one that has no key.  Return: 0, -ENOMEM. */
+int limiter_get_common(struct limiter *limiter, struct cell **ret);
+
 /* From when on all its cells are idle; INT64_MAX: it cannot be known. */
 int64_t limiter_idle_at(const struct limiter *limiter);
 

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "daemon/core/limiter-private.h"
-#include "daemon/core/progress.h"
 #include "daemon/core/scheduler-private.h"
 #include "proto/limits.h"
 
@@ -136,8 +135,7 @@ void limiter_remove(struct limiter *limiter) {
 
 /* ---- changes ---- */
 
-/* All cells, in an order that stays the same while none comes or goes.  *position is 0 at first.  Return: NULL: no more. */
-static struct cell *next_cell(const struct limiter *limiter, size_t *position) {
+struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position) {
 	struct cell *cell;
 	size_t slot;
 
@@ -159,7 +157,7 @@ static int prepare_cells(struct limiter *limiter, const struct limiter_spec *spe
 	struct cell *cell;
 	int r = prepared ? 0 : -ENOMEM;
 
-	while (r == 0 && (cell = next_cell(limiter, &position)))
+	while (r == 0 && (cell = limiter_next_cell(limiter, &position)))
 		r = cell_prepare(cell, spec, &prepared[n++]);
 	if (r == 0) {
 		*ret = prepared;
@@ -182,14 +180,14 @@ static int limiter_update(struct limiter *limiter, const struct limiter_spec *sp
 	r = prepare_cells(limiter, spec, &prepared);
 	if (r != 0)
 		return r;
-	while ((cell = next_cell(limiter, &position)))
+	while ((cell = limiter_next_cell(limiter, &position)))
 		cell_change(cell, spec, prepared[n++]);
 	free(prepared);
 	tenant_charge(limiter->tenant, keys, limiter_keys(spec) - limiter_keys(&limiter->spec));
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
 	position = 0;
-	while ((cell = next_cell(limiter, &position)))
+	while ((cell = limiter_next_cell(limiter, &position)))
 		cell_expire(cell);
 	return 0;
 }
@@ -293,28 +291,26 @@ static bool make_room(struct limiter *limiter) {
 	return limiter->cells.used < limiter->spec.max_keys;
 }
 
-/* The cell that has no key.  Return: 0, -ENOMEM. */
-static int get_common(struct limiter *limiter, struct cell **ret) {
+int limiter_get_common(struct limiter *limiter, struct cell **ret) {
 	if (!limiter->common)
 		limiter->common = cell_new(limiter, (struct limiter_key){ 0 });
 	*ret = limiter->common;
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* Return: 0; LIMITER_E_DENIED: no room for the key; LIMITER_E_KEY, -ENOMEM. */
-static int find_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret) {
+int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret) {
 	struct cell *cell;
 	int r;
 
 	if (limiter->spec.keyed != (key.size > 0))
 		return LIMITER_E_KEY;
 	if (key.size == 0)
-		return get_common(limiter, ret);
+		return limiter_get_common(limiter, ret);
 	*ret = keys_find(&limiter->cells, key.data, key.size);
 	if (*ret)
 		return 0;
 	if (!make_room(limiter))
-		return limiter->spec.deny_when_full ? LIMITER_E_DENIED : get_common(limiter, ret);
+		return limiter->spec.deny_when_full ? LIMITER_E_DENIED : limiter_get_common(limiter, ret);
 	cell = cell_new(limiter, key);
 	if (!cell)
 		return -ENOMEM;
@@ -329,7 +325,7 @@ static int find_cell(struct limiter *limiter, struct limiter_key key, struct cel
 
 /* The same with what is due handed out.  *ret_cell NULL: `grant` has the answer already, a denial. */
 static int open_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret, struct grant *grant) {
-	int r = find_cell(limiter, key, ret);
+	int r = limiter_get_cell(limiter, key, ret);
 
 	if (r == LIMITER_E_DENIED) {
 		const struct scheduler *scheduler = limiter->tenant->scheduler;
@@ -349,77 +345,7 @@ static int open_cell(struct limiter *limiter, struct limiter_key key, struct cel
 const struct shared_memory *limiter_share(struct limiter *limiter) {
 	struct cell *cell;
 
-	return find_cell(limiter, (struct limiter_key){ 0 }, &cell) == 0 ? cell_share(cell) : NULL;
-}
-
-/* ---- buckets that are kept ---- */
-
-bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limiter_bucket *ret) {
-	struct cell *cell;
-
-	while (limiter->spec.kind == LIMITER_KIND_RATE && (cell = next_cell(limiter, position))) {
-		if (is_idle(cell, NULL))
-			continue;
-		*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
-						.n = limiter->spec.rules.n,
-						.hold_until_ns = cell->bucket.hold_until_ns };
-		for (unsigned i = 0; i < ret->n; i++)
-			ret->words[i] = atomic_load(&cell->bucket.words[i]);
-		return true;
-	}
-	return false;
-}
-
-int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket *bucket) {
-	struct limiter_key key = bucket->key;
-	struct cell *cell;
-	int r;
-
-	if (limiter->spec.kind != LIMITER_KIND_RATE)
-		return LIMITER_E_KIND;
-	if (bucket->n != limiter->spec.rules.n)
-		return LIMITER_E_RANGE;
-	/* What was shared by the keys beyond max_keys has none. */
-	r = key.size == 0 ? get_common(limiter, &cell) : find_cell(limiter, key, &cell);
-	if (r != 0)
-		return r;
-	for (unsigned i = 0; i < bucket->n; i++)
-		atomic_store(&cell->bucket.words[i], MIN(bucket->words[i], GCRA_TICKS_MAX));
-	cell->bucket.hold_until_ns = bucket->hold_until_ns;
-	return 0;
-}
-
-/* ---- going on in another process ---- */
-
-void limiter_progress(const struct limiter *limiter, struct limiter_progress *ret) {
-	*ret = (struct limiter_progress){
-		.allowed = limiter->allowed,
-		.denied = limiter->denied,
-		.repaired = limiter->repaired,
-		.created_realtime_ns = limiter->created_realtime_ns,
-		.memory = limiter->memory,
-	};
-}
-
-void limiter_restore(struct limiter *limiter, const struct limiter_progress *progress) {
-	limiter->allowed = progress->allowed;
-	limiter->denied = progress->denied;
-	limiter->repaired = progress->repaired;
-	limiter->created_realtime_ns = progress->created_realtime_ns;
-}
-
-void limiter_release_memory(struct limiter *limiter, int *ret_config_fd, int *ret_state_fd) {
-	*ret_config_fd = *ret_state_fd = -1;
-	if (limiter->memory)
-		cell_release_memory(limiter->common, ret_config_fd, ret_state_fd);
-}
-
-int limiter_adopt_memory(struct limiter *limiter, struct shared_memory *memory) {
-	struct cell *cell;
-
-	if (limiter->memory || limiter->spec.keyed || find_cell(limiter, (struct limiter_key){ 0 }, &cell) != 0)
-		return LIMITER_E_KIND;
-	return cell_adopt_memory(cell, memory);
+	return limiter_get_cell(limiter, (struct limiter_key){ 0 }, &cell) == 0 ? cell_share(cell) : NULL;
 }
 
 /* ---- verbs ---- */
@@ -736,7 +662,7 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 
 	if (limiter->spec.kind != LIMITER_KIND_RATE)
 		return LIMITER_E_KIND;
-	r = find_cell(limiter, key, ret);
+	r = limiter_get_cell(limiter, key, ret);
 	if (r == 0)
 		r = bucket_make_line(&(*ret)->bucket);
 	if (r != 0)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns what of a limiter is told to another daemon, and what becomes of that there.  Knows nothing of how it gets there.
+ */
+
+#include "daemon/core/limiter-private.h"
+#include "daemon/core/progress.h"
+
+/* ---- buckets that are kept ---- */
+
+bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limiter_bucket *ret) {
+	struct cell *cell;
+
+	while (limiter->spec.kind == LIMITER_KIND_RATE && (cell = limiter_next_cell(limiter, position))) {
+		if (cell_idle_at(cell) <= cell_now(cell))
+			continue;
+		*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
+						.n = limiter->spec.rules.n,
+						.hold_until_ns = cell->bucket.hold_until_ns };
+		for (unsigned i = 0; i < ret->n; i++)
+			ret->words[i] = atomic_load(&cell->bucket.words[i]);
+		return true;
+	}
+	return false;
+}
+
+int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket *bucket) {
+	struct limiter_key key = bucket->key;
+	struct cell *cell;
+	int r;
+
+	if (limiter->spec.kind != LIMITER_KIND_RATE)
+		return LIMITER_E_KIND;
+	if (bucket->n != limiter->spec.rules.n)
+		return LIMITER_E_RANGE;
+	/* What was shared by the keys beyond max_keys has none. */
+	r = key.size == 0 ? limiter_get_common(limiter, &cell) : limiter_get_cell(limiter, key, &cell);
+	if (r != 0)
+		return r;
+	for (unsigned i = 0; i < bucket->n; i++)
+		atomic_store(&cell->bucket.words[i], MIN(bucket->words[i], GCRA_TICKS_MAX));
+	cell->bucket.hold_until_ns = bucket->hold_until_ns;
+	return 0;
+}
+
+/* ---- going on in another process ---- */
+
+void limiter_progress(const struct limiter *limiter, struct limiter_progress *ret) {
+	*ret = (struct limiter_progress){
+		.allowed = limiter->allowed,
+		.denied = limiter->denied,
+		.repaired = limiter->repaired,
+		.created_realtime_ns = limiter->created_realtime_ns,
+		.memory = limiter->memory,
+	};
+}
+
+void limiter_restore(struct limiter *limiter, const struct limiter_progress *progress) {
+	limiter->allowed = progress->allowed;
+	limiter->denied = progress->denied;
+	limiter->repaired = progress->repaired;
+	limiter->created_realtime_ns = progress->created_realtime_ns;
+}
+
+void limiter_release_memory(struct limiter *limiter, int *ret_config_fd, int *ret_state_fd) {
+	*ret_config_fd = *ret_state_fd = -1;
+	if (limiter->memory)
+		cell_release_memory(limiter->common, ret_config_fd, ret_state_fd);
+}
+
+int limiter_adopt_memory(struct limiter *limiter, struct shared_memory *memory) {
+	struct cell *cell;
+
+	if (limiter->memory || limiter->spec.keyed || limiter_get_cell(limiter, (struct limiter_key){ 0 }, &cell) != 0)
+		return LIMITER_E_KIND;
+	return cell_adopt_memory(cell, memory);
+}
