@@ -447,6 +447,28 @@ void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64
 				      memory_order_release);
 }
 
+void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsigned first, int64_t at_ns) {
+	uint64_t at = GCRA_TICKS_MAX;
+
+	(void)gcra_ticks(at_ns, &at);
+	forget_outlook(bucket);
+	for (unsigned i = first; i < rules->n; i++) {
+		uint64_t drained = saturate((wide)at + rules->rule[i].tolerance);
+
+		if (rules->n == 1)
+			lift(bucket, rules, drained);
+		else if (read_word(bucket, i) < drained)
+			atomic_store_explicit(&bucket->words[i], drained, memory_order_release);
+	}
+}
+
+void bucket_read(const struct bucket *bucket, const struct bucket_rules *rules, uint64_t *ret_words) {
+	uint64_t queued = queued_ticks(bucket, rules);
+
+	for (unsigned i = 0; i < rules->n; i++)
+		ret_words[i] = without_line(read_word(bucket, i), queued);
+}
+
 /* The words under the new rules, without what the line has in them. */
 static int convert_words(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			 uint64_t now, uint64_t *ret) {

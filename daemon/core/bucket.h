@@ -132,6 +132,12 @@ void bucket_hold(struct bucket *bucket, const struct bucket_rules *rules, int64_
 /* Full again, no hold; those in line stay there and are granted from it. */
 void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns);
 
+/* From rule number `first` on, as if all had been taken at `at_ns`, or later; what is in line stays in line. */
+void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsigned first, int64_t at_ns);
+
+/* The rules->n words, without what the line has in them. */
+void bucket_read(const struct bucket *bucket, const struct bucket_rules *rules, uint64_t *ret_words);
+
 /* Would bucket_convert() succeed? */
 bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			int64_t now_ns);

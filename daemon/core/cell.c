@@ -32,6 +32,13 @@ static bool words_are_allocated(const struct cell *cell) {
 	return rules_of(cell)->n > 1;
 }
 
+/* When permits are granted to anybody; 0: now. */
+static int64_t settled_at(const struct cell *cell) {
+	int64_t settled_ns = scheduler_of(cell)->settled_ns;
+
+	return settled_ns > cell_now(cell) ? settled_ns : 0;
+}
+
 /* What the cell grants from, empty of claims.  Return: 0, -ENOMEM. */
 static int fill(struct cell *cell) {
 	const struct limiter_spec *spec = &cell->limiter->spec;
@@ -42,6 +49,7 @@ static int fill(struct cell *cell) {
 		if (!cell->permits)
 			return -ENOMEM;
 		permits_init(cell->permits, spec->concurrency);
+		cell->permits->hold_until_ns = settled_at(cell);
 		return 0;
 	}
 	if (words_are_allocated(cell))
@@ -49,6 +57,8 @@ static int fill(struct cell *cell) {
 	if (!words)
 		return -ENOMEM;
 	bucket_init(&cell->bucket, &spec->rules, words);
+	if (cell->limiter->drained_ns > 0)
+		bucket_drain(&cell->bucket, &spec->rules, 0, cell->limiter->drained_ns);
 	return 0;
 }
 
@@ -198,6 +208,7 @@ const struct shared_memory *cell_share(struct cell *cell) {
 	/* Not 0, which would look as if somebody had punched it out. */
 	atomic_store(&memory->state->word, MAX(atomic_load(&cell->word), (uint64_t)1));
 	cell->bucket.words = &memory->state->word;
+	limiter_taken(cell->limiter, 0); /* from now on nobody says so */
 	return memory;
 }
 
@@ -239,19 +250,30 @@ int cell_adopt_memory(struct cell *cell, struct shared_memory *memory) {
 	return 0;
 }
 
+/* Can somebody honest have written that word? */
+static bool is_honest(const struct cell *cell, uint64_t word) {
+	return !memory_of(cell) || (word != 0 && word <= ticks_now(cell) + farthest(cell, &cell->limiter->spec));
+}
+
+void cell_read_bucket(const struct cell *cell, struct limiter_bucket *ret) {
+	*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
+					.n = rules_of(cell)->n,
+					.hold_until_ns = cell->bucket.hold_until_ns };
+	bucket_read(&cell->bucket, rules_of(cell), ret->words);
+	if (!is_honest(cell, ret->words[0]))
+		ret->words[0] = ticks_now(cell) + rules_of(cell)->rule[0].tolerance;
+}
+
 /* A word that nobody honest has written: go on with an empty bucket, in memory of our own. */
 static void repair(struct cell *cell) {
-	uint64_t now = ticks_now(cell), word, queued;
 	const struct gcra_rule *rule = &rules_of(cell)->rule[0];
+	uint64_t queued;
 
-	if (!memory_of(cell))
-		return;
-	word = atomic_load(&memory_of(cell)->state->word);
-	if (word != 0 && word <= now + farthest(cell, &cell->limiter->spec))
+	if (!memory_of(cell) || is_honest(cell, atomic_load(&memory_of(cell)->state->word)))
 		return;
 	cell_unshare(cell);
 	queued = cell->bucket.line ? cell->bucket.line->cost * rule->interval : 0;
-	atomic_store(&cell->word, now + rule->tolerance + queued);
+	atomic_store(&cell->word, ticks_now(cell) + rule->tolerance + queued);
 	cell->limiter->repaired++;
 }
 
@@ -395,6 +417,8 @@ void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepare
 	begin_change(cell);
 	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared),
 			     cell_now(cell), &unfit);
+	if (cell->limiter->drained_ns > 0)
+		bucket_drain(&cell->bucket, &to->rules, rules_of(cell)->n, cell->limiter->drained_ns);
 	end_change(cell, to);
 	if (words_are_allocated(cell) && before != cell->bucket.words)
 		free((void *)before);
@@ -416,7 +440,7 @@ void cell_hold(struct cell *cell, int64_t until_ns) {
 
 void cell_reset(struct cell *cell) {
 	if (cell_is_permits(cell)) {
-		cell->permits->hold_until_ns = 0;
+		cell->permits->hold_until_ns = settled_at(cell);
 		return;
 	}
 	begin_change(cell);
@@ -424,10 +448,19 @@ void cell_reset(struct cell *cell) {
 	end_change(cell, &cell->limiter->spec);
 }
 
+/* When a cell that is made begins full. */
+static int64_t begins_full_at(const struct limiter *limiter) {
+	int64_t full_at = 0;
+
+	for (unsigned i = 0; limiter->drained_ns > 0 && i < limiter->spec.rules.n; i++)
+		full_at = MAX(full_at, limiter->drained_ns + gcra_nsec(limiter->spec.rules.rule[i].tolerance));
+	return full_at;
+}
+
 int64_t cell_idle_at(const struct cell *cell) {
 	if (!LIST_EMPTY(&cell->claims))
 		return INT64_MAX;
 	if (cell_is_permits(cell))
 		return cell->permits->out > 0 ? INT64_MAX : cell->permits->hold_until_ns;
-	return bucket_full_at(&cell->bucket, rules_of(cell));
+	return MAX(bucket_full_at(&cell->bucket, rules_of(cell)), begins_full_at(cell->limiter));
 }

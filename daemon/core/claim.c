@@ -137,7 +137,7 @@ void claim_granted(struct claim *claim, const struct grant *grant) {
 
 	stop_patience(claim);
 	claim->grant = *grant;
-	limiter->allowed += claim->cost;
+	limiter_taken(limiter, claim->cost);
 	if (claim->permits) {
 		limiter->waiting--;
 		claim_hold(claim);
@@ -197,6 +197,7 @@ static void give_back(struct claim *claim) {
 	} else if (claim->state == CLAIM_GRANTED) {
 		bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), claim->cost);
 		limiter->allowed -= claim->cost;
+		limiter_changed(limiter);
 	}
 	claim->state = CLAIM_IDLE;
 }

@@ -41,6 +41,8 @@ struct limiter {
 	uint64_t repaired; /* how often somebody has spoilt shared memory; it is not shared again */
 	struct map claims; /* by id */
 	int64_t created_realtime_ns;
+	int64_t drained_ns; /* boottime: a cell that is made, and a rule that is new, begins as if all had been taken then; 0: full */
+	uint32_t mark; /* in scheduler::marks */
 	char name[];
 };
 
@@ -74,6 +76,10 @@ struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position);
 int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret);
 /* The one that has no key.  Return: 0, -ENOMEM. */
 int limiter_get_common(struct limiter *limiter, struct cell **ret);
+
+/* It has become another, or has more to grant; and: so much was taken from it, which outlives this process. */
+void limiter_changed(struct limiter *limiter);
+void limiter_taken(struct limiter *limiter, uint64_t cost);
 
 /* From when on all its cells are idle; INT64_MAX: it cannot be known. */
 int64_t limiter_idle_at(const struct limiter *limiter);
@@ -115,6 +121,9 @@ void cell_expire(struct cell *cell);
 int cell_prepare(struct cell *cell, const struct limiter_spec *to, void **ret);
 /* Live under it; the limiter still has the former one.  What is due then is for cell_expire(). */
 void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepared);
+
+/* What a bucket is made of, without what its line has in it, and without what nobody honest can have written into shared memory. */
+void cell_read_bucket(const struct cell *cell, struct limiter_bucket *ret);
 
 /* Nothing is granted before; and: it is full again.  For buckets and permits. */
 void cell_hold(struct cell *cell, int64_t until_ns);

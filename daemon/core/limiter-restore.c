@@ -5,6 +5,7 @@
 
 #include "daemon/core/limiter-private.h"
 #include "daemon/core/progress.h"
+#include "daemon/core/scheduler-private.h"
 
 /* ---- buckets that are kept ---- */
 
@@ -14,11 +15,7 @@ bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limit
 	while (limiter->spec.kind == LIMITER_KIND_RATE && (cell = limiter_next_cell(limiter, position))) {
 		if (cell_idle_at(cell) <= cell_now(cell))
 			continue;
-		*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
-						.n = limiter->spec.rules.n,
-						.hold_until_ns = cell->bucket.hold_until_ns };
-		for (unsigned i = 0; i < ret->n; i++)
-			ret->words[i] = atomic_load(&cell->bucket.words[i]);
+		cell_read_bucket(cell, ret);
 		return true;
 	}
 	return false;
@@ -37,10 +34,40 @@ int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket 
 	r = key.size == 0 ? limiter_get_common(limiter, &cell) : limiter_get_cell(limiter, key, &cell);
 	if (r != 0)
 		return r;
-	for (unsigned i = 0; i < bucket->n; i++)
-		atomic_store(&cell->bucket.words[i], MIN(bucket->words[i], GCRA_TICKS_MAX));
+	for (unsigned i = 0; i < bucket->n; i++) {
+		uint64_t word = MIN(bucket->words[i], GCRA_TICKS_MAX);
+
+		if (bucket->taken)
+			word = MAX(word, atomic_load(&cell->bucket.words[i]));
+		atomic_store(&cell->bucket.words[i], word);
+	}
 	cell->bucket.hold_until_ns = bucket->hold_until_ns;
 	return 0;
+}
+
+void limiter_set_drained(struct limiter *limiter, int64_t boottime_ns) {
+	limiter->drained_ns = boottime_ns;
+}
+
+/* ---- what outlives this process in any case ---- */
+
+void limiter_changed(struct limiter *limiter) {
+	marks_change(&limiter->tenant->scheduler->marks);
+}
+
+void limiter_taken(struct limiter *limiter, uint64_t cost) {
+	limiter->allowed += cost;
+	marks_touch(&limiter->tenant->scheduler->marks, limiter->mark);
+}
+
+uint32_t limiter_mark(struct limiter *limiter) {
+	struct marks *marks = &limiter->tenant->scheduler->marks;
+
+	if (limiter->mark == MARKS_SHARED)
+		limiter->mark = marks_take(marks);
+	else
+		marks_keep(marks, limiter->mark);
+	return limiter->mark;
 }
 
 /* ---- going on in another process ---- */
@@ -51,6 +78,7 @@ void limiter_progress(const struct limiter *limiter, struct limiter_progress *re
 		.denied = limiter->denied,
 		.repaired = limiter->repaired,
 		.created_realtime_ns = limiter->created_realtime_ns,
+		.drained_ns = limiter->drained_ns,
 		.memory = limiter->memory,
 	};
 }

@@ -91,6 +91,7 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	limiter->spec.name = limiter->name;
 	limiter->id = scheduler->next_id;
 	limiter->created_realtime_ns = scheduler->now.ns[TIMER_CLOCK_REALTIME];
+	limiter->drained_ns = scheduler->drained_ns;
 	map_init(&limiter->claims, &scheduler->maps);
 	r = keys_init(&limiter->cells, cell_key);
 	if (r == 0)
@@ -109,6 +110,7 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	tenant_charge(tenant, limiters, 1);
 	scheduler->n_limiters++;
 	tenant_charge(tenant, keys, limiter_keys(spec));
+	limiter_changed(limiter);
 	*ret = limiter;
 	return 0;
 }
@@ -118,6 +120,7 @@ void limiter_remove(struct limiter *limiter) {
 	size_t position = 0;
 	struct cell *cell;
 
+	limiter_taken(limiter, 0); /* where it is not known that it is gone, it must not begin anew */
 	(void)tdelete(limiter->name, &tenant->limiter_names, name_compare);
 	(void)map_remove(&tenant->limiters, limiter->id);
 	while ((cell = keys_next(&limiter->cells, &position)))
@@ -186,6 +189,7 @@ static int limiter_update(struct limiter *limiter, const struct limiter_spec *sp
 	tenant_charge(limiter->tenant, keys, limiter_keys(spec) - limiter_keys(&limiter->spec));
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
+	limiter_changed(limiter);
 	position = 0;
 	while ((cell = limiter_next_cell(limiter, &position)))
 		cell_expire(cell);
@@ -383,7 +387,7 @@ static int report(struct cell *cell, struct grant *ret) {
 
 static void count(struct limiter *limiter, const struct grant *grant, uint64_t cost) {
 	if (grant->allowed)
-		limiter->allowed += cost;
+		limiter_taken(limiter, cost);
 	else
 		limiter->denied++;
 }
@@ -443,8 +447,8 @@ int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t
 	if (r == 0 && cell)
 		r = of_bucket(
 			bucket_take_up_to(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret_taken, ret));
-	if (r == 0)
-		limiter->allowed += *ret_taken;
+	if (r == 0 && *ret_taken > 0)
+		limiter_taken(limiter, *ret_taken);
 	return r;
 }
 
@@ -455,6 +459,7 @@ int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cos
 	if (r != 0 || !cell)
 		return r;
 	bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost);
+	limiter_changed(limiter);
 	cell_settle(cell);
 	return report(cell, ret);
 }
@@ -468,7 +473,7 @@ int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cos
 	r = of_bucket(bucket_charge(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost));
 	if (r != 0)
 		return r;
-	limiter->allowed += cost;
+	limiter_taken(limiter, cost);
 	cell_expire(cell);
 	return report(cell, ret);
 }
@@ -482,6 +487,7 @@ int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t durati
 		return r;
 	until_ns = MIN(cell_now(cell) + duration_ns, TIME_NS_MAX);
 	cell_hold(cell, until_ns);
+	limiter_changed(limiter);
 	cell_expire(cell);
 	return report(cell, ret);
 }
@@ -493,6 +499,7 @@ int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant 
 	if (r != 0 || !cell)
 		return r;
 	cell_reset(cell);
+	limiter_changed(limiter);
 	cell_settle(cell);
 	return report(cell, ret);
 }

@@ -170,17 +170,27 @@ struct limiter_bucket {
 	uint64_t words[BUCKET_RULES_MAX]; /* as core/bucket.h has them */
 	unsigned n;
 	int64_t hold_until_ns; /* boottime */
+	bool taken; /* to be restored: from it more may have been taken since, as limiter_set_drained() has it */
 };
 
 /* As limiter_peek(), and what it was decided by.  There is nothing in *ret_bucket of a key for which there is no room. */
 int limiter_explain(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct limiter_bucket *ret_bucket,
 		    struct grant *ret);
 
-/* The next bucket that is not full; nobody may be in line.  *position is 0 at first; *ret borrows the key.  Return: false: no more. */
+/* The next bucket that is not full, as if nobody were in line.  *position is 0 at first; *ret borrows the key.  Return: false: no more. */
 bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limiter_bucket *ret);
 
 /* Make it so.  Return: 0; LIMITER_E_KEY, _KIND, _DENIED, _RANGE: it does not fit this limiter; -ENOMEM. */
 int limiter_restore_bucket(struct limiter *limiter, const struct limiter_bucket *bucket);
+
+/*
+ * In each of its cells that is made from now on, and under each rule that is added, it is as if all had been taken at `boottime_ns`:
+ * somebody may have.  0: they begin full.
+ */
+void limiter_set_drained(struct limiter *limiter, int64_t boottime_ns);
+
+/* Its word of core/marks.h, where it gets one of its own, if it has none; between marks_begin() and marks_end(). */
+uint32_t limiter_mark(struct limiter *limiter);
 
 /* The limiter's first claim with an id above `after`, who waits and who holds; NULL: no more. */
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after);

@@ -18,6 +18,7 @@ libcore_la_SOURCES = \
 	daemon/core/limiter-restore.c \
 	daemon/core/loop.c daemon/core/loop.h \
 	daemon/core/map.c daemon/core/map.h \
+	daemon/core/marks.c daemon/core/marks.h \
 	daemon/core/output.c daemon/core/output.h \
 	daemon/core/poller.c daemon/core/poller.h \
 	daemon/core/path-watch.c daemon/core/path-watch.h \

@@ -70,6 +70,7 @@ int attachment_restore(struct owner *owner, const struct attachment_progress *pr
 struct limiter_progress {
 	uint64_t allowed, denied, repaired;
 	int64_t created_realtime_ns;
+	int64_t drained_ns; /* limiter_set_drained() */
 	const struct shared_memory *memory; /* NULL: it is not shared; only told */
 };
 

@@ -3,6 +3,7 @@
 /* The scheduler from within core/; nobody else includes this. */
 
 #include "daemon/core/job.h"
+#include "daemon/core/marks.h"
 #include "daemon/core/pool.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant-private.h"
@@ -33,6 +34,9 @@ struct scheduler {
 	size_t n_timers; /* live ones, attachments not among them */
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
+	struct marks marks; /* of limiters */
+	int64_t drained_ns; /* what limiters that are made begin with: limiter::drained_ns */
+	int64_t settled_ns; /* boottime before which no permits are granted, but to who had them before; 0: they are */
 	size_t message_limit; /* bytes of messages that a tenant may keep */
 	size_t message_pool; /* and that all of them may */
 };

@@ -33,6 +33,7 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 	cell_pools_init(scheduler->cell_pools);
 	map_memory_init(&scheduler->maps);
 	map_init(&scheduler->tenants, &scheduler->maps);
+	marks_init(&scheduler->marks);
 	scheduler->now = *now;
 	scheduler->next_id = 1;
 	scheduler->message_limit = scheduler->message_pool = SIZE_MAX;
@@ -85,6 +86,22 @@ void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit) {
 void scheduler_set_message_limits(struct scheduler *scheduler, size_t limit, size_t pool) {
 	scheduler->message_limit = limit;
 	scheduler->message_pool = pool;
+}
+
+struct marks *scheduler_marks(struct scheduler *scheduler) {
+	return &scheduler->marks;
+}
+
+void scheduler_set_drained(struct scheduler *scheduler, int64_t boottime_ns) {
+	scheduler->drained_ns = boottime_ns;
+}
+
+int64_t scheduler_drained(const struct scheduler *scheduler) {
+	return scheduler->drained_ns;
+}
+
+void scheduler_set_settled(struct scheduler *scheduler, int64_t boottime_ns) {
+	scheduler->settled_ns = boottime_ns;
 }
 
 const struct shared_use *scheduler_shared_use(const struct scheduler *scheduler) {

@@ -10,6 +10,7 @@
 #include "daemon/core/clock.h"
 
 struct scheduler;
+struct marks; /* core/marks.h */
 struct tenant; /* core/tenant.h */
 struct shared_use; /* core/tenant.h */
 struct starter; /* core/job.h: who starts commands; NULL: nobody, timers with commands must not be armed */
@@ -27,6 +28,17 @@ void scheduler_set_job_limit(struct scheduler *scheduler, size_t limit);
 
 /* How many bytes of messages a uid's subscriptions keep, and those of all uids; the last one of each is kept in any case. */
 void scheduler_set_message_limits(struct scheduler *scheduler, size_t limit, size_t pool);
+
+/* What happens to limiters is marked there. */
+struct marks *scheduler_marks(struct scheduler *scheduler);
+
+/*
+ * After the death of another daemon.  Limiters that are made from now on may have been there, and begin as limiter_set_drained() has it;
+ * and nobody gets permits of any limiter before `boottime_ns`, but who had them.  0: neither.
+ */
+void scheduler_set_drained(struct scheduler *scheduler, int64_t boottime_ns);
+int64_t scheduler_drained(const struct scheduler *scheduler);
+void scheduler_set_settled(struct scheduler *scheduler, int64_t boottime_ns);
 
 /* What all uids use together. */
 const struct shared_use *scheduler_shared_use(const struct scheduler *scheduler);
