@@ -90,11 +90,8 @@ static void describe(struct limiter *limiter, void *userdata, Evloop__SavedLimit
 	struct limiter_progress progress;
 	int config_fd, state_fd;
 
+	state_save_counts(limiter, ret);
 	limiter_progress(limiter, &progress);
-	ret->allowed = progress.allowed;
-	ret->denied = progress.denied;
-	ret->repaired = progress.repaired;
-	ret->created_realtime_ns = progress.created_realtime_ns;
 	if (!progress.memory)
 		return;
 	ret->config_fd = saving_put(saving, progress.memory->config_fd);
@@ -110,7 +107,15 @@ static void describe(struct limiter *limiter, void *userdata, Evloop__SavedLimit
 }
 
 int save_limiters(struct saving *saving) {
-	return state_save_limiters(saving->rpc->scheduler, saving->file, describe, saving);
+	struct state_saver saver = {
+		.scheduler = saving->rpc->scheduler,
+		.file = saving->file,
+		.describe = describe,
+		.userdata = saving,
+		.keys = SIZE_MAX,
+	};
+
+	return state_save_limiters(&saver, SIZE_MAX);
 }
 
 /* ---- taking over ---- */
@@ -200,12 +205,7 @@ void load_limiter_progress(struct loading *loading, struct limiter *limiter, con
 	struct shared_memory *memory;
 	int r = 0;
 
-	limiter_restore(limiter, &(struct limiter_progress){
-					 .allowed = saved->allowed,
-					 .denied = saved->denied,
-					 .repaired = saved->repaired,
-					 .created_realtime_ns = saved->created_realtime_ns,
-				 });
+	state_load_counts(limiter, saved);
 	if (config_fd >= 0 && state_fd >= 0) {
 		r = shared_memory_adopt(&memory, config_fd, state_fd);
 		if (r == 0) {

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "daemon/core/limiter.h"
+#include "daemon/core/marks.h"
+#include "daemon/core/progress.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/convert-limiter.h"
@@ -29,9 +31,13 @@ static size_t read_boot_id(uint8_t *buffer) {
 	return n;
 }
 
+static int64_t boottime_now(const struct scheduler *scheduler) {
+	return scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME];
+}
+
 /* ---- saving ---- */
 
-static int save_clock(const struct scheduler *scheduler, FILE *file) {
+static int save_clock(struct scheduler *scheduler, FILE *file) {
 	Evloop__SavedClock clock = EVLOOP__SAVED_CLOCK__INIT;
 	const struct instant *now = scheduler_now(scheduler);
 	uint8_t boot_id[BOOT_ID_MAX];
@@ -39,6 +45,8 @@ static int save_clock(const struct scheduler *scheduler, FILE *file) {
 	clock.boot_id = (ProtobufCBinaryData){ .data = boot_id, .len = read_boot_id(boot_id) };
 	clock.boottime_ns = now->ns[TIMER_CLOCK_BOOTTIME];
 	clock.realtime_ns = now->ns[TIMER_CLOCK_REALTIME];
+	clock.drained_ns = scheduler_drained(scheduler);
+	clock.changes = scheduler_marks(scheduler)->changes;
 	return record_write(file, RECORD_CLOCK, &clock.base);
 }
 
@@ -59,59 +67,110 @@ static int save_buckets(struct limiter *limiter, FILE *file) {
 	return r;
 }
 
-typedef void (*describe_limiter)(struct limiter *limiter, void *userdata, Evloop__SavedLimiter *ret);
+/* Is there room for all of its keys? */
+static bool take_room(struct state_saver *saver, const struct limiter *limiter) {
+	struct limiter_info info;
 
-static int save_limiter(struct limiter *limiter, uid_t uid, FILE *file, describe_limiter describe, void *userdata) {
+	limiter_describe(limiter, &info);
+	if (info.keys > saver->keys)
+		return false;
+	saver->keys -= info.keys;
+	return true;
+}
+
+static int save_limiter(struct state_saver *saver, struct limiter *limiter) {
 	Evloop__SavedLimiter saved = EVLOOP__SAVED_LIMITER__INIT;
+	bool fits = take_room(saver, limiter);
+	struct limiter_progress progress;
 	struct limiter_message message;
 	int r;
 
 	convert_limiter_spec(limiter_spec(limiter), &message);
-	saved.uid = uid;
+	limiter_progress(limiter, &progress);
+	saved.uid = saver->uid;
 	saved.spec = &message.spec;
-	if (describe)
-		describe(limiter, userdata, &saved);
-	r = record_write(file, RECORD_LIMITER, &saved.base);
-	return r == 0 ? save_buckets(limiter, file) : r;
+	saved.drained_ns = fits ? progress.drained_ns : boottime_now(saver->scheduler);
+	if (saver->describe)
+		saver->describe(limiter, saver->userdata, &saved);
+	r = record_write(saver->file, RECORD_LIMITER, &saved.base);
+	return r == 0 && fits ? save_buckets(limiter, saver->file) : r;
 }
 
-int state_begin(const struct scheduler *scheduler, FILE *file) {
+/* The one behind the last. */
+static struct limiter *next_limiter(struct state_saver *saver) {
+	struct limiter *limiter = NULL;
+	struct tenant *tenant;
+
+	for (tenant = scheduler_next_tenant(saver->scheduler, saver->uid); tenant && !limiter;
+	     tenant = scheduler_next_tenant(saver->scheduler, saver->uid + 1)) {
+		if (saver->uid != tenant_uid(tenant))
+			saver->id = 0;
+		saver->uid = tenant_uid(tenant);
+		limiter = limiter_next(tenant, saver->id);
+	}
+	if (limiter)
+		saver->id = limiter_id(limiter);
+	return limiter;
+}
+
+int state_begin(struct scheduler *scheduler, FILE *file) {
 	return fputs(MAGIC, file) < 0 ? -EIO : save_clock(scheduler, file);
 }
 
-int state_save_limiters(const struct scheduler *scheduler, FILE *file, describe_limiter describe, void *userdata) {
-	struct tenant *tenant;
+int state_save_limiters(struct state_saver *saver, size_t n) {
+	struct limiter *limiter;
 	int r = 0;
 
-	for (tenant = scheduler_next_tenant(scheduler, 0); tenant && r == 0;
-	     tenant = scheduler_next_tenant(scheduler, (uint64_t)tenant_uid(tenant) + 1))
-		for (struct limiter *limiter = limiter_next(tenant, 0); limiter && r == 0;
-		     limiter = limiter_next(tenant, limiter_id(limiter)))
-			r = save_limiter(limiter, tenant_uid(tenant), file, describe, userdata);
-	return r;
+	while (r == 0 && n-- > 0) {
+		limiter = next_limiter(saver);
+		if (!limiter)
+			return 0;
+		r = save_limiter(saver, limiter);
+	}
+	return r == 0 ? STATE_E_MORE : r;
 }
 
-int state_save(const struct scheduler *scheduler, FILE *file) {
+int state_save(struct scheduler *scheduler, FILE *file) {
+	struct state_saver saver = { .scheduler = scheduler, .file = file, .keys = SIZE_MAX };
 	int r = state_begin(scheduler, file);
 
-	return r == 0 ? state_save_limiters(scheduler, file, NULL, NULL) : r;
+	return r == 0 ? state_save_limiters(&saver, SIZE_MAX) : r;
+}
+
+void state_save_counts(const struct limiter *limiter, Evloop__SavedLimiter *ret) {
+	struct limiter_progress progress;
+
+	limiter_progress(limiter, &progress);
+	ret->allowed = progress.allowed;
+	ret->denied = progress.denied;
+	ret->repaired = progress.repaired;
+	ret->created_realtime_ns = progress.created_realtime_ns;
 }
 
 /* ---- loader ---- */
 
+/* A time as it is on this daemon's clock; 0, which is none, stays so, and what makes no sense becomes it. */
+static int64_t shift(const struct state_loader *loader, int64_t boottime_ns) {
+	if (boottime_ns <= 0 || boottime_ns > TIME_NS_MAX)
+		return 0;
+	return MAX(boottime_ns + loader->shift_ns, 1);
+}
+
 static void load_clock(struct state_loader *loader, const Evloop__SavedClock *clock) {
 	const struct instant *now = scheduler_now(loader->scheduler);
 	uint8_t boot_id[BOOT_ID_MAX];
-	size_t n = read_boot_id(boot_id);
+	size_t n = loader->same_boot ? 0 : read_boot_id(boot_id);
 	int64_t elapsed_ns;
 
 	loader->clock = clock->boottime_ns >= 0 && clock->boottime_ns <= TIME_NS_MAX && clock->realtime_ns >= 0 &&
 			clock->realtime_ns <= TIME_NS_MAX;
 	if (n > 0 && n == clock->boot_id.len && memcmp(boot_id, clock->boot_id.data, n) == 0)
-		return;
+		loader->same_boot = true;
 	/* Another boot: boottime began anew.  A civil clock that was set back has stood still. */
 	elapsed_ns = MAX(now->ns[TIMER_CLOCK_REALTIME] - clock->realtime_ns, 0);
-	loader->shift_ns = now->ns[TIMER_CLOCK_BOOTTIME] - clock->boottime_ns - elapsed_ns;
+	if (!loader->same_boot)
+		loader->shift_ns = now->ns[TIMER_CLOCK_BOOTTIME] - clock->boottime_ns - elapsed_ns;
+	scheduler_set_drained(loader->scheduler, shift(loader, clock->drained_ns));
 }
 
 /* Is it one that could have been saved?  Nobody is there to be told why not. */
@@ -125,6 +184,12 @@ static bool makes_sense(const Evloop__LimiterSpec *spec) {
 		if (spec->rules[i]->period_ns < 1 || spec->rules[i]->period_ns > TIME_NS_MAX)
 			return false;
 	return is_rate ? spec->concurrency == 0 : spec->concurrency > 0 && spec->n_rules == 0;
+}
+
+/* May something have been taken from it since?  By clients that have its memory, nobody knows. */
+static bool was_taken(const struct state_loader *loader, const Evloop__SavedLimiter *saved) {
+	return loader->marks &&
+	       (saved->shared || saved->mark >= MARKS_MAX || loader->marks[saved->mark] > saved->changes);
 }
 
 static int load_limiter(struct state_loader *loader, const Evloop__SavedLimiter *saved) {
@@ -142,10 +207,14 @@ static int load_limiter(struct state_loader *loader, const Evloop__SavedLimiter 
 	if (r < 0)
 		return r;
 	r = limiter_set(tenant, &spec, LIMITER_MODE_CREATE, &loader->limiter, &change);
-	if (r == 0)
+	if (r == 0) {
 		loader->n++;
-	else
+		loader->taken = was_taken(loader, saved);
+		limiter_set_drained(loader->limiter,
+				    loader->taken ? boottime_now(loader->scheduler) : shift(loader, saved->drained_ns));
+	} else {
 		loader->limiter = NULL;
+	}
 	tenant_unref(tenant);
 	return MIN(r, 0);
 }
@@ -165,8 +234,8 @@ static int load_bucket(const struct state_loader *loader, const Evloop__SavedBuc
 		return 0;
 	for (unsigned i = 0; i < bucket.n; i++)
 		bucket.words[i] = shift_ticks(saved->words[i], loader->shift_ns);
-	if (saved->hold_until_ns > 0 && saved->hold_until_ns <= TIME_NS_MAX)
-		bucket.hold_until_ns = MAX(saved->hold_until_ns + loader->shift_ns, 0);
+	bucket.hold_until_ns = shift(loader, saved->hold_until_ns);
+	bucket.taken = loader->taken;
 	r = limiter_restore_bucket(loader->limiter, &bucket);
 	return MIN(r, 0);
 }
@@ -185,6 +254,15 @@ bool state_loader_take(struct state_loader *loader, enum record record, const Pr
 	else
 		*ret_error = load_bucket(loader, (const Evloop__SavedBucket *)message);
 	return true;
+}
+
+void state_load_counts(struct limiter *limiter, const Evloop__SavedLimiter *saved) {
+	limiter_restore(limiter, &(struct limiter_progress){
+					 .allowed = saved->allowed,
+					 .denied = saved->denied,
+					 .repaired = saved->repaired,
+					 .created_realtime_ns = saved->created_realtime_ns,
+				 });
 }
 
 bool state_is_known(FILE *file) {

@@ -11,13 +11,29 @@
 struct scheduler;
 
 /* Write it; nobody may be in line any more.  Return: 0, −errno. */
-int state_save(const struct scheduler *scheduler, FILE *file);
+int state_save(struct scheduler *scheduler, FILE *file);
 
-/* In two steps: the beginning of every such file; and all limiters, with something more of each that `describe` adds to its message. */
-int state_begin(const struct scheduler *scheduler, FILE *file);
-int state_save_limiters(const struct scheduler *scheduler, FILE *file,
-			void (*describe)(struct limiter *limiter, void *userdata, Evloop__SavedLimiter *ret),
-			void *userdata);
+/*
+ * In steps: the beginning of every such file; then `n` limiters at a time, with something more of each that `describe` adds to its
+ * message.  Return: 0: that was all; STATE_E_MORE; −errno.
+ */
+struct state_saver {
+	struct scheduler *scheduler;
+	FILE *file;
+	void (*describe)(struct limiter *limiter, void *userdata, Evloop__SavedLimiter *ret); /* NULL: nothing */
+	void *userdata;
+	size_t keys; /* of how many there is room: a limiter that has more goes without, as if all had been taken of each */
+	uint64_t uid, id; /* of the last limiter */
+};
+enum {
+	STATE_E_MORE = 1,
+};
+int state_begin(struct scheduler *scheduler, FILE *file);
+int state_save_limiters(struct state_saver *saver, size_t n);
+
+/* What a limiter has done, for its message; and that it has, where that is read. */
+void state_save_counts(const struct limiter *limiter, Evloop__SavedLimiter *ret);
+void state_load_counts(struct limiter *limiter, const Evloop__SavedLimiter *saved);
 
 /*
  * Reading, record by record.  state_loader_take() takes those of limiters; *ret_limiter: the one that this record was of, NULL: none.
@@ -26,7 +42,11 @@ int state_save_limiters(const struct scheduler *scheduler, FILE *file,
 struct state_loader {
 	struct scheduler *scheduler;
 	int64_t shift_ns; /* from boottime as it was to boottime as it is */
+	bool same_boot; /* for sure: both times are of one clock */
+	const uint64_t
+		*marks; /* MARKS_MAX, as they were when it ended that wrote this; NULL: nothing has happened since */
 	struct limiter *limiter; /* the last one; NULL: it was left out */
+	bool taken; /* something was taken from it since */
 	bool clock; /* it is known */
 	int n; /* limiters that are there */
 };
