@@ -18,6 +18,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/limit-set.c daemon/svc/limit-set.h \
 	daemon/svc/memory-pressure.c daemon/svc/memory-pressure.h \
 	daemon/svc/no-exec.c daemon/svc/no-exec.h \
+	daemon/svc/note.c daemon/svc/note.h \
 	daemon/svc/paths.c daemon/svc/paths.h \
 	daemon/svc/log.c daemon/svc/log.h daemon/svc/message-id.h \
 	daemon/svc/socket.c daemon/svc/socket.h \
