@@ -35,13 +35,20 @@ static bool was_kept(int fd) {
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens;
 }
 
-static int take_one(struct inherited *inherited, const struct systemd_fd *passed, int *in, int *out) {
+/* Of what is kept in any case; −1: it was not passed. */
+struct kept {
+	int in, out, note;
+};
+
+static int take_one(struct inherited *inherited, const struct systemd_fd *passed, struct kept *kept) {
 	uint64_t id;
 
 	if (strcmp(passed->name, ESCROW_IN) == 0) {
-		*in = passed->fd;
+		kept->in = passed->fd;
 	} else if (strcmp(passed->name, ESCROW_OUT) == 0) {
-		*out = passed->fd;
+		kept->out = passed->fd;
+	} else if (strcmp(passed->name, NOTE_NAME) == 0) {
+		kept->note = passed->fd;
 	} else if (session_store_parse_name(passed->name, &id)) {
 		inherited->sessions[inherited->n_sessions++] = (struct stored_session){ .id = id, .fd = passed->fd };
 	} else if (inherited->n_listen_fds > 0 && was_kept(passed->fd)) {
@@ -67,21 +74,38 @@ static void open_escrow(struct escrow *escrow, int in, int out) {
 		log_warning("clients will notice a restart: %s", strerror(-r));
 }
 
+/* The same of the note of a daemon that may have died. */
+static void open_note(struct note *note, int fd) {
+	int r = 0;
+
+	if (fd >= 0)
+		r = note_adopt(note, fd);
+	else if (systemd_listens())
+		r = note_new(note);
+	if (r == NOTE_E_UNKNOWN)
+		log_warning("what a daemon of another version has noted is not used");
+	else if (r < 0)
+		log_warning("limiters will begin full after a crash: %s", strerror(-r));
+}
+
 static int take_all(struct inherited *inherited, const struct systemd_fds *passed) {
-	int in = -1, out = -1, r = 0;
+	struct kept kept = { -1, -1, -1 };
+	int r = 0;
 
 	inherited->sessions = calloc(MAX(passed->n, 1), sizeof(*inherited->sessions));
 	if (!inherited->sessions)
 		return EX_OSERR;
 	for (size_t i = 0; i < passed->n && r == 0; i++)
-		r = take_one(inherited, &passed->fd[i], &in, &out);
+		r = take_one(inherited, &passed->fd[i], &kept);
 	if (r == 0 && inherited->n_listen_fds == 0) {
 		log_error(
 			"nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
 		r = EX_USAGE;
 	}
-	if (r == 0)
-		open_escrow(&inherited->escrow, in, out);
+	if (r == 0) {
+		open_escrow(&inherited->escrow, kept.in, kept.out);
+		open_note(&inherited->note, kept.note);
+	}
 	return r;
 }
 
@@ -105,5 +129,6 @@ int inherited_take(struct inherited *ret) {
 
 void inherited_free(struct inherited *inherited) {
 	escrow_close(&inherited->escrow);
+	note_close(&inherited->note);
 	free(TAKE_PTR(inherited->sessions));
 }

@@ -4,6 +4,7 @@
 
 #include "daemon/peer/session-store.h"
 #include "daemon/svc/escrow.h"
+#include "daemon/svc/note.h"
 
 #define LISTENERS_MAX 16
 
@@ -11,12 +12,13 @@ struct inherited {
 	int listen_fds[LISTENERS_MAX]; /* non-blocking */
 	size_t n_listen_fds;
 	struct escrow escrow;
+	struct note note;
 	struct stored_session *sessions;
 	size_t n_sessions;
 };
 
 #define INHERITED_INIT                                                                                                 \
-	{ .escrow = ESCROW_INIT }
+	{ .escrow = ESCROW_INIT, .note = NOTE_INIT }
 
 /* Return: 0, or an exit status; what is wrong has been logged. */
 int inherited_take(struct inherited *ret);

@@ -2,7 +2,7 @@
 # The daemon: everything but main() in a library of its own, so that any test can link any part.
 
 noinst_LTLIBRARIES += libdaemon.la
-libdaemon_la_SOURCES = daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h \
+libdaemon_la_SOURCES = daemon/crash-note.c daemon/crash-note.h daemon/manager.c daemon/manager.h daemon/reload.c daemon/reload.h \
 	daemon/inherited.c daemon/inherited.h \
 	daemon/restart.c daemon/restart.h \
 	daemon/settings.c daemon/settings.h \

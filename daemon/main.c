@@ -521,6 +521,7 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				  .state_path = state_path,
 				  .config = &config,
 				  .escrow = inherited.escrow.in >= 0 ? &inherited.escrow : NULL,
+				  .note = inherited.note.fd >= 0 ? &inherited.note : NULL,
 				  .sessions = inherited.sessions,
 				  .n_sessions = inherited.n_sessions,
 			  });

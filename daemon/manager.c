@@ -82,6 +82,7 @@ static int64_t manager_next(void *userdata) {
 	int64_t next = MIN(sessions_next(&manager->sessions), next_idle(manager));
 
 	next = MIN(next, next_status(manager));
+	next = MIN(next, crash_note_next(&manager->crash_note));
 	if (manager->paths)
 		next = MIN(next, paths_next(manager->paths));
 	if (manager->starter)
@@ -101,6 +102,7 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 		paths_tick(manager->paths, boottime_ns);
 	if (manager->starter)
 		spawner_tick(manager->starter, boottime_ns);
+	crash_note_tick(&manager->crash_note);
 	if (manager->supervised)
 		service_status_tick(&manager->status, boottime_ns);
 	if (next_idle(manager) <= boottime_ns) {
@@ -216,14 +218,17 @@ static void take_sessions(struct manager *manager, const struct manager_options 
 			  n);
 }
 
-/* What the daemon before has left, if it has. */
-static void load_state(struct manager *manager) {
+/* What the daemon before has left, if it has; if it has died, that is a note. */
+static void load_state(struct manager *manager, struct note *note) {
 	FILE *file = manager->state_path ? state_file_take(manager->state_path) : NULL;
 	bool taken = take_over(manager);
 	int r;
 
-	if (!file)
+	if (!file) {
+		if (!taken)
+			(void)crash_note_load(note, manager->scheduler);
 		return;
+	}
 	r = taken ? 0 : state_load(manager->scheduler, file);
 	(void)fclose(file);
 	if (r < 0)
@@ -233,29 +238,30 @@ static void load_state(struct manager *manager) {
 		log_info("%d limiters go on where they were", r);
 }
 
-/* Sessions are gone by now, and with them all who waited. */
-static void save_state(struct manager *manager) {
+/* Sessions are gone by now, and with them all who waited.  Return: nothing is lost. */
+static bool save_state(struct manager *manager) {
 	struct scheduler_stats stats;
 	FILE *file;
 	int r;
 
 	scheduler_stats(manager->scheduler, &stats);
 	if (!manager->state_path || stats.limiters == 0)
-		return;
+		return stats.limiters == 0;
 	(void)loop_refresh(manager->loop);
 	file = state_file_begin(manager->state_path);
 	r = file ? state_file_end(file, manager->state_path, state_save(manager->scheduler, file)) : -errno;
 	if (r < 0)
 		log_event(LOG_WARNING, MESSAGE_STATE_NOT_KEPT, NULL, "cannot write %s: limiters will begin full: %s",
 			  manager->state_path, strerror(-r));
+	return r >= 0;
 }
 
-/* Clients and all that is theirs go to the next process of the service, if there will be one. */
-static void hand_over(struct manager *manager) {
+/* Clients and all that is theirs go to the next process of the service, if there will be one.  Return: they do. */
+static bool hand_over(struct manager *manager) {
 	int r;
 
 	if (!manager->escrow || !manager->sessions.buffers || systemd_stops_for_good())
-		return;
+		return false;
 	if (manager->starter)
 		spawner_settle(manager->starter);
 	(void)loop_refresh(manager->loop);
@@ -265,6 +271,7 @@ static void hand_over(struct manager *manager) {
 	if (r < 0)
 		log_event(LOG_ERR, MESSAGE_STATE_NOT_KEPT, NULL, "cannot hand over to the next daemon: %s",
 			  strerror(-r));
+	return r >= 0;
 }
 
 /* Without it the daemon does all else. */
@@ -370,7 +377,7 @@ static int manager_build(struct manager *manager, const struct manager_options *
 		};
 		manager->sessions.keeper = &manager->keeper;
 	}
-	load_state(manager);
+	load_state(manager, options->note);
 	take_sessions(manager, options);
 	reload_init(&manager->reload, manager->loop, manager->scheduler, options->source, manager_change, manager);
 	reload_apply(&manager->reload, options->config);
@@ -378,6 +385,7 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),
 			    loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
 	add_memory_pressure(manager);
+	crash_note_start(&manager->crash_note, options->note, manager->scheduler);
 	loop_set_ops(manager->loop, &manager_loop_ops, manager);
 	return add_listeners(manager, options);
 }
@@ -396,13 +404,16 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 }
 
 void manager_deinit(struct manager *manager) {
+	bool kept;
+
 	manager_stop_listening(manager);
 	reload_deinit(&manager->reload);
-	hand_over(manager);
+	kept = hand_over(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
 	if (manager->scheduler) {
-		save_state(manager);
+		kept |= save_state(manager);
+		crash_note_end(&manager->crash_note, kept);
 		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));
 	}
 	manager->pressure = memory_pressure_free(manager->pressure);

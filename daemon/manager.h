@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "daemon/crash-note.h"
 #include "daemon/inherited.h"
 #include "daemon/peer/listener.h"
 #include "daemon/peer/quota.h"
@@ -31,6 +32,7 @@ struct manager_options {
 	const char *ids_path; /* NULL: ids are not remembered */
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
 	struct escrow *escrow; /* where the next daemon finds what this one has; borrowed; NULL: there is none */
+	struct note *note; /* where it finds what this one has if this one dies; borrowed; NULL: there is none */
 	struct stored_session *sessions; /* sockets of sessions that were kept; borrowed but for the descriptors */
 	size_t n_sessions;
 	struct config *config; /* what files define; taken over */
@@ -50,6 +52,7 @@ struct manager {
 	struct ids ids;
 	const char *state_path;
 	struct escrow *escrow;
+	struct crash_note crash_note;
 	struct fd_store fd_store;
 	struct session_keeper keeper;
 	struct service_status status;

@@ -16,6 +16,7 @@ static void set_bit(uint64_t *bits, uint32_t i) {
 
 void marks_attach(struct marks *marks, uint64_t *words) {
 	marks->words = words ? words : &marks->nowhere;
+	marks->mask = words ? MARKS_MAX - 1 : 0;
 	for (size_t i = 0; words && i < MARKS_MAX; i++)
 		marks->changes = MAX(marks->changes, words[i]);
 }
@@ -26,7 +27,7 @@ void marks_begin(struct marks *marks) {
 }
 
 uint32_t marks_take(struct marks *marks) {
-	for (uint32_t i = 0; marks->words != &marks->nowhere && i < ARRAY_SIZE(marks->known); i++) {
+	for (uint32_t i = 0; i < ARRAY_SIZE(marks->known); i++) {
 		uint64_t free = ~(marks->known[i] | marks->seen[i]);
 		uint32_t mark = i * 64 + (uint32_t)(free ? __builtin_ctzll(free) : 0);
 

@@ -14,6 +14,7 @@
 
 struct marks {
 	uint64_t *words; /* what `changes` was when it was last taken from */
+	uint32_t mask; /* of the numbers of words */
 	uint64_t changes; /* so far */
 	uint64_t nowhere; /* the only word, while nobody wants to know */
 	uint64_t known[MARKS_MAX / 64],
@@ -42,5 +43,5 @@ static inline void marks_change(struct marks *marks) {
 
 /* Something was taken from the limiter whose word this is. */
 static inline void marks_touch(struct marks *marks, uint32_t mark) {
-	marks->words[mark] = ++marks->changes;
+	marks->words[mark & marks->mask] = ++marks->changes;
 }

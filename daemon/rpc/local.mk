@@ -11,6 +11,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/descriptor.c daemon/rpc/descriptor.h \
 	daemon/rpc/dispatch.c daemon/rpc/dispatch.h \
 	daemon/rpc/gate.c daemon/rpc/gate.h \
+	daemon/rpc/noted.c daemon/rpc/noted.h \
 	daemon/rpc/notify.c daemon/rpc/notify.h \
 	daemon/rpc/handover.c daemon/rpc/handover.h daemon/rpc/handover-private.h \
 	daemon/rpc/handover-limiter.c \

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns what is noted of limiters, and what that is worth after the death of who has noted it:
+ *
+ *     noted, and its mark is not later      as it was noted
+ *     noted, and taken from since           empty, each of its cells
+ *     keys of a limiter that has too many   empty at the time of the note
+ *     not noted, and taken from             there is a mark that nobody has: whatever comes new begins empty, for it may be that one
+ */
+
+#include "daemon/rpc/noted.h"
+
+#include "daemon/core/marks.h"
+#include "daemon/core/scheduler.h"
+
+#define KEYS_NOTED 1000 /* of all limiters: it must not take long */
+
+/* ---- noting ---- */
+
+static void describe(struct limiter *limiter, void *userdata, Evloop__SavedLimiter *ret) {
+	const struct noting *noting = userdata;
+	struct limiter_info info;
+
+	limiter_describe(limiter, &info);
+	state_save_counts(limiter, ret);
+	ret->mark = limiter_mark(limiter);
+	ret->changes = scheduler_marks(noting->saver.scheduler)->changes;
+	ret->shared = info.shared;
+}
+
+int noting_begin(struct noting *noting, struct scheduler *scheduler) {
+	int r;
+
+	*noting = (struct noting){
+		.saver = { .scheduler = scheduler, .describe = describe, .userdata = noting, .keys = KEYS_NOTED },
+	};
+	noting->saver.file = open_memstream(&noting->data, &noting->size);
+	if (!noting->saver.file)
+		return -ENOMEM;
+	marks_begin(scheduler_marks(scheduler));
+	r = state_begin(scheduler, noting->saver.file);
+	if (r < 0)
+		noting_free(noting, false);
+	return r;
+}
+
+int noting_go_on(struct noting *noting, size_t n) {
+	return state_save_limiters(&noting->saver, n);
+}
+
+int noting_finish(struct noting *noting) {
+	int r = fclose(noting->saver.file);
+
+	noting->saver.file = NULL;
+	return r == 0 ? 0 : -ENOMEM;
+}
+
+void noting_free(struct noting *noting, bool written) {
+	marks_end(scheduler_marks(noting->saver.scheduler), written);
+	if (noting->saver.file)
+		(void)fclose(noting->saver.file);
+	free(noting->data);
+	*noting = (struct noting){ 0 };
+}
+
+/* ---- reading ---- */
+
+struct reading {
+	struct state_loader loader;
+	uint64_t changes; /* up to where limiters are noted, if they are */
+	uint64_t seen[MARKS_MAX / 64]; /* a bit for each mark that one of them has */
+	unsigned n_taken;
+	bool lacks; /* one that was noted */
+};
+
+static void read_limiter(struct reading *reading, const Evloop__SavedLimiter *saved) {
+	if (saved->mark < MARKS_MAX)
+		reading->seen[saved->mark / 64] |= UINT64_C(1) << saved->mark % 64;
+	if (!reading->loader.limiter) {
+		reading->lacks = true;
+		return;
+	}
+	state_load_counts(reading->loader.limiter, saved);
+	reading->n_taken += reading->loader.taken;
+}
+
+static int read_all(struct reading *reading, FILE *file, size_t size) {
+	ProtobufCMessage *message;
+	enum record record;
+	int r = state_is_known(file) ? 0 : -EPROTO;
+
+	while (r == 0 && (message = record_read(file, &record))) {
+		(void)state_loader_take(&reading->loader, record, message, &r);
+		if (record == RECORD_CLOCK)
+			reading->changes = ((const Evloop__SavedClock *)message)->changes;
+		else if (record == RECORD_LIMITER && r == 0)
+			read_limiter(reading, (const Evloop__SavedLimiter *)message);
+		protobuf_c_message_free_unpacked(message, NULL);
+	}
+	return r == 0 && ftello(file) != (off_t)size ? -EPROTO : r;
+}
+
+/* Was something taken from a limiter that is not among those? */
+static bool was_taken_elsewhere(const struct reading *reading) {
+	const uint64_t *marks = reading->loader.marks;
+
+	if (marks[MARKS_SHARED] > reading->changes)
+		return true;
+	for (size_t i = 0; i < MARKS_MAX; i++)
+		if (marks[i] > reading->changes && !(reading->seen[i / 64] >> i % 64 & 1))
+			return true;
+	return false;
+}
+
+int noted_load(struct scheduler *scheduler, const void *data, size_t size, const uint64_t *marks, unsigned *ret_taken) {
+	struct reading reading = { .loader = { .scheduler = scheduler, .same_boot = true, .marks = marks } };
+	FILE *file = size > 0 ? fmemopen((void *)data, size, "r") : NULL;
+	int r = -EPROTO;
+
+	if (file) {
+		r = read_all(&reading, file, size);
+		(void)fclose(file);
+	}
+	if (r < 0 || reading.lacks || was_taken_elsewhere(&reading))
+		scheduler_set_drained(scheduler, scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME]);
+	*ret_taken = reading.n_taken;
+	return r < 0 ? r : reading.loader.n;
+}
