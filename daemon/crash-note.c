@@ -105,7 +105,7 @@ int64_t crash_note_next(struct crash_note *crash_note) {
 }
 
 void crash_note_tick(struct crash_note *crash_note) {
-	if (crash_note_next(crash_note) <= now_of(crash_note->scheduler))
+	if (crash_note->note && crash_note_next(crash_note) <= now_of(crash_note->scheduler))
 		go_on(crash_note, BATCH);
 }
 

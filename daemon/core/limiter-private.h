@@ -90,11 +90,6 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 /* Of a claim that is idle: take its tokens, or join the line.  Return: 0, LIMITER_E_QUEUED; LIMITER_E_COST, _RANGE: that cannot be. */
 int limiter_ask(struct claim *claim);
 
-/* Permits that somebody has already, even if the limiter would not grant them now.
- * Return: 0, LIMITER_E_KIND, _KEY, _DENIED: no room for the key; _HANDLE_EXISTS; -ENOMEM. */
-int limiter_hold_again(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key,
-		       uint64_t cost, struct claim **ret);
-
 /* ---- cell.c ---- */
 
 /* Where the memory of cells comes from: scheduler::cell_pools. */

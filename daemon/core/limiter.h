@@ -158,6 +158,11 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
 int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key, uint64_t cost,
 		 int64_t max_wait_ns, bool tell, struct claim **ret_claim, struct grant *ret);
 
+/* Permits that somebody has already, even if the limiter would not grant them now.
+ * Return: 0, LIMITER_E_KIND, _KEY, _DENIED: no room for the key; _HANDLE_EXISTS; -ENOMEM. */
+int limiter_hold_again(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key,
+		       uint64_t cost, struct claim **ret);
+
 /*
  * The memory in which clients take from it by themselves; borrowed, and gone when the limiter is, or gets several rules.
  * Return: NULL: it has keys, several rules or permits, or its memory was spoilt once, or there is none.

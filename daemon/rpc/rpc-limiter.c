@@ -424,6 +424,22 @@ static bool take_holder(struct call *call, const struct limiter *limiter, struct
 	}
 }
 
+/* Either may be NULL. */
+static void bind_claim(struct holder *holder, struct claim *claim) {
+	if (claim && holder)
+		holder_bind(holder, claim);
+	else
+		holder_free(holder);
+}
+
+static int refuse_wait(struct call *call, int r, const struct limiter *limiter,
+		       const Evloop__LimiterWaitRequest *request) {
+	if (r != LIMITER_E_HANDLE_EXISTS)
+		return refuse_limiter(call, r, limiter, request->cost);
+	call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
+	return 0;
+}
+
 /* Who has not asked for a reply is told by the event that would come later, too. */
 static void tell_at_once(struct call *call, uint64_t handle, bool granted, const struct grant *grant) {
 	call_event(call, &(struct event){
@@ -432,6 +448,38 @@ static void tell_at_once(struct call *call, uint64_t handle, bool granted, const
 				 .grant = grant,
 				 .claim_state = granted ? CLAIM_GRANTED : CLAIM_TIMED_OUT,
 			 });
+}
+
+/* Permits that the daemon before has granted, which has died. */
+static bool check_held(struct call *call, const Evloop__LimiterWaitRequest *request, const struct limiter *limiter) {
+	const struct limiter_spec *spec = limiter_spec(limiter);
+
+	if (!call->session->taken_over)
+		return REFUSE(call, INVALID, "nothing can be held that was not granted in this session");
+	if (spec->kind != LIMITER_KIND_CONCURRENCY)
+		return REFUSE(call, INVALID, "tokens are nobody's: only permits are held");
+	if (request->cost > spec->concurrency) {
+		(void)refuse_limiter(call, LIMITER_E_COST, limiter, request->cost);
+		return false;
+	}
+	return true;
+}
+
+static int hold_again(struct call *call, const Evloop__LimiterWaitRequest *request, struct limiter *limiter,
+		      struct limiter_key key, struct claim **ret) {
+	Evloop__Grant reply;
+	struct grant grant;
+	int r = limiter_hold_again(limiter, &call->session->owner, request->handle, key, request->cost, ret);
+
+	if (r == 0)
+		r = limiter_peek(limiter, key, 0, &grant);
+	if (r != 0)
+		return refuse_wait(call, r, limiter, request);
+	grant.allowed = true;
+	grant.retry_after_ns = 0;
+	convert_grant(&grant, &reply);
+	call_reply(call, &reply.base);
+	return 0;
 }
 
 int rpc_limiter_wait(struct call *call, const void *data) {
@@ -446,21 +494,19 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) || !check_wait(call, request) ||
-	    !take_holder(call, limiter, &holder, &r))
+	    (request->held && !check_held(call, request, limiter)) || !take_holder(call, limiter, &holder, &r))
 		return r;
+	if (request->held) {
+		r = hold_again(call, request, limiter, key, &claim);
+		bind_claim(holder, claim);
+		return r;
+	}
 	/* Of permits there is something to be held, which is told of in any case. */
 	r = limiter_wait(limiter, &call->session->owner, request->handle, key, request->cost, request->max_wait_ns,
 			 tell && limiter_spec(limiter)->kind == LIMITER_KIND_CONCURRENCY, &claim, &grant);
-	if (claim && holder)
-		holder_bind(holder, claim);
-	else
-		holder_free(holder);
-	if (r == LIMITER_E_HANDLE_EXISTS) {
-		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
-		return 0;
-	}
+	bind_claim(holder, claim);
 	if (r != 0 && r != LIMITER_E_QUEUED && r != LIMITER_E_DENIED)
-		return refuse_limiter(call, r, limiter, request->cost);
+		return refuse_wait(call, r, limiter, request);
 	if (tell) {
 		if (r != LIMITER_E_QUEUED && !claim)
 			tell_at_once(call, request->handle, r == 0, &grant);

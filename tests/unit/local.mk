@@ -256,6 +256,7 @@ tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)
 # Sessions and requests, on a loop that the test turns.
 daemon_tests = \
 	tests/unit/test-closer \
+	tests/unit/test-crash-note \
 	tests/unit/test-descriptor \
 	tests/unit/test-fd-store \
 	tests/unit/test-handover \
@@ -266,7 +267,10 @@ daemon_tests = \
 	tests/unit/test-quota \
 	tests/unit/test-rpc \
 	tests/unit/test-rpc-daemon \
+	tests/unit/test-noted \
+	tests/unit/test-noted-random \
 	tests/unit/test-rpc-gate \
+	tests/unit/test-rpc-held \
 	tests/unit/test-rpc-oom \
 	tests/unit/test-rpc-topic \
 	tests/unit/test-rpc-path \
@@ -309,6 +313,22 @@ tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_crash_note_SOURCES = tests/unit/test-crash-note.c $(core_world)
+tests_unit_test_crash_note_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_crash_note_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_noted_SOURCES = tests/unit/test-noted.c tests/unit/noted-fixture.h $(core_world)
+tests_unit_test_noted_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_noted_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_noted_random_SOURCES = tests/unit/test-noted-random.c tests/unit/noted-fixture.h $(core_world)
+tests_unit_test_noted_random_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_noted_random_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_rpc_held_SOURCES = tests/unit/test-rpc-held.c $(peer_world)
+tests_unit_test_rpc_held_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_held_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_rpc_path_SOURCES = \
 	tests/unit/test-rpc-path.c $(peer_world) \
@@ -370,10 +390,14 @@ service_tests = \
 	tests/unit/test-escrow \
 	tests/unit/test-ids \
 	tests/unit/test-journal \
+	tests/unit/test-note \
 	tests/unit/test-service-socket \
 	tests/unit/test-service-status
 check_PROGRAMS += $(service_tests)
 TESTS += $(service_tests)
+tests_unit_test_note_SOURCES = tests/unit/test-note.c tests/unit/test.h
+tests_unit_test_note_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_note_LDADD = libdaemon.la $(CMOCKA_LIBS)
 tests_unit_test_escrow_SOURCES = tests/unit/test-escrow.c tests/unit/test.h
 tests_unit_test_escrow_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_escrow_LDADD = libdaemon.la $(CMOCKA_LIBS)
