@@ -91,7 +91,7 @@ static void take(struct fixture *f, struct watched *watched, unsigned key, uint6
 	struct gcra_decision decision;
 	uint64_t taken = 0, limit;
 	struct grant grant;
-	char word[8];
+	char word[16];
 	struct limiter_key k = { 0 };
 	int64_t now_ns = world_boottime(&f->world);
 
