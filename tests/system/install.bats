@@ -190,6 +190,8 @@ status_is() {
     run inside systemctl start evloopd.service
     inside rm /run/systemd/system/evloopd.service.d/sandbox.conf
     inside systemctl daemon-reload
+    # The socket has passed for one that is served.
+    inside systemctl restart evloopd.socket
     inside journalctl --no-pager --output=cat _COMM=evloop-sandbox | sed 's/^/# /' >&3
     [[ $status -eq 0 ]]
     inside journalctl --no-pager --output=cat _COMM=evloop-sandbox | grep -q '^sandbox: 37 tried, 0 wrong$'
