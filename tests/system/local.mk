@@ -2,6 +2,7 @@
 # The project installed on a machine that systemd runs: `make check-system`, as root.  Not part of `make check`.
 
 SYSTEM_TESTS = \
+	tests/system/crash.bats \
 	tests/system/install.bats \
 	tests/system/journal.bats \
 	tests/system/load.bats \
