@@ -10,4 +10,5 @@ libdaemon_la_SOURCES += \
 	daemon/peer/session.c daemon/peer/session.h daemon/peer/session-private.h \
 	daemon/peer/session-discard.c \
 	daemon/peer/session-handover.c \
-	daemon/peer/session-store.c daemon/peer/session-store.h
+	daemon/peer/session-store.c daemon/peer/session-store.h \
+	daemon/peer/stored-name.c daemon/peer/stored-name.h

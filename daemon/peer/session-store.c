@@ -8,38 +8,23 @@
 
 #include "daemon/peer/session-store.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/peer/session-private.h"
+#include "daemon/peer/stored-name.h"
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
-#define NAME_ROOM 32
-#define PREFIX "session-" /* and the id in hexadecimal: all names together have to fit into one environment variable */
+#define PREFIX "session-"
 
 /* ---- names ---- */
 
-static const char *name_of(const struct session *session, char name[static NAME_ROOM]) {
-	(void)snprintf(name, NAME_ROOM, PREFIX "%" PRIx64, session->id);
-	return name;
+static const char *name_of(const struct session *session, char name[static STORED_NAME_ROOM]) {
+	return stored_name(name, PREFIX, session->id);
 }
 
 bool session_store_parse_name(const char *name, uint64_t *ret) {
-	const char *digits = name + strlen(PREFIX);
-	uint64_t id;
-	char *end;
-
-	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 || *digits == '\0' ||
-	    digits[strspn(digits, "0123456789abcdef")] != '\0')
-		return false;
-	errno = 0;
-	id = strtoull(digits, &end, 16);
-	if (errno != 0 || id == 0)
-		return false;
-	*ret = id;
-	return true;
+	return stored_name_parse(name, PREFIX, ret);
 }
 
 /* ---- keeping ---- */
@@ -66,7 +51,7 @@ void session_store_leave(struct session *session) {
 
 void session_store_withdraw(struct session *session) {
 	const struct session_keeper *keeper = session->sessions->keeper;
-	char name[NAME_ROOM];
+	char name[STORED_NAME_ROOM];
 
 	if (session->stored == SESSION_STORED && keeper)
 		keeper->forget(keeper->userdata, name_of(session, name));
@@ -84,7 +69,7 @@ int64_t session_store_next(const struct sessions *sessions) {
 
 static void keep(struct session *session) {
 	struct sessions *sessions = session->sessions;
-	char name[NAME_ROOM];
+	char name[STORED_NAME_ROOM];
 
 	session_store_leave(session);
 	if (sessions->keeper->keep(sessions->keeper->userdata, name_of(session, name), session->fd) < 0)
@@ -138,7 +123,7 @@ static bool take_over(struct sessions *sessions, const struct stored_session *st
 	const struct session_keeper *keeper = sessions->keeper;
 	struct session *session = sessions_adopt(
 		sessions, stored->fd, &(struct session_past){ .id = stored->id, .client_name = "", .resumes = true });
-	char name[NAME_ROOM];
+	char name[STORED_NAME_ROOM];
 
 	if (!session) {
 		if (keeper)
