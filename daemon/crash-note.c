@@ -18,17 +18,20 @@ static int64_t now_of(const struct scheduler *scheduler) {
 	return scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME];
 }
 
-bool crash_note_load(struct note *note, struct scheduler *scheduler) {
+bool crash_note_load(struct note *note, struct scheduler *scheduler, struct holder_store *holders,
+		     struct stored_holder *stored, size_t n_stored) {
+	struct noted noted = { .holders = holders, .stored = stored, .n_stored = n_stored };
 	_cleanup_free_ void *data = NULL;
 	unsigned n_taken = 0;
-	size_t size = 0;
-	int r = note ? note_read(note, &data, &size) : -ENOENT;
+	int r = note ? note_read(note, &data, &noted.size) : -ENOENT;
 
 	if (r == -ENOENT)
 		return false;
 	scheduler_set_settled(scheduler, now_of(scheduler) + PERMITS_SETTLE_NS);
+	noted.data = data;
+	noted.marks = note->marks;
 	if (r == 0)
-		r = noted_load(scheduler, data, size, note->marks, &n_taken);
+		r = noted_load(scheduler, &noted, &n_taken);
 	else
 		scheduler_set_drained(scheduler, now_of(scheduler));
 	if (r < 0)
@@ -61,7 +64,7 @@ static void begin(struct crash_note *crash_note) {
 	crash_note->changes = scheduler_marks(crash_note->scheduler)->changes;
 	crash_note->begun_ns = now_of(crash_note->scheduler);
 	crash_note->due_ns = 0;
-	crash_note->running = noting_begin(&crash_note->noting, crash_note->scheduler) == 0;
+	crash_note->running = noting_begin(&crash_note->noting, crash_note->scheduler, crash_note->holders) == 0;
 	crash_note->failed = !crash_note->running;
 }
 
@@ -78,8 +81,9 @@ static void go_on(struct crash_note *crash_note, size_t n) {
 		finish(crash_note, r);
 }
 
-void crash_note_start(struct crash_note *crash_note, struct note *note, struct scheduler *scheduler) {
-	*crash_note = (struct crash_note){ .note = note, .scheduler = scheduler };
+void crash_note_start(struct crash_note *crash_note, struct note *note, struct scheduler *scheduler,
+		      const struct holder_store *holders) {
+	*crash_note = (struct crash_note){ .note = note, .scheduler = scheduler, .holders = holders };
 	if (!note)
 		return;
 	marks_attach(scheduler_marks(scheduler), note->marks);

@@ -11,6 +11,7 @@
 struct crash_note {
 	struct note *note; /* NULL: nothing is noted */
 	struct scheduler *scheduler;
+	const struct holder_store *holders;
 	struct noting noting;
 	bool running; /* it is in the middle of noting */
 	bool failed; /* the last time */
@@ -19,11 +20,16 @@ struct crash_note {
 	int64_t due_ns; /* boottime: when to begin again; 0: not known */
 };
 
-/* Take over limiters from a daemon that has died, if that is why this one is there.  Return: it is. */
-bool crash_note_load(struct note *note, struct scheduler *scheduler);
+/*
+ * Take over limiters from a daemon that has died, if that is why this one is there, and, where there are `holders`, what processes hold of
+ * them whose pidfds are among those.  Return: it is.
+ */
+bool crash_note_load(struct note *note, struct scheduler *scheduler, struct holder_store *holders,
+		     struct stored_holder *stored, size_t n_stored);
 
-/* Note all that there is, before anything happens to it, and go on noting.  Both are borrowed. */
-void crash_note_start(struct crash_note *crash_note, struct note *note, struct scheduler *scheduler);
+/* Note all that there is, before anything happens to it, and go on noting.  All are borrowed. */
+void crash_note_start(struct crash_note *crash_note, struct note *note, struct scheduler *scheduler,
+		      const struct holder_store *holders);
 
 /* For loop_ops: when there is something to be noted, INT64_MAX: never, as things stand; and to note it, or some of it. */
 int64_t crash_note_next(struct crash_note *crash_note);

@@ -51,6 +51,8 @@ static int take_one(struct inherited *inherited, const struct systemd_fd *passed
 		kept->note = passed->fd;
 	} else if (session_store_parse_name(passed->name, &id)) {
 		inherited->sessions[inherited->n_sessions++] = (struct stored_session){ .id = id, .fd = passed->fd };
+	} else if (holder_store_parse_name(passed->name, &id)) {
+		inherited->holders[inherited->n_holders++] = (struct stored_holder){ .id = id, .fd = passed->fd };
 	} else if (inherited->n_listen_fds > 0 && was_kept(passed->fd)) {
 		log_warning("a daemon of another version has left a descriptor '%s', which is not known here",
 			    passed->name);
@@ -93,7 +95,8 @@ static int take_all(struct inherited *inherited, const struct systemd_fds *passe
 	int r = 0;
 
 	inherited->sessions = calloc(MAX(passed->n, 1), sizeof(*inherited->sessions));
-	if (!inherited->sessions)
+	inherited->holders = calloc(MAX(passed->n, 1), sizeof(*inherited->holders));
+	if (!inherited->sessions || !inherited->holders)
 		return EX_OSERR;
 	for (size_t i = 0; i < passed->n && r == 0; i++)
 		r = take_one(inherited, &passed->fd[i], &kept);
@@ -131,4 +134,5 @@ void inherited_free(struct inherited *inherited) {
 	escrow_close(&inherited->escrow);
 	note_close(&inherited->note);
 	free(TAKE_PTR(inherited->sessions));
+	free(TAKE_PTR(inherited->holders));
 }

@@ -3,6 +3,7 @@
 /* The descriptors that systemd passes: sockets to listen at, and what it has kept for us since the daemon before. */
 
 #include "daemon/peer/session-store.h"
+#include "daemon/rpc/holder-store.h"
 #include "daemon/svc/escrow.h"
 #include "daemon/svc/note.h"
 
@@ -15,6 +16,8 @@ struct inherited {
 	struct note note;
 	struct stored_session *sessions;
 	size_t n_sessions;
+	struct stored_holder *holders;
+	size_t n_holders;
 };
 
 #define INHERITED_INIT                                                                                                 \
@@ -23,5 +26,5 @@ struct inherited {
 /* Return: 0, or an exit status; what is wrong has been logged. */
 int inherited_take(struct inherited *ret);
 
-/* What sessions were kept in is the caller's by now. */
+/* What sessions were kept in, and pidfds, are the caller's by now. */
 void inherited_free(struct inherited *inherited);

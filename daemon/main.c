@@ -524,6 +524,8 @@ static int run(struct service_socket *socket, rlim_t descriptors) {
 				  .note = inherited.note.fd >= 0 ? &inherited.note : NULL,
 				  .sessions = inherited.sessions,
 				  .n_sessions = inherited.n_sessions,
+				  .holders = inherited.holders,
+				  .n_holders = inherited.n_holders,
 			  });
 	inherited_free(&inherited);
 	return r;

@@ -83,6 +83,7 @@ static int64_t manager_next(void *userdata) {
 
 	next = MIN(next, next_status(manager));
 	next = MIN(next, crash_note_next(&manager->crash_note));
+	next = MIN(next, holder_store_next(&manager->rpc.holders));
 	if (manager->paths)
 		next = MIN(next, paths_next(manager->paths));
 	if (manager->starter)
@@ -103,6 +104,7 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 	if (manager->starter)
 		spawner_tick(manager->starter, boottime_ns);
 	crash_note_tick(&manager->crash_note);
+	holder_store_tick(&manager->rpc.holders, boottime_ns);
 	if (manager->supervised)
 		service_status_tick(&manager->status, boottime_ns);
 	if (next_idle(manager) <= boottime_ns) {
@@ -219,14 +221,15 @@ static void take_sessions(struct manager *manager, const struct manager_options 
 }
 
 /* What the daemon before has left, if it has; if it has died, that is a note. */
-static void load_state(struct manager *manager, struct note *note) {
+static void load_state(struct manager *manager, const struct manager_options *options) {
 	FILE *file = manager->state_path ? state_file_take(manager->state_path) : NULL;
 	bool taken = take_over(manager);
 	int r;
 
 	if (!file) {
 		if (!taken)
-			(void)crash_note_load(note, manager->scheduler);
+			(void)crash_note_load(options->note, manager->scheduler, &manager->rpc.holders,
+					      options->holders, options->n_holders);
 		return;
 	}
 	r = taken ? 0 : state_load(manager->scheduler, file);
@@ -375,9 +378,10 @@ static int manager_build(struct manager *manager, const struct manager_options *
 		manager->keeper = (struct session_keeper){
 			.next = keeper_next, .keep = keeper_keep, .forget = keeper_forget, .userdata = manager
 		};
-		manager->sessions.keeper = &manager->keeper;
+		manager->sessions.keeper = manager->rpc.holders.keeper = &manager->keeper;
 	}
-	load_state(manager, options->note);
+	load_state(manager, options);
+	holder_store_settle(&manager->rpc.holders, options->holders, options->n_holders);
 	take_sessions(manager, options);
 	reload_init(&manager->reload, manager->loop, manager->scheduler, options->source, manager_change, manager);
 	reload_apply(&manager->reload, options->config);
@@ -385,7 +389,7 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),
 			    loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
 	add_memory_pressure(manager);
-	crash_note_start(&manager->crash_note, options->note, manager->scheduler);
+	crash_note_start(&manager->crash_note, options->note, manager->scheduler, &manager->rpc.holders);
 	loop_set_ops(manager->loop, &manager_loop_ops, manager);
 	return add_listeners(manager, options);
 }
@@ -408,6 +412,7 @@ void manager_deinit(struct manager *manager) {
 
 	manager_stop_listening(manager);
 	reload_deinit(&manager->reload);
+	manager->rpc.holders.keeper = NULL; /* what is kept stays, and the next one sees what it is worth */
 	kept = hand_over(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);

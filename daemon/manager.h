@@ -35,6 +35,8 @@ struct manager_options {
 	struct note *note; /* where it finds what this one has if this one dies; borrowed; NULL: there is none */
 	struct stored_session *sessions; /* sockets of sessions that were kept; borrowed but for the descriptors */
 	size_t n_sessions;
+	struct stored_holder *holders; /* pidfds of permits; as those */
+	size_t n_holders;
 	struct config *config; /* what files define; taken over */
 };
 

@@ -111,6 +111,8 @@ void claim_hold(struct claim *claim) {
 	claim->state = CLAIM_HELD;
 	claim->since_ns = cell_now(claim->cell);
 	claim->cell->limiter->held++;
+	if (claim->binding)
+		claim->binding->held(claim->binding);
 }
 
 /* There is nothing but the event to it any more; nobody hears it: not even that. */
@@ -225,6 +227,8 @@ enum cancel_outcome claim_end(struct claim *claim) {
 
 void claim_bind(struct claim *claim, struct claim_binding *binding) {
 	claim->binding = binding;
+	if (claim->state == CLAIM_HELD)
+		binding->held(binding);
 }
 
 size_t claim_line_length(const struct claim *claim) {
@@ -282,8 +286,11 @@ bool claim_progress(const struct source *source, struct claim_progress *ret) {
 		.grant = claim->grant,
 		.binding = claim->binding,
 	};
-	if (claim->cell)
+	if (claim->cell) {
 		ret->key = (struct limiter_key){ .data = claim->cell->key, .size = claim->cell->key_size };
+		ret->limiter = claim->cell->limiter;
+		ret->limiter_uid = ret->limiter->tenant->uid;
+	}
 	return true;
 }
 

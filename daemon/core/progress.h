@@ -86,6 +86,8 @@ int limiter_adopt_memory(struct limiter *limiter, struct shared_memory *memory);
 /* Somebody who waits for a limiter, or holds permits of it, or is to hear what became of that. */
 struct claim_progress {
 	uint64_t handle, id, cost;
+	const struct limiter *limiter; /* NULL: over; only told */
+	uid_t limiter_uid;
 	struct limiter_key key; /* borrowed */
 	enum claim_state state;
 	int64_t since_ns, latest_ns; /* boottime; INT64_MAX: for ever */

@@ -270,6 +270,7 @@ int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, co
 	};
 	if (stat("/proc/self/ns/time", &st) == 0)
 		rpc->time_namespace = st.st_ino;
+	holder_store_init(&rpc->holders, loop);
 	return arena_init(&rpc->arena);
 }
 

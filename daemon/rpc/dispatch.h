@@ -6,6 +6,7 @@
  */
 
 #include "daemon/peer/session.h"
+#include "daemon/rpc/holder-store.h"
 #include "proto/evloop.pb-c.h"
 #include "proto/message.h"
 
@@ -24,6 +25,7 @@ struct rpc {
 	const struct rpc_ops *ops; /* NULL: none */
 	void *userdata;
 	struct loop *loop;
+	struct holder_store holders; /* processes that hold permits */
 	struct scheduler *scheduler;
 	const struct quota *quota;
 	bool executes; /* timers may carry commands, those of our own uid */

@@ -141,20 +141,6 @@ static struct limiter *find_limiter(struct loading *loading, uint64_t uid, const
 	return owner ? limiter_find(owner->tenant, name) : NULL;
 }
 
-/* The process that holds it has it again, unless it has ended meanwhile. */
-static int bind_process(struct loading *loading, struct claim *claim, int pid_fd) {
-	struct holder *holder;
-	int r = holder_new(&holder, loading->rpc->loop, pid_fd);
-
-	if (r == 0) {
-		holder_bind(holder, claim);
-		return 0;
-	}
-	(void)close_fd(pid_fd);
-	(void)claim_end(claim);
-	return r == HOLDER_E_ENDED ? 0 : r;
-}
-
 void load_claim(struct loading *loading, const Evloop__SavedClaim *saved) {
 	struct owner *owner = loading_owner(loading, saved->session, saved->uid);
 	struct limiter *limiter = saved->over ? NULL : find_limiter(loading, saved->limiter_uid, saved->limiter);
@@ -178,7 +164,7 @@ void load_claim(struct loading *loading, const Evloop__SavedClaim *saved) {
 	if (r == 0)
 		r = claim_restore(limiter, owner, &progress, &claim);
 	if (r == 0 && pid_fd >= 0 && claim)
-		r = bind_process(loading, claim, TAKE_FD(pid_fd));
+		r = holder_bind_again(&loading->rpc->holders, claim, TAKE_FD(pid_fd));
 	(void)close_fd(pid_fd);
 	if (r != 0)
 		loading_lost(loading, "a claim of a limiter", saved->id, r);

@@ -10,27 +10,24 @@
 
 #include "daemon/core/process.h"
 #include "daemon/rpc/descriptor.h"
-
-struct holder {
-	struct claim_binding binding;
-	struct claim *claim; /* NULL: not bound yet */
-	struct loop *loop;
-	struct loop_io *io;
-	int pid_fd;
-};
+#include "daemon/rpc/holder-store.h"
 
 static void ended(void *userdata, int fd _unused_, int events _unused_) {
 	struct holder *holder = userdata;
 
-	(void)loop_refresh(holder->loop);
+	(void)loop_refresh(holder->store->loop);
 	(void)claim_end(holder->claim); /* frees the holder */
+}
+
+static void held(struct claim_binding *binding) {
+	holder_store_offer(container_of(binding, struct holder, binding));
 }
 
 static void unbind(struct claim_binding *binding) {
 	holder_free(container_of(binding, struct holder, binding));
 }
 
-int holder_new(struct holder **ret, struct loop *loop, int pid_fd) {
+int holder_new(struct holder **ret, struct holder_store *store, int pid_fd) {
 	struct descriptor descriptor;
 	struct holder *holder;
 	pid_t pid;
@@ -45,8 +42,12 @@ int holder_new(struct holder **ret, struct loop *loop, int pid_fd) {
 	holder = calloc(1, sizeof(*holder));
 	if (!holder)
 		return -ENOMEM;
-	*holder = (struct holder){ .binding = { .pid = (uint64_t)pid, .unbind = unbind }, .loop = loop, .pid_fd = -1 };
-	r = loop_add_io(loop, &holder->io, pid_fd, 0, ended, holder);
+	*holder = (struct holder){
+		.binding = { .pid = (uint64_t)pid, .held = held, .unbind = unbind },
+		.store = store,
+		.pid_fd = -1,
+	};
+	r = loop_add_io(store->loop, &holder->io, pid_fd, 0, ended, holder);
 	if (r < 0) {
 		free(holder);
 		return r;
@@ -59,6 +60,7 @@ int holder_new(struct holder **ret, struct loop *loop, int pid_fd) {
 void holder_free(struct holder *holder) {
 	if (!holder)
 		return;
+	holder_store_withdraw(holder);
 	holder->io = loop_io_remove(holder->io);
 	holder->pid_fd = close_fd(holder->pid_fd);
 	free(holder);
@@ -72,4 +74,17 @@ void holder_bind(struct holder *holder, struct claim *claim) {
 
 int holder_pid_fd(const struct claim_binding *binding) {
 	return container_of(binding, struct holder, binding)->pid_fd;
+}
+
+int holder_bind_again(struct holder_store *store, struct claim *claim, int pid_fd) {
+	struct holder *holder;
+	int r = holder_new(&holder, store, pid_fd);
+
+	if (r == 0) {
+		holder_bind(holder, claim);
+		return 0;
+	}
+	(void)close_fd(pid_fd);
+	(void)claim_end(claim);
+	return r == HOLDER_E_ENDED ? 0 : r;
 }

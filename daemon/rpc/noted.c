@@ -28,11 +28,12 @@ static void describe(struct limiter *limiter, void *userdata, Evloop__SavedLimit
 	ret->shared = info.shared;
 }
 
-int noting_begin(struct noting *noting, struct scheduler *scheduler) {
+int noting_begin(struct noting *noting, struct scheduler *scheduler, const struct holder_store *holders) {
 	int r;
 
 	*noting = (struct noting){
 		.saver = { .scheduler = scheduler, .describe = describe, .userdata = noting, .keys = KEYS_NOTED },
+		.holders = holders,
 	};
 	noting->saver.file = open_memstream(&noting->data, &noting->size);
 	if (!noting->saver.file)
@@ -49,10 +50,12 @@ int noting_go_on(struct noting *noting, size_t n) {
 }
 
 int noting_finish(struct noting *noting) {
-	int r = fclose(noting->saver.file);
+	int r = noting->holders ? holder_store_save(noting->holders, noting->saver.file) : 0;
 
+	if (fclose(noting->saver.file) != 0 && r == 0)
+		r = -ENOMEM;
 	noting->saver.file = NULL;
-	return r == 0 ? 0 : -ENOMEM;
+	return r;
 }
 
 void noting_free(struct noting *noting, bool written) {
@@ -67,6 +70,7 @@ void noting_free(struct noting *noting, bool written) {
 
 struct reading {
 	struct state_loader loader;
+	const struct noted *noted;
 	uint64_t changes; /* up to where limiters are noted, if they are */
 	uint64_t seen[MARKS_MAX / 64]; /* a bit for each mark that one of them has */
 	unsigned n_taken;
@@ -84,20 +88,30 @@ static void read_limiter(struct reading *reading, const Evloop__SavedLimiter *sa
 	reading->n_taken += reading->loader.taken;
 }
 
-static int read_all(struct reading *reading, FILE *file, size_t size) {
+static void read_record(struct reading *reading, enum record record, const ProtobufCMessage *message) {
+	const struct noted *noted = reading->noted;
+
+	if (record == RECORD_CLOCK)
+		reading->changes = ((const Evloop__SavedClock *)message)->changes;
+	else if (record == RECORD_LIMITER)
+		read_limiter(reading, (const Evloop__SavedLimiter *)message);
+	else if (record == RECORD_CLAIM && noted->holders)
+		holder_store_load(noted->holders, reading->loader.scheduler, (const Evloop__SavedClaim *)message,
+				  noted->stored, noted->n_stored);
+}
+
+static int read_all(struct reading *reading, FILE *file) {
 	ProtobufCMessage *message;
 	enum record record;
 	int r = state_is_known(file) ? 0 : -EPROTO;
 
 	while (r == 0 && (message = record_read(file, &record))) {
 		(void)state_loader_take(&reading->loader, record, message, &r);
-		if (record == RECORD_CLOCK)
-			reading->changes = ((const Evloop__SavedClock *)message)->changes;
-		else if (record == RECORD_LIMITER && r == 0)
-			read_limiter(reading, (const Evloop__SavedLimiter *)message);
+		if (r == 0)
+			read_record(reading, record, message);
 		protobuf_c_message_free_unpacked(message, NULL);
 	}
-	return r == 0 && ftello(file) != (off_t)size ? -EPROTO : r;
+	return r == 0 && ftello(file) != (off_t)reading->noted->size ? -EPROTO : r;
 }
 
 /* Was something taken from a limiter that is not among those? */
@@ -112,13 +126,16 @@ static bool was_taken_elsewhere(const struct reading *reading) {
 	return false;
 }
 
-int noted_load(struct scheduler *scheduler, const void *data, size_t size, const uint64_t *marks, unsigned *ret_taken) {
-	struct reading reading = { .loader = { .scheduler = scheduler, .same_boot = true, .marks = marks } };
-	FILE *file = size > 0 ? fmemopen((void *)data, size, "r") : NULL;
+int noted_load(struct scheduler *scheduler, const struct noted *noted, unsigned *ret_taken) {
+	struct reading reading = {
+		.loader = { .scheduler = scheduler, .same_boot = true, .marks = noted->marks },
+		.noted = noted,
+	};
+	FILE *file = noted->size > 0 ? fmemopen((void *)noted->data, noted->size, "r") : NULL;
 	int r = -EPROTO;
 
 	if (file) {
-		r = read_all(&reading, file, size);
+		r = read_all(&reading, file);
 		(void)fclose(file);
 	}
 	if (r < 0 || reading.lacks || was_taken_elsewhere(&reading))

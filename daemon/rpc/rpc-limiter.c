@@ -408,7 +408,7 @@ static bool take_holder(struct call *call, const struct limiter *limiter, struct
 		return true;
 	if (limiter_spec(limiter)->kind != LIMITER_KIND_CONCURRENCY)
 		return REFUSE(call, INVALID, "tokens are nobody's: a pidfd goes with permits");
-	*ret_error = holder_new(ret, call->rpc->loop, call->fds[0]);
+	*ret_error = holder_new(ret, &call->rpc->holders, call->fds[0]);
 	switch (*ret_error) {
 	case 0:
 		call->fds[0] = -1;

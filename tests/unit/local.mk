@@ -262,6 +262,7 @@ daemon_tests = \
 	tests/unit/test-handover \
 	tests/unit/test-handover-oom \
 	tests/unit/test-handover-watch \
+	tests/unit/test-holder-store \
 	tests/unit/test-complaints \
 	tests/unit/test-no-exec \
 	tests/unit/test-quota \
@@ -317,6 +318,10 @@ tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
 tests_unit_test_crash_note_SOURCES = tests/unit/test-crash-note.c $(core_world)
 tests_unit_test_crash_note_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_crash_note_LDADD = $(daemon_test_LDADD)
+
+tests_unit_test_holder_store_SOURCES = tests/unit/test-holder-store.c $(peer_world)
+tests_unit_test_holder_store_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_holder_store_LDADD = $(daemon_test_LDADD)
 
 tests_unit_test_noted_SOURCES = tests/unit/test-noted.c tests/unit/noted-fixture.h $(core_world)
 tests_unit_test_noted_CFLAGS = $(daemon_test_CFLAGS)

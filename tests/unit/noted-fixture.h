@@ -28,7 +28,7 @@ struct fixture {
 
 static inline void note_some(struct fixture *f, size_t n) {
 	if (!f->running)
-		assert_int_equal(noting_begin(&f->noting, f->world.scheduler), 0);
+		assert_int_equal(noting_begin(&f->noting, f->world.scheduler, NULL), 0);
 	f->running = true;
 	if (noting_go_on(&f->noting, n) == STATE_E_MORE)
 		return;
@@ -46,13 +46,18 @@ static inline void note_all(struct fixture *f) {
 	while (f->running);
 }
 
+static inline int load(struct scheduler *scheduler, const void *data, size_t size, const uint64_t *marks,
+		       unsigned *ret_taken) {
+	return noted_load(scheduler, &(struct noted){ .data = data, .size = size, .marks = marks }, ret_taken);
+}
+
 static inline void begin(struct fixture *f, const struct instant *now) {
 	world_init(&f->world);
 	f->world.now = *now;
 	scheduler_refresh(f->world.scheduler, now);
 	f->n_taken = 0;
 	if (f->noted)
-		assert_true(noted_load(f->world.scheduler, f->noted, f->noted_size, f->marks, &f->n_taken) >= 0);
+		assert_true(load(f->world.scheduler, f->noted, f->noted_size, f->marks, &f->n_taken) >= 0);
 	client_init(&f->client, &f->world, 1000);
 	marks_attach(scheduler_marks(f->world.scheduler), f->marks);
 	note_all(f);

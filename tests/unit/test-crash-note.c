@@ -21,13 +21,13 @@ static struct crash_note crash_note;
 
 static void start(void) {
 	client_init(&client, &world, 1000);
-	crash_note_start(&crash_note, &note, world.scheduler);
+	crash_note_start(&crash_note, &note, world.scheduler, NULL);
 }
 
 static int setup(void **state _unused_) {
 	world_init(&world);
 	assert_int_equal(note_adopt(&note, memfd_create("note", MFD_CLOEXEC)), NOTE_E_UNKNOWN);
-	assert_false(crash_note_load(&note, world.scheduler));
+	assert_false(crash_note_load(&note, world.scheduler, NULL, NULL, 0));
 	start();
 	return 0;
 }
@@ -88,7 +88,7 @@ static void crash(void) {
 	crash_note_end(&crash_note, false);
 	world_deinit(&world);
 	world_init(&world);
-	assert_true(crash_note_load(&note, world.scheduler));
+	assert_true(crash_note_load(&note, world.scheduler, NULL, NULL, 0));
 	start();
 }
 
@@ -180,13 +180,13 @@ static void test_clean_end(void **state _unused_) {
 	crash_note_end(&crash_note, true);
 	assert_int_equal(crash_note_next(&crash_note), INT64_MAX);
 	crash_note_tick(&crash_note);
-	assert_false(crash_note_load(&note, world.scheduler));
+	assert_false(crash_note_load(&note, world.scheduler, NULL, NULL, 0));
 }
 
 static void test_nowhere(void **state _unused_) {
 	crash_note_end(&crash_note, true);
-	assert_false(crash_note_load(NULL, world.scheduler));
-	crash_note_start(&crash_note, NULL, world.scheduler);
+	assert_false(crash_note_load(NULL, world.scheduler, NULL, NULL, 0));
+	crash_note_start(&crash_note, NULL, world.scheduler, NULL);
 	take(make("plain", 0));
 	assert_int_equal(crash_note_next(&crash_note), INT64_MAX);
 	crash_note_tick(&crash_note);

@@ -431,19 +431,19 @@ static void test_damaged(void **state) {
 	note_all(f);
 	for (size_t size = 0; size < f->noted_size; size++) {
 		world_init(&world);
-		if (noted_load(world.scheduler, f->noted, size, f->marks, &n_taken) < 0)
+		if (load(world.scheduler, f->noted, size, f->marks, &n_taken) < 0)
 			assert_int_equal(scheduler_drained(world.scheduler), WORLD_START);
 		world_deinit(&world);
 	}
 	for (size_t i = 0; i < f->noted_size; i++) {
 		f->noted[i] ^= (char)(1 << i % 8);
 		world_init(&world);
-		(void)noted_load(world.scheduler, f->noted, f->noted_size, f->marks, &n_taken);
+		(void)load(world.scheduler, f->noted, f->noted_size, f->marks, &n_taken);
 		world_deinit(&world);
 		f->noted[i] ^= (char)(1 << i % 8);
 	}
 	world_init(&world);
-	assert_int_equal(noted_load(world.scheduler, "something else", 14, f->marks, &n_taken), -EPROTO);
+	assert_int_equal(load(world.scheduler, "something else", 14, f->marks, &n_taken), -EPROTO);
 	assert_int_equal(scheduler_drained(world.scheduler), WORLD_START);
 	world_deinit(&world);
 }
