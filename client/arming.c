@@ -7,11 +7,15 @@
 #include "client/internal.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
+
+#include "proto/method.h"
 
 struct arming *arming_free(struct arming *arming) {
 	if (arming) {
-		protobuf_c_message_free_unpacked(arming->message, NULL);
+		if (arming->message)
+			protobuf_c_message_free_unpacked(arming->message, NULL);
 		if (arming->fd_is_copy)
 			(void)close_fd(arming->fd);
 		free(arming);
@@ -55,22 +59,29 @@ static int keep_fd(struct arming *arming, int fd, bool copy) {
 }
 
 /* How long to wait is counted from now on. */
-static void note_wait(struct arming *arming) {
-	const Evloop__LimiterWaitRequest *request = (const Evloop__LimiterWaitRequest *)arming->message;
-	int64_t now_ns = clock_ns(CLOCK_BOOTTIME);
+static void note_wait(struct arming *arming, const Evloop__LimiterWaitRequest *request) {
+	int64_t now_ns;
 
-	arming->next_ns = now_ns + MIN(MAX(request->max_wait_ns, INT64_C(0)), TIME_NS_MAX - now_ns);
+	if (request->max_wait_ns <= 0)
+		return;
+	now_ns = clock_ns(CLOCK_BOOTTIME);
+	arming->next_ns = now_ns + MIN(request->max_wait_ns, TIME_NS_MAX - now_ns);
 }
 
-int arming_keep(struct evl_source *source, Evloop__Method method, const ProtobufCMessage *message, int fd) {
-	struct arming *arming = malloc(sizeof(*arming));
+/* What is to be kept, but for the body, for which there is room. */
+static int prepare(const struct evl_source *source, Evloop__Method method, const ProtobufCMessage *message, int fd,
+		   struct arming **ret) {
+	bool is_timer = method == EVLOOP__METHOD__METHOD_ARM;
+	struct arming *arming = malloc(sizeof(*arming) + (is_timer ? 0 : message_size_bound(message)));
 	int r = 0;
 
 	if (!arming)
 		return -ENOMEM;
-	*arming = (struct arming){ .method = method, .message = copy_message(message), .fd = -1 };
-	if (!arming->message)
-		r = -ENOMEM;
+	*arming = (struct arming){ .method = method, .fd = -1 };
+	if (is_timer) {
+		arming->message = copy_message(message);
+		r = arming->message ? 0 : -ENOMEM;
+	}
 	if (r >= 0 && fd >= 0)
 		r = keep_fd(arming, fd, wants_copy(source, method));
 	if (r < 0) {
@@ -78,10 +89,26 @@ int arming_keep(struct evl_source *source, Evloop__Method method, const Protobuf
 		return r;
 	}
 	if (method == EVLOOP__METHOD__METHOD_LIMITER_WAIT)
-		note_wait(arming);
+		note_wait(arming, (const Evloop__LimiterWaitRequest *)message);
+	*ret = arming;
+	return 0;
+}
+
+static void keep(struct evl_source *source, struct arming *arming) {
 	arming_forget(source);
 	source->arming = arming;
 	source->session = (uint16_t)source->evl->session;
+}
+
+int arming_keep(struct evl_source *source, Evloop__Method method, const ProtobufCMessage *message, int fd) {
+	struct arming *arming;
+	int r = prepare(source, method, message, fd, &arming);
+
+	if (r < 0)
+		return r;
+	if (!arming->message)
+		arming->body_size = protobuf_c_message_pack(message, arming->body);
+	keep(source, arming);
 	return 0;
 }
 
@@ -90,22 +117,27 @@ void arming_forget(struct evl_source *source) {
 }
 
 void arming_note_held(struct evl_source *source) {
-	struct arming *arming = source->arming;
-
-	if (arming && arming->method == EVLOOP__METHOD__METHOD_LIMITER_WAIT)
-		((Evloop__LimiterWaitRequest *)arming->message)->held = true;
+	if (source->arming)
+		source->arming->held = true;
 }
 
+/* What was sent is what is kept: claims are made by the hundred thousand a second, and are not packed twice. */
 int arming_begin(struct evl_source *source, struct evl_source **ret, Evloop__Method method,
 		 const ProtobufCMessage *message, int fd) {
-	int r = arming_keep(source, method, message, fd);
+	struct arming *arming = NULL;
+	const uint8_t *body;
+	int r = prepare(source, method, message, fd, &arming);
 
 	if (r >= 0)
 		r = call_oneway_with_fd(source->evl, method, message, fd);
 	if (r < 0) {
+		arming_free(arming);
 		source_discard(source);
 		return r;
 	}
+	body = output_last_body(&source->evl->output, &arming->body_size);
+	memcpy(arming->body, body, arming->body_size);
+	keep(source, arming);
 	source_publish(source, ret);
 	return 0;
 }
@@ -119,21 +151,26 @@ static bool is_same_file(const struct arming *arming) {
 }
 
 /* With the patience that is left. */
-static int repeat_wait(struct evl_source *source) {
-	const struct arming *arming = source->arming;
-	Evloop__LimiterWaitRequest rest = *(const Evloop__LimiterWaitRequest *)arming->message;
-
-	if (rest.max_wait_ns > 0)
-		rest.max_wait_ns = MAX(arming->next_ns - clock_ns(CLOCK_BOOTTIME), INT64_C(0));
-	return call_oneway_with_fd(source->evl, arming->method, &rest.base, arming->fd);
+static void adapt_wait(const struct arming *arming, Evloop__LimiterWaitRequest *request) {
+	request->held = arming->held;
+	if (request->max_wait_ns > 0)
+		request->max_wait_ns = MAX(arming->next_ns - clock_ns(CLOCK_BOOTTIME), INT64_C(0));
 }
 
 int arming_repeat(struct evl_source *source) {
 	const struct arming *arming = source->arming;
+	ProtobufCMessage *message;
+	int r;
 
 	if (!is_same_file(arming))
 		return -EBADF;
+	message = protobuf_c_message_unpack(method_find((uint16_t)arming->method)->input, NULL, arming->body_size,
+					    arming->body);
+	if (!message)
+		return -ENOMEM;
 	if (arming->method == EVLOOP__METHOD__METHOD_LIMITER_WAIT)
-		return repeat_wait(source);
-	return call_oneway_with_fd(source->evl, arming->method, arming->message, arming->fd);
+		adapt_wait(arming, (Evloop__LimiterWaitRequest *)message);
+	r = call_oneway_with_fd(source->evl, arming->method, message, arming->fd);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return r;
 }

@@ -163,12 +163,16 @@ struct output {
 	struct outbound *buffer; /* NULL: none */
 	STAILQ_HEAD(, outbound) full; /* before `open` in line */
 	bool blocked; /* the socket took no more; cleared when it does */
+	size_t last; /* where in `open` the frame begins that was put last */
 };
 
 void output_init(struct output *output);
 
 /* Throw away what has gathered, and the memory. */
 void output_reset(struct output *output);
+
+/* The body of the frame that was put last, as it will be sent; borrowed until the next call. */
+const uint8_t *output_last_body(const struct output *output, size_t *ret_size);
 
 /* Is there anything to send? */
 static inline bool output_pending(const struct output *output) {
@@ -331,7 +335,7 @@ void timer_note_restart(struct evl_source *source, const Evloop__RestartRequest 
 /* How to ask another daemon for the same, and how far it has come. */
 struct arming {
 	Evloop__Method method;
-	ProtobufCMessage *message; /* as it was sent */
+	ProtobufCMessage *message; /* ARM: as it was sent; else NULL, and `body` has it */
 	int fd; /* -1: none */
 	bool fd_is_copy; /* owned; else the caller's number, which may come to mean another file than this one: */
 	dev_t device;
@@ -339,6 +343,9 @@ struct arming {
 	int64_t next_ns; /* ARM: the next nominal time, on its clock.  LIMITER_WAIT: when it is waited for in vain, boottime */
 	uint64_t fires; /* ARM: since it was armed */
 	uint64_t fires_before; /* those of them that the present daemon knows nothing of */
+	bool held; /* LIMITER_WAIT: it was granted */
+	size_t body_size;
+	uint8_t body[];
 };
 
 /*

@@ -69,6 +69,7 @@ static int close_packet(struct evl *evl) {
 
 static int put(struct output *output, enum frame_kind kind, Evloop__Method method, uint64_t serial,
 	       const ProtobufCMessage *message, int fd) {
+	output->last = output->open.size;
 	return packet_put(&output->open, kind, (uint16_t)method, serial, message, &fd, fd >= 0);
 }
 
@@ -120,6 +121,13 @@ static int copy_fd(struct evl *evl, int fd) {
 		copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	}
 	return copy < 0 ? -errno : copy;
+}
+
+const uint8_t *output_last_body(const struct output *output, size_t *ret_size) {
+	size_t begin = output->last + FRAME_HEADER_SIZE;
+
+	*ret_size = output->open.size - begin;
+	return output->open.data + begin;
 }
 
 int output_put(struct evl *evl, enum frame_kind kind, Evloop__Method method, uint64_t serial,

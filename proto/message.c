@@ -11,6 +11,7 @@
 
 #include "proto/message.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "proto/limits.h"
@@ -263,21 +264,52 @@ static size_t field_bound(const ProtobufCFieldDescriptor *field, const ProtobufC
 	return 0;
 }
 
+/* Most fields are numbers, and looked at once: which ones are not is remembered.  A place that is taken stays so. */
+static struct shape {
+	atomic_bool is_taken;
+	const ProtobufCMessageDescriptor *_Atomic type; /* NULL: not yet */
+	uint64_t others; /* bits of its fields */
+} shapes[64];
+
+static bool is_number(const ProtobufCFieldDescriptor *field) {
+	return field->type < PROTOBUF_C_TYPE_STRING && field->label != PROTOBUF_C_LABEL_REPEATED &&
+	       !(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF);
+}
+
+static uint64_t others_of(const ProtobufCMessageDescriptor *type) {
+	uint64_t others = 0;
+
+	for (unsigned i = 0; i < type->n_fields; i++)
+		if (!is_number(&type->fields[i]))
+			others |= UINT64_C(1) << i;
+	return others;
+}
+
+/* `type` has at most 64 fields. */
+static uint64_t find_others(const ProtobufCMessageDescriptor *type) {
+	struct shape *shape = &shapes[(uintptr_t)type / sizeof(*type) % ARRAY_SIZE(shapes)];
+
+	if (atomic_load_explicit(&shape->type, memory_order_acquire) == type)
+		return shape->others;
+	if (atomic_exchange_explicit(&shape->is_taken, true, memory_order_relaxed))
+		return others_of(type);
+	shape->others = others_of(type);
+	atomic_store_explicit(&shape->type, type, memory_order_release);
+	return shape->others;
+}
+
 size_t message_size_bound(const ProtobufCMessage *message) {
 	const ProtobufCMessageDescriptor *type = message->descriptor;
 	size_t bound = (size_t)type->n_fields * (TAG_MAX + VARINT_MAX);
 
-	for (unsigned i = 0; i < type->n_fields; i++) {
-		const ProtobufCFieldDescriptor *field = &type->fields[i];
-		size_t more;
+	if (message->n_unknown_fields > 0 || type->n_fields > 64)
+		return protobuf_c_message_get_packed_size(message);
+	for (uint64_t others = find_others(type); others > 0; others &= others - 1) {
+		size_t more = field_bound(&type->fields[__builtin_ctzll(others)], message);
 
-		/* Most are numbers. */
-		if (field->type < PROTOBUF_C_TYPE_STRING && field->label != PROTOBUF_C_LABEL_REPEATED)
-			continue;
-		more = field_bound(field, message);
 		if (more == SIZE_MAX)
 			return protobuf_c_message_get_packed_size(message);
 		bound += more;
 	}
-	return message->n_unknown_fields > 0 ? protobuf_c_message_get_packed_size(message) : bound;
+	return bound;
 }
