@@ -66,15 +66,20 @@ static void was_written(void *userdata) {
 }
 
 void ids_look(struct ids *ids, struct loop *loop, uint64_t next) {
+	int r;
+
 	if (!ids->path || (int64_t)next < ids->look_at || ids->background.fd >= 0)
 		return;
 	/* Where it fails, not again in the next turn. */
 	ids->look_at = (int64_t)next + ids->block / 2;
 	ids->block = MIN(ids->block * 2, IDS_RESERVED_MAX);
 	ids->wanted = MAX(ids->reserved, (int64_t)next) + ids->block;
-	ids->result = background_run(&ids->background, loop, write_wanted, was_written, ids);
-	if (ids->result < 0)
+	r = background_run(&ids->background, loop, write_wanted, was_written, ids);
+	/* From here on the result is the thread's, which may have one already. */
+	if (r < 0) {
+		ids->result = r;
 		was_written(ids);
+	}
 }
 
 void ids_end(struct ids *ids, uint64_t next) {

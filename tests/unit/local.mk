@@ -410,6 +410,7 @@ tests_unit_test_escrow_LDADD = libdaemon.la $(CMOCKA_LIBS)
 tests_unit_test_ids_SOURCES = tests/unit/test-ids.c tests/unit/test.h
 tests_unit_test_ids_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ids_LDADD = libdaemon.la $(CMOCKA_LIBS)
+tests_unit_test_ids_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
 
 tests_unit_test_service_socket_SOURCES = tests/unit/test-service-socket.c tests/unit/test.h
 tests_unit_test_service_socket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

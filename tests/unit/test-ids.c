@@ -4,6 +4,7 @@
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,6 +61,44 @@ static void test_crashes(void **state _unused_) {
 		last = first + IDS_RESERVED - 1; /* it may have given all of them */
 		free(ids.path); /* and is gone without a word */
 	}
+}
+
+/* ---- a thread that is done before its maker goes on ---- */
+
+static bool thread_is_first;
+
+struct first {
+	void *(*function)(void *userdata);
+	void *userdata;
+	sem_t done;
+};
+
+static void *run_first(void *userdata) {
+	struct first *first = userdata;
+	void *result = first->function(first->userdata);
+
+	(void)sem_post(&first->done);
+	return result;
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+			  void *userdata);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+			  void *userdata);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+			  void *userdata) {
+	struct first first = { .function = function, .userdata = userdata };
+	int r;
+
+	if (!thread_is_first)
+		return __real_pthread_create(thread, attributes, function, userdata);
+	assert_int_equal(sem_init(&first.done, 0, 0), 0);
+	r = __real_pthread_create(thread, attributes, run_first, &first);
+	while (r == 0 && sem_wait(&first.done) < 0)
+		;
+	(void)sem_destroy(&first.done);
+	return r;
 }
 
 static struct loop *loop;
@@ -125,6 +164,13 @@ static void test_unwritable(void **state _unused_) {
 	(void)loop_free(loop);
 }
 
+/* The same where the thread is faster than who has started it: what it says is not overwritten. */
+static void test_unwritable_at_once(void **state) {
+	thread_is_first = true;
+	test_unwritable(state);
+	thread_is_first = false;
+}
+
 /* What is no number, or none that an id can be, counts from the beginning; better than not to begin. */
 static void test_strange_files(void **state _unused_) {
 	static const char *const texts[] = {
@@ -175,8 +221,14 @@ static void test_no_file(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_clean_ends),    TEST(test_crashes),        TEST(test_many),    TEST(test_unwritable),
-		TEST(test_strange_files), TEST(test_strange_places), TEST(test_no_file),
+		TEST(test_clean_ends),
+		TEST(test_crashes),
+		TEST(test_many),
+		TEST(test_unwritable),
+		TEST(test_unwritable_at_once),
+		TEST(test_strange_files),
+		TEST(test_strange_places),
+		TEST(test_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
