@@ -254,6 +254,13 @@ static bool define(struct peer *peer, const char *name) {
 	return peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec);
 }
 
+static void forget(struct peer *peer, const char *name) {
+	Evloop__LimiterRemoveRequest request = EVLOOP__LIMITER_REMOVE_REQUEST__INIT;
+
+	request.name = (char *)name;
+	(void)peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_REMOVE, &request);
+}
+
 /* Return: how much is left; UINT64_MAX: no answer. */
 static uint64_t remaining(struct peer *peer, const char *name) {
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
@@ -304,6 +311,8 @@ static void shared_pages(struct rig *rig, char *got, size_t size) {
 	CHECK(rig, remaining(peer, "mine") <= 10);
 	CHECK(rig, remaining(peer, "other") == 10);
 	CHECK(rig, !share(peer, "mine", fds));
+	forget(peer, "mine");
+	forget(peer, "other");
 	snprintf(got, size, "sealed; spoilt once, then not shared any more");
 	(void)munmap(state, 4096);
 	close_fd(fds[0]);
@@ -395,11 +404,11 @@ static void pages_of_others(struct rig *main_rig, char *got, size_t size) {
 
 const struct attack attacks_by_descriptors[] = {
 	{ .name = "shared pages", .run = shared_pages },
-	{ .name = "shared pages of others", .run = pages_of_others },
+	{ .name = "shared pages of others", .run = pages_of_others, .own_daemon = true },
 	{ .name = "descriptor counts", .run = counts },
 	{ .name = "descriptor flood", .run = flood },
 	{ .name = "session end in flight", .run = hidden_end },
 	{ .name = "lingering sockets", .run = lingering },
-	{ .name = "no descriptors left", .run = none_left },
+	{ .name = "no descriptors left", .run = none_left, .own_daemon = true },
 	{ 0 },
 };

@@ -194,23 +194,20 @@ static void bad_waits(struct rig *rig, char *got, size_t size) {
 }
 
 /* The limits of limiters, keys and claims. */
-static void too_many(struct rig *main_rig, char *got, size_t size) {
-	const char *const options[] = {
-		"--limit", "limiters=10", "--limit", "keys=5000", "--limit", "claims=20", NULL
-	};
+static const char *const too_many_options[] = { "--limit", "limiters=10", "--limit", "keys=5000",
+						"--limit", "claims=20",   NULL };
+
+static void too_many(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
 	unsigned refused = 0;
-	struct peer *peer;
-	struct rig rig;
 	char name[32];
 
-	rig_start(&rig, options);
-	peer = peer_open(&rig);
 	for (unsigned i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "limiter-%u", i);
 		refused += !define(peer, name, 1, i < 8) && peer->error == EVLOOP__STATUS__STATUS_QUOTA;
 	}
 	/* Five with a thousand keys each, and five more without. */
-	CHECK(&rig, refused == 90);
+	CHECK(rig, refused == 90);
 	for (uint64_t i = 1; i <= 100; i++) {
 		Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 
@@ -221,10 +218,8 @@ static void too_many(struct rig *main_rig, char *got, size_t size) {
 		refused += !peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request) &&
 			   peer->error == EVLOOP__STATUS__STATUS_QUOTA;
 	}
-	CHECK(&rig, refused >= 90 + 78);
+	CHECK(rig, refused >= 90 + 78);
 	peer_close(peer);
-	rig_stop(&rig);
-	main_rig->failures += rig.failures;
 	snprintf(got, size, "%u times QUOTA", refused);
 }
 
@@ -338,7 +333,7 @@ const struct attack attacks_by_limiters[] = {
 	{ .name = "keys without end", .run = key_flood },
 	{ .name = "lines that go", .run = lines_that_go },
 	{ .name = "waits that cannot be", .run = bad_waits },
-	{ .name = "too many limiters", .run = too_many },
+	{ .name = "too many limiters", .run = too_many, .options = too_many_options },
 	{ .name = "looking all the time", .run = looks },
 	{ .name = "reload storm", .run = reload_storm },
 	{ .name = "reload by others", .run = reload_by_others },

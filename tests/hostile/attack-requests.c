@@ -347,6 +347,9 @@ static const Evloop__Armed *arm_words(struct peer *peer, const char *name, size_
 	return armed;
 }
 
+#define LARGEST_COMMAND_KIB                                                                                            \
+	200 /* of many words, in memory; jobs of the daemon's own uid that have ended are kept for a while */
+
 /* What is taken can be told of, however long it is: in lists, and in the refusal of a name that is taken. */
 static void large_commands(struct rig *rig, char *got, size_t size) {
 	static const struct {
@@ -444,8 +447,10 @@ const struct attack attacks_by_requests[] = {
 	{ .name = "pings, nothing read", .run = ping_flood },
 	{ .name = "lists, nothing read", .run = list_flood },
 	{ .name = "lists of 32 sessions", .run = list_floods },
-	{ .name = "log and kill floods", .run = job_floods },
-	{ .name = "large commands", .run = large_commands },
+	{ .name = "log and kill floods",
+	  .run = job_floods,
+	  .slow = "its job never sleeps, and takes another processor" },
+	{ .name = "large commands", .run = large_commands, .memory_kib = FINISHED_KEPT_MAX * LARGEST_COMMAND_KIB },
 	{ .name = "attach flood", .run = attach_flood },
 	{ .name = "replace and manage storm", .run = update_storm },
 	{ 0 },

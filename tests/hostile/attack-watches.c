@@ -347,24 +347,20 @@ static void hung_file(struct rig *main_rig, char *got, size_t size) {
 
 /* ---- too many ---- */
 
-static void too_many(struct rig *main_rig, char *got, size_t size) {
-	const char *const options[] = { "--limit", "descriptors=20", NULL };
+static const char *const too_many_options[] = { "--limit", "descriptors=20", NULL };
+
+static void too_many(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
 	int fd = eventfd(0, EFD_CLOEXEC);
 	unsigned refused = 0;
-	struct peer *peer;
-	struct rig rig;
 
-	rig_start(&rig, options);
-	peer = peer_open(&rig);
 	for (uint64_t handle = 1; handle <= 20; handle++)
-		CHECK(&rig, watch(peer, handle, fd) == EVLOOP__STATUS__STATUS_OK);
+		CHECK(rig, watch(peer, handle, fd) == EVLOOP__STATUS__STATUS_OK);
 	for (uint64_t handle = 21; handle <= 500; handle++)
 		refused += watch(peer, handle, fd) == EVLOOP__STATUS__STATUS_QUOTA;
-	CHECK(&rig, refused == 480);
+	CHECK(rig, refused == 480);
 	peer_close(peer);
 	close_fd(fd);
-	rig_stop(&rig);
-	main_rig->failures += rig.failures;
 	snprintf(got, size, "%u times QUOTA", refused);
 }
 
@@ -372,9 +368,9 @@ const struct attack attacks_by_watches[] = {
 	{ .name = "own socket watched", .run = own_socket },
 	{ .name = "watch counts", .run = counts },
 	{ .name = "always ready", .run = always_ready },
-	{ .name = "always ready, alone", .run = idle },
+	{ .name = "always ready, alone", .run = idle, .own_daemon = true },
 	{ .name = "lingering watches", .run = lingering, .own_uid_waits = true },
-	{ .name = "hung file server", .run = hung_file },
-	{ .name = "too many watches", .run = too_many },
+	{ .name = "hung file server", .run = hung_file, .own_daemon = true },
+	{ .name = "too many watches", .run = too_many, .options = too_many_options },
 	{ 0 },
 };

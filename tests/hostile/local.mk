@@ -24,3 +24,10 @@ tests_hostile_test_hostile_SOURCES += tests/hostile/fuse-server.c
 else
 tests_hostile_test_hostile_SOURCES += tests/hostile/fuse-server-fallback.c
 endif
+
+# What another uid sees of each attack, held against the target.  For a build that is as fast as users have it; best as root.
+# ATTACK="too many" does those that are called so.
+hostile: all tests/hostile/test-hostile
+	@$(AM_TESTS_ENVIRONMENT) tests/hostile/test-hostile --target '$(ATTACK)' 2>tests/hostile/daemon.log
+CLEANFILES += tests/hostile/daemon.log
+.PHONY: hostile

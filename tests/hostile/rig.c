@@ -98,25 +98,49 @@ unsigned rig_descriptors(const struct rig *rig) {
 	return n - 2;
 }
 
-/* There where this is built with the address sanitizer, and the daemon with it. */
+/* There where this is built with that sanitizer, and the daemon with it. */
 extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
 
-long rig_memory_kib(const struct rig *rig) {
+/* A line of /proc/PID/status, in KiB.  Sanitizers keep what is freed, to see who still uses it: nothing is to be learned. */
+static long status_kib(const struct rig *rig, const char *name) {
 	char path[64], line[128];
+	size_t size = strlen(name);
 	long kib = 0;
 	FILE *file;
 
-	/* It keeps what is freed, to see who still uses it: nothing is to be learned. */
-	if (__asan_init)
+	if (__asan_init || __tsan_init)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/status", rig->daemon);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "RssAnon: %ld kB", &kib) == 1)
+		if (strncmp(line, name, size) == 0 && line[size] == ':') {
+			kib = strtol(line + size + 1, NULL, 10);
 			break;
+		}
 	if (file)
 		fclose(file);
 	return kib;
+}
+
+long rig_memory_kib(const struct rig *rig) {
+	return status_kib(rig, "RssAnon");
+}
+
+long rig_peak_kib(const struct rig *rig) {
+	return status_kib(rig, "VmHWM");
+}
+
+void rig_forget_peak(const struct rig *rig) {
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/clear_refs", rig->daemon);
+	file = fopen(path, "we");
+	if (file) {
+		(void)fputs("5", file);
+		(void)fclose(file);
+	}
 }
 
 int64_t rig_cpu_ns(const struct rig *rig) {

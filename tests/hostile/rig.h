@@ -49,7 +49,10 @@ void rig_complain(struct rig *rig, const char *format, ...) _printf_(2, 3);
 
 bool rig_is_alive(const struct rig *rig);
 unsigned rig_descriptors(const struct rig *rig);
-long rig_memory_kib(const struct rig *rig); /* anonymous, resident; 0 with the address sanitizer */
+long rig_memory_kib(const struct rig *rig); /* anonymous, resident; 0 with a sanitizer */
+/* The most that has been resident, of any kind, since it was forgotten last; 0 with a sanitizer. */
+long rig_peak_kib(const struct rig *rig);
+void rig_forget_peak(const struct rig *rig);
 int64_t rig_cpu_ns(const struct rig *rig);
 
 /* ---- the victim ---- */
@@ -120,7 +123,11 @@ struct attack {
 	const char *name;
 	/* Writes what the attacker got, for people. */
 	void (*run)(struct rig *rig, char *got, size_t size);
+	const char *const
+		*options; /* of a daemon that is started for it alone, with a victim; NULL: the one that all share */
+	bool own_daemon; /* it starts one by itself, and what the victim of ours sees says nothing */
 	bool own_uid_waits; /* the attacker's whole uid is made to wait, which is no fault */
+	const char *slow; /* why the target is not reached; NULL: it has to be */
 	long memory_kib; /* how much more than before the daemon may keep; 0: 8 MiB */
 };
 

@@ -2,10 +2,16 @@
 /*
  * Attacks on a daemon that somebody else uses at the same time.  Each must get what PROTOCOL.md says, or be closed; the victim
  * must not notice; and when it is over, the daemon must have as many descriptors as before, and hardly more memory.
+ *
+ *     test-hostile [--target] [NAME]
+ *
+ * With --target (`make hostile`) what the victim sees is held against what is promised: for a daemon built for speed, and as
+ * root, which makes all of it run before whatever else the machine has to do.
  */
 
 #undef NDEBUG
 
+#include <sched.h>
 #include <string.h>
 
 #include "tests/hostile/rig.h"
@@ -13,7 +19,29 @@
 #define SETTLE_MS 5000 /* for what goes on a little behind the end of a session */
 #define QUIET_MS 20 /* before each attack */
 #define MEMORY_KIB 8192 /* what an attack may leave behind: the allocator's pools, mostly */
+#define PEAK_KIB (512 * 1024) /* at any time; a hundred thousand timers take 10 MiB */
 #define P99_NS (100 * MS) /* generous, for busy machines; the table has what it was */
+
+/*
+ * The target: less than 5 ms, and at most twice what it sees when nobody attacks.  Where that is a fraction of a millisecond, an
+ * attacker's share of a turn of the loop is more, and the row says so.  An attack is repeated until so much is known, and tried so
+ * often, for whoever else uses the machine only adds.
+ */
+#define TARGET_NS (5 * MS)
+#define TARGET_IDLE 2
+#define TARGET_ROUNDS 300
+#define TARGET_MS 3000
+#define TARGET_TRIES 5
+
+struct seen {
+	int64_t before, p99, worst; /* by the victim; before: when nothing was done to it */
+	int64_t took;
+	long memory_kib, peak_kib; /* more than before; the most at any time */
+	int descriptors; /* more than before */
+};
+
+static bool target;
+static int64_t idle_ns; /* what the victim sees on this machine when nobody else is there, and one processor is busy */
 
 static unsigned wait_for_descriptors(const struct rig *rig, unsigned before) {
 	unsigned n = 0;
@@ -27,36 +55,152 @@ static unsigned wait_for_descriptors(const struct rig *rig, unsigned before) {
 	return n;
 }
 
-static void attack_run(struct rig *rig, const struct attack *attack) {
-	unsigned descriptors = rig_descriptors(rig), failures = rig->failures;
-	long memory = rig_memory_kib(rig), allowed = attack->memory_kib ? attack->memory_kib : MEMORY_KIB;
+/* Is it over?  One that takes a moment is over too early to say what the hundredth round was like. */
+static bool is_enough(const struct rig *rig, size_t rounds, int64_t begin) {
+	return !target || victim_rounds(rig) - rounds >= TARGET_ROUNDS || now_ns() - begin > TARGET_MS * MS;
+}
+
+/* Return: the daemon lives. */
+static bool observe(struct rig *rig, const struct attack *attack, char *got, size_t size, struct seen *ret) {
+	unsigned descriptors = rig_descriptors(rig), n;
+	long memory = rig_memory_kib(rig);
 	size_t rounds = victim_rounds(rig);
-	int64_t begin, before, p99, worst;
+	int64_t begin;
+
+	pause_ms(QUIET_MS);
+	ret->before = victim_delay(rig, rounds, NULL);
+	rounds = victim_rounds(rig);
+	rig_forget_peak(rig);
+	begin = now_ns();
+	do {
+		attack->run(rig, got, size);
+		if (!rig_is_alive(rig)) {
+			rig_complain(rig, "%s: the daemon has ended", attack->name);
+			return false;
+		}
+		n = wait_for_descriptors(rig, descriptors);
+	} while (!is_enough(rig, rounds, begin));
+	ret->p99 = victim_delay(rig, rounds, &ret->worst);
+	ret->descriptors = (int)n - (int)descriptors;
+	ret->peak_kib = rig_peak_kib(rig);
+	ret->memory_kib = rig_memory_kib(rig) - memory;
+	ret->took = now_ns() - begin;
+	return true;
+}
+
+/* May the victim wait so long? */
+static bool is_fair(const struct rig *rig, const struct attack *attack, int64_t p99) {
+	if (attack->own_daemon || (attack->own_uid_waits && rig->victim_uid == 0))
+		return true;
+	return p99 <= (target ? TARGET_NS : P99_NS);
+}
+
+/* Does it not notice anything? */
+static bool is_unnoticed(const struct attack *attack, int64_t p99) {
+	return !target || attack->own_daemon || p99 <= TARGET_IDLE * idle_ns;
+}
+
+/* Return: how the row is called: "ok", "share" (more than twice idle, and less than 5 ms), "slow" (more, for a reason) or "FAILED". */
+static const char *judge(struct rig *rig, const struct attack *attack, const struct seen *seen) {
+	long allowed = attack->memory_kib ? attack->memory_kib : MEMORY_KIB;
+	unsigned failures = rig->failures;
+	bool fair = is_fair(rig, attack, seen->p99);
+
+	if (seen->descriptors != 0)
+		rig_complain(rig, "%s: %+d descriptors", attack->name, seen->descriptors);
+	if (seen->memory_kib > allowed)
+		rig_complain(rig, "%s: %ld KiB of memory stay", attack->name, seen->memory_kib);
+	if (seen->peak_kib > PEAK_KIB)
+		rig_complain(rig, "%s: %ld KiB of memory at once", attack->name, seen->peak_kib);
+	if (!fair && !(target && attack->slow))
+		rig_complain(rig, "%s: the victim waits", attack->name);
+	if (rig->failures != failures)
+		return "FAILED";
+	if (!fair)
+		return "slow";
+	return is_unnoticed(attack, seen->p99) ? "ok" : "share";
+}
+
+static void print_header(void) {
+	printf("%-6s  %-26s  %-63s  %6s  %6s  %6s  %6s  %6s  %3s  %5s\n", "", "attack", "what the attacker got",
+	       "before", "p99 ms", "worst", "KiB", "peak", "fds", "s");
+}
+
+static void print_row(const struct attack *attack, const char *verdict, const char *got, const struct seen *seen) {
+	printf("%-6s  %-26s  %-63s", verdict, attack->name, got);
+	if (attack->own_daemon)
+		printf("  %6s  %6s  %6s  %6s  %6s  %3s", "-", "-", "-", "-", "-", "-");
+	else
+		printf("  %6.2f  %6.2f  %6.2f  %+6ld  %6ld  %+3d", (double)seen->before / 1e6, (double)seen->p99 / 1e6,
+		       (double)seen->worst / 1e6, seen->memory_kib, seen->peak_kib, seen->descriptors);
+	printf("  %5.2f\n", (double)seen->took / 1e9);
+	if (strcmp(verdict, "slow") == 0)
+		printf("        %s\n", attack->slow);
+	fflush(stdout);
+}
+
+/* The best of some tries, but for what stays behind: that of all of them. */
+static void attack_run(struct rig *rig, const struct attack *attack) {
+	struct seen seen = { .p99 = INT64_MAX }, one = { 0 };
+	unsigned failures = rig->failures;
+	const char *verdict;
 	char got[80] = "";
 
-	/* What the victim sees when nothing is done to it. */
-	pause_ms(QUIET_MS);
-	before = victim_delay(rig, rounds, NULL);
-	rounds = victim_rounds(rig);
-	begin = now_ns();
-	attack->run(rig, got, sizeof(got));
-	if (!rig_is_alive(rig)) {
-		rig_complain(rig, "%s: the daemon has ended", attack->name);
+	for (unsigned i = 0; i < (target ? TARGET_TRIES : 1) && (i == 0 || !is_unnoticed(attack, seen.p99)); i++) {
+		if (!observe(rig, attack, got, sizeof(got), &one))
+			return;
+		seen.memory_kib = one.memory_kib += seen.memory_kib;
+		seen.descriptors = one.descriptors += seen.descriptors;
+		seen.peak_kib = one.peak_kib = MAX(one.peak_kib, seen.peak_kib);
+		if (one.p99 < seen.p99)
+			seen = one;
+	}
+	verdict = judge(rig, attack, &seen);
+	print_row(attack, rig->failures == failures ? verdict : "FAILED", got, &seen);
+}
+
+/* One that wants a daemon of its own gets one. */
+static void attack_begin(struct rig *shared, const struct attack *attack) {
+	struct rig rig;
+
+	if (!attack->options) {
+		attack_run(shared, attack);
 		return;
 	}
-	p99 = victim_delay(rig, rounds, &worst);
-	if (wait_for_descriptors(rig, descriptors) != descriptors)
-		rig_complain(rig, "%s: %u descriptors became %u", attack->name, descriptors, rig_descriptors(rig));
-	memory = rig_memory_kib(rig) - memory;
-	if (memory > allowed)
-		rig_complain(rig, "%s: %ld KiB of memory stay", attack->name, memory);
-	if (p99 > P99_NS && !(attack->own_uid_waits && rig->victim_uid == 0))
-		rig_complain(rig, "%s: the victim waits", attack->name);
-	printf("%-6s  %-26s  %-63s  %6.2f  %6.2f  %6.2f  %+6ld  %+3d  %5.2f\n",
-	       rig->failures == failures ? "ok" : "FAILED", attack->name, got, (double)before / 1e6, (double)p99 / 1e6,
-	       (double)worst / 1e6, memory, (int)rig_descriptors(rig) - (int)descriptors,
-	       (double)(now_ns() - begin) / 1e9);
-	fflush(stdout);
+	rig_start(&rig, attack->options);
+	victim_start(&rig, shared->victim_uid);
+	attack_run(&rig, attack);
+	rig_stop(&rig);
+	shared->failures += rig.failures;
+}
+
+/* Somebody who keeps a processor busy and asks for nothing: with whom an attacker cannot be blamed for more. */
+static void burn(struct rig *rig, char *got, size_t size) {
+	int64_t until = now_ns() + (target ? NSEC_PER_SEC : 10 * MS);
+
+	CHECK(rig, true);
+	while (now_ns() < until)
+		;
+	snprintf(got, size, "nothing: it only keeps a processor busy");
+}
+
+static void find_idle(struct rig *rig) {
+	static const struct attack none = { .name = "none", .run = burn };
+	struct seen seen;
+	char got[80];
+
+	idle_ns = INT64_MAX / TARGET_IDLE;
+	if (observe(rig, &none, got, sizeof(got), &seen)) {
+		idle_ns = seen.p99;
+		print_row(&none, "ok", got, &seen);
+	}
+}
+
+/* All processes that are started from here, too.  Return: it is so. */
+static bool run_before_others(void) {
+	const struct sched_param first = { .sched_priority = 1 };
+
+	return sched_setscheduler(0, SCHED_RR, &first) == 0;
 }
 
 int main(int argc, char **argv) {
@@ -66,21 +210,27 @@ int main(int argc, char **argv) {
 	};
 	const char *const options[] = { "--limit", "sessions=400", NULL };
 	uid_t victim_uid = geteuid() == 0 ? VICTIM_UID : 0;
+	const char *name = argc > 1 ? argv[argc - 1] : "";
 	struct rig rig;
 	int64_t begin = now_ns();
 	unsigned n = 0;
 
+	target = argc > 1 && strcmp(argv[1], "--target") == 0;
+	if (target && argc == 2)
+		name = "";
+	if (target && !run_before_others())
+		printf("whatever else the machine does counts, too: only root can run before it\n");
 	rig_start(&rig, options);
 	victim_start(&rig, victim_uid);
 	printf("the victim is %s\n", victim_uid ? "another uid" : "the same uid: run as root for another one");
-	printf("%-6s  %-26s  %-63s  %6s  %6s  %6s  %6s  %3s  %5s\n", "", "attack", "what the attacker got", "before",
-	       "p99 ms", "worst", "KiB", "fds", "s");
+	print_header();
+	find_idle(&rig);
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
 		for (const struct attack *attack = groups[i]; attack->name; attack++) {
 			/* By name, for whoever looks into one of them. */
-			if (argc > 1 && !strstr(attack->name, argv[1]))
+			if (!strstr(attack->name, name))
 				continue;
-			attack_run(&rig, attack);
+			attack_begin(&rig, attack);
 			n++;
 		}
 	rig_stop(&rig);
