@@ -290,6 +290,25 @@ static int run_charge(const struct invocation *inv, struct order *order) {
 	return grant_verb(inv, order, "charge", EVLOOP__METHOD__METHOD_LIMITER_CHARGE);
 }
 
+/* What has been done.  The grant beside it tells what would be said to who asks now, which is no. */
+static int print_hold(const struct invocation *inv, const struct order *order,
+		      const Evloop__LimiterHoldRequest *request, const Evloop__Grant *grant) {
+	char text[DURATION_TEXT_MAX];
+	_cleanup_free_ char *key = text_command(&request->key, 1);
+
+	if (!grant->allowed && grant->limit == 0) {
+		complain("%s: there is no room for one more key, and nothing is held", request->name);
+		return EX_TEMPFAIL;
+	}
+	if (inv->json)
+		return json_print_message(&grant->base) ? 0 : 1;
+	printf("%s held for %s", request->name, duration_format(request->duration_ns, text));
+	if (order->key)
+		printf(" key=%s", key ? key : "?");
+	putchar('\n');
+	return text_flush() ? 0 : 1;
+}
+
 static int run_hold(const struct invocation *inv, struct order *order) {
 	Evloop__LimiterHoldRequest request = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
 	_cleanup_message_ ProtobufCMessage *reply = NULL;
@@ -305,7 +324,8 @@ static int run_hold(const struct invocation *inv, struct order *order) {
 		return status;
 	request.key = key_of(order);
 	r = evl_call(order->evl, EVLOOP__METHOD__METHOD_LIMITER_HOLD, &request.base, &reply);
-	return r < 0 ? complain_call(order->evl, r, NULL) : grant_print(inv, (const Evloop__Grant *)reply);
+	return r < 0 ? complain_call(order->evl, r, NULL)
+		     : print_hold(inv, order, &request, (const Evloop__Grant *)reply);
 }
 
 static int run_remove(const struct invocation *inv, struct order *order) {

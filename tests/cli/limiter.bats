@@ -66,7 +66,13 @@ allowed      4*'
     evl limiter reset api
     expect_match 'allowed remaining=10 *'
     evl limiter hold api 1h
-    expect_match 'denied remaining=0 retry_after=3600.000000000'
+    expect_output 'api held for 1h'
+    evl limiter hold api 1h --json
+    [[ $(jq -r .retry_after_ns <<<"$output") == 3600000000000 ]] || fail
+    evl limiter set each --rate 1/h --keyed --max-keys 1 --on-full deny
+    evl limiter hold each 90s --key 'a key'
+    expect_output "each held for 1m30s key='a key'"
+    refused 75 '*each: there is no room for one more key, and nothing is held' limiter hold each 90s --key another
     evl limit api --try
     expect_status 75
     refused 64 '*hold: no duration*' limiter hold api
