@@ -47,6 +47,13 @@ struct limit {
 	const char *shell; /* -c: the command, for sh */
 };
 
+static int take_on_failure(const struct invocation *inv, struct limit *limit, enum on_failure on_failure) {
+	if (limit->on_failure != FAIL_BY_KIND && limit->on_failure != on_failure)
+		return complain_usage(inv, "--fail-open and --fail-closed: only one can be meant");
+	limit->on_failure = on_failure;
+	return 0;
+}
+
 /* NAME or NAME=KEY.  The words are split where they stand. */
 static int take_also(const struct invocation *inv, struct limit *limit, char *value) {
 	Evloop__LimiterRequest *request = &limit->also[limit->take.n_also];
@@ -101,8 +108,7 @@ static int take_option(const struct invocation *inv, struct limit *limit, int op
 		return take_deny_status(inv, limit, optarg);
 	case OPTION_FAIL_OPEN:
 	case OPTION_FAIL_CLOSED:
-		limit->on_failure = option == OPTION_FAIL_OPEN ? FAIL_OPEN : FAIL_CLOSED;
-		return 0;
+		return take_on_failure(inv, limit, option == OPTION_FAIL_OPEN ? FAIL_OPEN : FAIL_CLOSED);
 	case OPTION_LINES:
 		limit->lines = true;
 		return 0;

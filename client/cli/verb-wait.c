@@ -416,14 +416,17 @@ static int run(struct invocation *inv) {
 		OPTIONS_COMMON,
 	};
 	struct waiting waiting = { .timeout_ns = -1 };
-	int option, r = 0;
+	int option, how_many = 0, r = 0;
 
 	while (r == 0 && (option = options_next(inv, "", options)) > 0) {
 		if (option == OPTION_TIMEOUT)
 			r = option_duration(inv, "--timeout", optarg, &waiting.timeout_ns);
+		else if (how_many != 0 && how_many != option)
+			r = complain_usage(inv, "--any and --all: only one can be meant");
 		else
-			waiting.any = option == OPTION_ANY;
+			how_many = option;
 	}
+	waiting.any = how_many == OPTION_ANY;
 	if (r != 0 || option < 0)
 		return r != 0 ? r : inv->status;
 	if (inv->argc < 2)

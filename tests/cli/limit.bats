@@ -246,4 +246,6 @@ b|--try|'
     evl limit db --concurrency 1 --fail-open echo ran
     expect_status 0
     expect_output ran
+    refused 64 '*--fail-open and --fail-closed: only one can be meant' limit api --fail-open --fail-closed true
+    refused 64 '*--fail-open and --fail-closed: only one can be meant' limit api --fail-closed --fail-open true
 }

@@ -60,6 +60,8 @@ arm() {
     expect_status 5
     [[ ${#lines[@]} -eq 1 ]]
     expect_match '* early done status=5 *'
+    refused 64 '*--any and --all: only one can be meant' wait --any late --all early
+    refused 64 '*--any and --all: only one can be meant' wait --all --any late
 }
 
 @test "--timeout" {
