@@ -142,12 +142,19 @@ static int kill_one(struct timer *timer, const Evloop__ManageRequest *request, E
 	return outcome_of(r, EVLOOP__OUTCOME__OUTCOME_SIGNALLED, ret);
 }
 
-/* A verb that one timer, named on its own, does not allow.  Of several, such a one is left out. */
-static int refuse_verb(struct call *call, int r) {
+/* Why is there no delay, and what can be done instead? */
+static const char *explain_no_delay(const struct timer_info *info, const char *name) {
+	if (info->kind == TIMER_KIND_AFTER && !name[0])
+		return "its delay is not kept, for it has no name: give it one, or restart it where it was armed";
+	return "it was given as a time, and has no delay to restart: arm it anew, with another time, to replace it";
+}
+
+/* A verb that one timer, named on its own, does not allow; `info` and `name`, of it, are for TIMER_E_NOT_DELAYED.  Of several, such a one
+ * is left out. */
+static int refuse_verb(struct call *call, int r, const struct timer_info *info, const char *name) {
 	switch (r) {
 	case TIMER_E_NOT_DELAYED:
-		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
-			    "there is no delay to restart: it was given as a time, or has no name");
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "%s", explain_no_delay(info, name));
 		return 0;
 	case TIMER_E_PAST_UNTIL:
 		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "its next time would lie behind until_ns");
@@ -187,7 +194,7 @@ static int manage_one(struct call *call, const Evloop__ManageRequest *request, t
 	result.name = name;
 	r = apply(timer, request, verb, info.state, &result.outcome);
 	if (r != 0)
-		return refuse_verb(call, r);
+		return refuse_verb(call, r, &info, name);
 	reply.results = &results;
 	reply.n_results = 1;
 	reply.next = result.id;
@@ -293,7 +300,7 @@ int rpc_log(struct call *call, const void *data) {
 		return -ENOMEM;
 	n = timer_read_output(timer, request->offset, reply.data.data, limit, &reply.offset);
 	if (n < 0)
-		return refuse_verb(call, TIMER_E_NO_COMMAND);
+		return refuse_verb(call, TIMER_E_NO_COMMAND, NULL, NULL);
 	timer_describe(timer, &info);
 	reply.data.len = (size_t)n;
 	reply.output_end = info.output_bytes;

@@ -241,6 +241,8 @@ class Timers(Case):
         self.assertEqual(self.ok("resume", target=source)["results"][0]["outcome"], "resumed")
         self.assertEqual(self.ok("resume", target=str(source))["results"][0]["outcome"], "unchanged")
         self.assertEqual(self.ok("poke", name="sync")["results"][0]["outcome"], "poked")
+        self.assertIn("for it has no name: give it one, or restart it",
+                      self.refused("INVALID", "poke", request=2))
         self.assertEqual(self.ok("trigger", target={"name": "sync"})["results"][0]["outcome"], "triggered")
         self.assertEqual(self.bridge.event()["request"], 1)
         self.assertEqual(self.ok("restart", request=2, delay="1ms")["change"], "updated")
