@@ -165,10 +165,18 @@ _ev_is_number() {
     [[ $1 =~ ^[0-9]{1,10}$ ]]
 }
 
+# What cannot be called is found here, and not when it is too late.
+_ev_is_handler() {
+    command -v -- "$1" >/dev/null && return
+    _ev_complain "'$1' is neither a function nor a command: it has to be there before something is armed for it"
+    return 64
+}
+
 # _ev_arm CALL FIELDS HANDLER [WORD]...
 _ev_arm() {
     local call=$1 fields=$2 words
     shift 2
+    _ev_is_handler "$1" || return
     printf -v words '%q ' "$@"
     _ev_call "$call" "$fields" || return
     EV_ID=$_ev_last
@@ -227,6 +235,7 @@ _ev_is_child() {
 ev_pid() {
     local pid=${1-} about='' status=0
     [[ $# -ge 2 ]] && _ev_is_number "$pid" || _ev_usage 'ev_pid PID HANDLER [WORD]...' || return
+    _ev_is_handler "$2" || return
     if _ev_is_child "$pid"; then
         about=child
     fi
@@ -306,8 +315,9 @@ ev_subscribe() {
         shift
         ;;
     --queue)
-        _ev_is_number "${2-}" || _ev_usage "$usage" || return
-        fields=",\"queue\":$2"
+        # None at all is what --latest is for.
+        [[ ${2-} =~ ^0*[1-9][0-9]{0,8}$ ]] || _ev_usage "$usage" || return
+        fields=",\"queue\":$((10#$2))"
         shift 2
         ;;
     esac

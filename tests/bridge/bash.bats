@@ -136,7 +136,9 @@ pipe() { false | cat; echo not reached; }
 forgives() { ! true; if false; then :; fi; false || true; set +e; false; set -e; echo forgives; }
 count=0
 counts() { count=$((count + 1)); }
-for handler in fails counts returns subshell pipe forgives unknown-command counts; do ev_soon "$handler"; done
+gone() { :; }
+for handler in fails counts returns subshell pipe forgives gone counts; do ev_soon "$handler"; done
+unset -f gone
 ev_run
 echo "$count $-"
 END
@@ -147,8 +149,8 @@ END
     [[ ${stderr_lines[1]} == 'evloop.bash: handler returns: failed with status 9' ]] || fail two
     [[ ${stderr_lines[2]} == 'evloop.bash: handler subshell: failed with status 7' ]] || fail three
     [[ ${stderr_lines[3]} == 'evloop.bash: handler pipe: failed with status 1' ]] || fail four
-    [[ ${stderr_lines[4]} == *'unknown-command: command not found' ]] || fail five
-    [[ ${stderr_lines[5]} == 'evloop.bash: handler unknown-command: failed with status 127' ]] || fail six
+    [[ ${stderr_lines[4]} == *'gone: command not found' ]] || fail five
+    [[ ${stderr_lines[5]} == 'evloop.bash: handler gone: failed with status 127' ]] || fail six
     [[ ${#stderr_lines[@]} -eq 6 ]] || fail more
 }
 
@@ -332,7 +334,11 @@ try ev_cancel
 try ev_cancel x
 try ev_path --nonsense
 try ev_subscribe t --queue x true
+try ev_subscribe t --queue 0 true
 try ev_subscribe 'no blanks' true
+try ev_after 1s 'no such function' true
+try ev_pid $$ no-such-function
+try ev_every 1s ''
 try ev_emit t "$(printf '%5000s' x)"
 try ev_acquire api --rate 10 true
 try ev_acquire api --nonsense 5 true
@@ -340,7 +346,7 @@ try ev_release
 ev_run
 END
     expect_status 0
-    expect_output $'65\n65\n65\n65\n64\n64\n64\n64\n64\n64\n64\n64\n65\n65\n65\n64\n64'
+    expect_output $'65\n65\n65\n65\n64\n64\n64\n64\n64\n64\n64\n64\n64\n65\n64\n64\n64\n65\n65\n64\n64'
     [[ $(grep -vc '^evloop.bash: \|^    HANDLER' <<<"$stderr") -eq 0 ]] || fail 'each begins so'
 }
 
