@@ -60,7 +60,10 @@ int bridge_prepare_limiter_set(struct bridge_call *call) {
 int bridge_complete_limiter_set(struct bridge_call *call, ProtobufCMessage *request) {
 	const Evloop__LimiterSpec *spec = (const Evloop__LimiterSpec *)request;
 	static const char *const what[] = { "rules", "concurrency" };
+	int r = bridge_complete_named(call, request);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(what); i++)
 		if (json_object_get(call->fields, what[i]))
 			return 0;
@@ -149,14 +152,21 @@ int bridge_prepare_limit(struct bridge_call *call) {
 	return r;
 }
 
+int bridge_complete_named(struct bridge_call *call, ProtobufCMessage *request _unused_) {
+	const char *name = json_string_value(json_object_get(call->fields, "name"));
+
+	return name && name[0] ? 0 : bridge_refuse(call, "INVALID", "no name: which limiter is meant?");
+}
+
 int bridge_complete_limit(struct bridge_call *call, ProtobufCMessage *request) {
 	Evloop__LimiterWaitRequest *wait = (Evloop__LimiterWaitRequest *)request;
+	int r = bridge_complete_named(call, request);
 
 	if (!json_object_get(call->given, "cost"))
 		wait->cost = 1;
 	if (!bridge_given(call, "max_wait_ns"))
 		wait->max_wait_ns = -1;
-	return call->definition ? define(call, call->definition) : 0;
+	return r == 0 && call->definition ? define(call, call->definition) : r;
 }
 
 /* All that is known of the limiter that the call is about.  *ret is freed with message_freep().  Return: it is there. */
@@ -210,7 +220,7 @@ int bridge_finish_explain(struct bridge_call *call, const ProtobufCMessage *gran
 int bridge_complete_cost(struct bridge_call *call, ProtobufCMessage *request) {
 	if (!json_object_get(call->given, "cost"))
 		((Evloop__LimiterRequest *)request)->cost = 1;
-	return 0;
+	return bridge_complete_named(call, request);
 }
 
 int bridge_complete_items(struct bridge_call *call, ProtobufCMessage *request) {

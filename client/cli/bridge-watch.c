@@ -128,7 +128,7 @@ int bridge_prepare_ack(struct bridge_call *call) {
 	return 0;
 }
 
-/* Those that are over are passed over, as by the daemon. */
+/* Those that are over are passed over, as by the daemon: who says it has not heard of that yet.  The answer tells how many are left. */
 int bridge_complete_ack(struct bridge_call *call, ProtobufCMessage *request) {
 	Evloop__AckRequest *ack = (Evloop__AckRequest *)request;
 	json_t *one = json_object_get(call->given, "request"), *all = json_object_get(call->given, "requests");
@@ -144,5 +144,6 @@ int bridge_complete_ack(struct bridge_call *call, ProtobufCMessage *request) {
 		if (source)
 			ack->handles[ack->n_handles++] = source->handle;
 	}
-	return 0;
+	return json_object_set_new(call->reply, "acknowledged", json_integer((json_int_t)ack->n_handles)) < 0 ? -ENOMEM
+													      : 0;
 }

@@ -131,6 +131,7 @@ int bridge_complete_limit(struct bridge_call *call, ProtobufCMessage *request);
 int bridge_finish_limit(struct bridge_call *call, const ProtobufCMessage *reply);
 int bridge_prepare_limiter_set(struct bridge_call *call);
 int bridge_complete_limiter_set(struct bridge_call *call, ProtobufCMessage *request);
+int bridge_complete_named(struct bridge_call *call, ProtobufCMessage *request);
 int bridge_complete_cost(struct bridge_call *call, ProtobufCMessage *request);
 int bridge_finish_explain(struct bridge_call *call, const ProtobufCMessage *reply);
 int bridge_complete_items(struct bridge_call *call, ProtobufCMessage *request);

@@ -427,10 +427,11 @@ class Watches(Case):
         self.assertEqual(self.bridge.event()["readiness"], ["readable"])
         self.assertEqual(os.read(read, 10), b"xy")
         os.close(read)
-        self.ok("ack", requests=[1, 55])
+        self.assertEqual(self.ok("ack", requests=[1, 55])["acknowledged"], 1)
         self.quiet()
         self.assertEqual(self.ok("cancel", request=1)["outcome"], "cancelled")
-        self.assertEqual(self.ok("ack", request=1), {"id": self.bridge.last_id, "ok": True})
+        self.assertEqual(self.ok("ack", request=1),
+                         {"id": self.bridge.last_id, "ok": True, "acknowledged": 0})
 
     def test_descriptor_of_a_process(self):
         read, write = os.pipe()
@@ -608,6 +609,11 @@ class Wrong(Case):
                    {"call": "ack"}, {"call": "ack", "request": 1, "requests": [1]}, {"call": "ack", "requests": 1},
                    {"call": "ack", "handles": [1]}, {"call": "limiter multi", "items": {"name": "x"}},
                    {"call": "limiter multi", "items": ["x"]}, {"call": "wait"})
+        for name in "limit", "try", "limiter peek", "limiter charge", "limiter hold", "limiter reset", "limiter remove":
+            self.assertEqual(self.refused("INVALID", name), "no name: which limiter is meant?")
+            self.refused("INVALID", name, name="")
+        self.refused("INVALID", "limit", rate="1/s")
+        self.refused("INVALID", "limiter set", rate="1/s")
         self.bridge.send(b'{"call":"after","delay_ns":99999999999999999999999}')
         self.assertEqual(self.bridge.read()["error"], "INVALID")
 
