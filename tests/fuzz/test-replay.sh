@@ -3,7 +3,7 @@
 #
 # Every seed of the fuzz targets, and every input that once broke something (tests/fuzz/found/TARGET/), without a fuzzer.
 set -eu
-for target in packet dispatch bridge; do
+for target in packet dispatch bridge config; do
     echo "$target:"
     set --
     for file in "$srcdir/tests/fuzz/found/$target"/*; do
