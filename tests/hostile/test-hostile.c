@@ -19,7 +19,7 @@
 #define SETTLE_MS 5000 /* for what goes on a little behind the end of a session */
 #define QUIET_MS 20 /* before each attack */
 #define MEMORY_KIB 8192 /* what an attack may leave behind: the allocator's pools, mostly */
-#define PEAK_KIB (512 * 1024) /* at any time; a hundred thousand timers take 10 MiB */
+#define PEAK_KIB (512 * 1024) /* at any time: an eighth of MemoryMax= of the unit, for one uid */
 #define P99_NS (100 * MS) /* generous, for busy machines; the table has what it was */
 
 /*
