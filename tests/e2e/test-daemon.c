@@ -377,7 +377,7 @@ static void test_pages_and_patterns(void **state _unused_) {
 	assert_true(pages >= 10);
 	assert_int_equal(count_list(evl, "odd-*", 7, &pages), 2500);
 	assert_int_equal(count_list(evl, "odd-4999", 0, &pages), 1);
-	assert_int_equal(pages, 3); /* two of them empty, and not the last */
+	assert_true(pages >= 3); /* all but the last empty; more of them where a uid has had its share of time before */
 
 	target.glob = (char *)"even-?[0-4]*";
 	request.target = &target;
