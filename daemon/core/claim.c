@@ -107,12 +107,16 @@ void claim_wait(struct claim *claim) {
 	claim->timed = true;
 }
 
+static void tell_binding(struct claim *claim) {
+	if (claim->binding && claim->binding->held)
+		claim->binding->held(claim->binding);
+}
+
 void claim_hold(struct claim *claim) {
 	claim->state = CLAIM_HELD;
 	claim->since_ns = cell_now(claim->cell);
 	claim->cell->limiter->held++;
-	if (claim->binding)
-		claim->binding->held(claim->binding);
+	tell_binding(claim);
 }
 
 /* There is nothing but the event to it any more; nobody hears it: not even that. */
@@ -228,7 +232,7 @@ enum cancel_outcome claim_end(struct claim *claim) {
 void claim_bind(struct claim *claim, struct claim_binding *binding) {
 	claim->binding = binding;
 	if (claim->state == CLAIM_HELD)
-		binding->held(binding);
+		tell_binding(claim);
 }
 
 size_t claim_line_length(const struct claim *claim) {

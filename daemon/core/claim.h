@@ -43,7 +43,7 @@ void claim_describe(const struct claim *claim, struct claim_info *ret);
 /* What watches the process that a permit is bound to. */
 struct claim_binding {
 	uint64_t pid;
-	/* Its permits are out from now on. */
+	/* Its permits are out from now on.  NULL: nobody wants to know. */
 	void (*held)(struct claim_binding *binding);
 	/* The claim is gone, whatever ended it: forget it. */
 	void (*unbind)(struct claim_binding *binding);
