@@ -370,7 +370,7 @@ static void load_record(struct loading *loading, enum record record, const Proto
 }
 
 static int load_all(struct loading *loading, FILE *file) {
-	struct state_loader limiters = { .scheduler = loading->rpc->scheduler };
+	struct state_loader limiters = { .scheduler = loading->rpc->scheduler, .same_boot = true };
 	ProtobufCMessage *message;
 	enum record record;
 	int r = 0;
