@@ -39,8 +39,9 @@ bool crash_note_load(struct note *note, struct scheduler *scheduler, struct hold
 			  "the daemon before has died, and what it has noted cannot be used: limiters begin empty: %s",
 			  strerror(-r));
 	else
-		log_warning("the daemon before has died: %d limiters go on from what it has noted, %u of them empty", r,
-			    n_taken);
+		log_warning(
+			"the daemon before has died: limiters go on as it has noted them: %d, of which %u are empty", r,
+			n_taken);
 	return true;
 }
 

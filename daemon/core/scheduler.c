@@ -104,6 +104,10 @@ void scheduler_set_settled(struct scheduler *scheduler, int64_t boottime_ns) {
 	scheduler->settled_ns = boottime_ns;
 }
 
+int64_t scheduler_settled(const struct scheduler *scheduler) {
+	return scheduler->settled_ns;
+}
+
 const struct shared_use *scheduler_shared_use(const struct scheduler *scheduler) {
 	return &scheduler->shared_use;
 }

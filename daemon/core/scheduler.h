@@ -39,6 +39,7 @@ struct marks *scheduler_marks(struct scheduler *scheduler);
 void scheduler_set_drained(struct scheduler *scheduler, int64_t boottime_ns);
 int64_t scheduler_drained(const struct scheduler *scheduler);
 void scheduler_set_settled(struct scheduler *scheduler, int64_t boottime_ns);
+int64_t scheduler_settled(const struct scheduler *scheduler);
 
 /* What all uids use together. */
 const struct shared_use *scheduler_shared_use(const struct scheduler *scheduler);

@@ -46,6 +46,7 @@ static int save_clock(struct scheduler *scheduler, FILE *file) {
 	clock.boottime_ns = now->ns[TIMER_CLOCK_BOOTTIME];
 	clock.realtime_ns = now->ns[TIMER_CLOCK_REALTIME];
 	clock.drained_ns = scheduler_drained(scheduler);
+	clock.settled_ns = scheduler_settled(scheduler);
 	clock.changes = scheduler_marks(scheduler)->changes;
 	return record_write(file, RECORD_CLOCK, &clock.base);
 }
@@ -171,6 +172,8 @@ static void load_clock(struct state_loader *loader, const Evloop__SavedClock *cl
 	if (!loader->same_boot)
 		loader->shift_ns = now->ns[TIMER_CLOCK_BOOTTIME] - clock->boottime_ns - elapsed_ns;
 	scheduler_set_drained(loader->scheduler, shift(loader, clock->drained_ns));
+	scheduler_set_settled(loader->scheduler,
+			      MAX(scheduler_settled(loader->scheduler), shift(loader, clock->settled_ns)));
 }
 
 /* Is it one that could have been saved?  Nobody is there to be told why not. */

@@ -182,6 +182,29 @@ static void test_long_ago(void **state _unused_) {
 	restart_elsewhere(-999 * SEC, 1000000 * SEC, 10);
 }
 
+/* What a daemon knew of the death of one before goes along. */
+static void test_after_a_crash(void **state _unused_) {
+	int64_t now_ns = world_boottime(&world);
+	struct instant now;
+
+	scheduler_set_drained(world.scheduler, now_ns);
+	limiter_set_drained(make("keyed", 1, true), now_ns - SEC);
+	scheduler_set_settled(world.scheduler, now_ns + 2 * SEC);
+	save();
+	now = world.now;
+	end();
+	begin();
+	now.ns[TIMER_CLOCK_BOOTTIME] += 2 * SEC;
+	now.ns[TIMER_CLOCK_REALTIME] += 2 * SEC;
+	world.now = now;
+	scheduler_refresh(world.scheduler, &world.now);
+	assert_int_equal(load(text, text_size), 1);
+	assert_int_equal(remaining("keyed", "a"), 3);
+	(void)make("new", 1, false);
+	assert_int_equal(remaining("new", ""), 2);
+	assert_int_equal(scheduler_settled(world.scheduler), now_ns + 2 * SEC);
+}
+
 /* A file that is cut anywhere, or has any byte changed, gives what it has, or nothing. */
 static void test_damaged_files(void **state _unused_) {
 	(void)make("plain", 1, false);
@@ -208,8 +231,8 @@ static void test_damaged_files(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_same_boot),      TEST(test_time_passes), TEST(test_other_boot),
-		TEST(test_clock_set_back), TEST(test_long_ago),    TEST(test_damaged_files),
+		TEST(test_same_boot), TEST(test_time_passes),   TEST(test_other_boot),    TEST(test_clock_set_back),
+		TEST(test_long_ago),  TEST(test_damaged_files), TEST(test_after_a_crash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
