@@ -20,18 +20,17 @@
 #define QUIET_MS 20 /* before each attack */
 #define MEMORY_KIB 8192 /* what an attack may leave behind: the allocator's pools, mostly */
 #define PEAK_KIB (512 * 1024) /* at any time: an eighth of MemoryMax= of the unit, for one uid */
+#define TRIES 5 /* of which the best counts, for whoever else uses the machine only adds */
 #define P99_NS (100 * MS) /* generous, for busy machines; the table has what it was */
 
 /*
  * The target: less than 5 ms, and at most twice what it sees when nobody attacks.  Where that is a fraction of a millisecond, an
- * attacker's share of a turn of the loop is more, and the row says so.  An attack is repeated until so much is known, and tried so
- * often, for whoever else uses the machine only adds.
+ * attacker's share of a turn of the loop is more, and the row says so.  An attack is repeated until so much is known.
  */
 #define TARGET_NS (5 * MS)
 #define TARGET_IDLE 2
 #define TARGET_ROUNDS 300
 #define TARGET_MS 3000
-#define TARGET_TRIES 5
 
 struct seen {
 	int64_t before, p99, worst; /* by the victim; before: when nothing was done to it */
@@ -100,6 +99,10 @@ static bool is_unnoticed(const struct attack *attack, int64_t p99) {
 	return !target || attack->own_daemon || p99 <= TARGET_IDLE * idle_ns;
 }
 
+static bool is_good(const struct rig *rig, const struct attack *attack, int64_t p99) {
+	return is_fair(rig, attack, p99) && is_unnoticed(attack, p99);
+}
+
 /* Return: how the row is called: "ok", "share" (more than twice idle, and less than 5 ms), "slow" (more, for a reason) or "FAILED". */
 static const char *judge(struct rig *rig, const struct attack *attack, const struct seen *seen) {
 	long allowed = attack->memory_kib ? attack->memory_kib : MEMORY_KIB;
@@ -146,7 +149,7 @@ static void attack_run(struct rig *rig, const struct attack *attack) {
 	const char *verdict;
 	char got[80] = "";
 
-	for (unsigned i = 0; i < (target ? TARGET_TRIES : 1) && (i == 0 || !is_unnoticed(attack, seen.p99)); i++) {
+	for (unsigned i = 0; i == 0 || (i < TRIES && !is_good(rig, attack, seen.p99)); i++) {
 		if (!observe(rig, attack, got, sizeof(got), &one))
 			return;
 		seen.memory_kib = one.memory_kib += seen.memory_kib;
