@@ -16,28 +16,56 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-bool closer_is_safe(int socket_fd) {
+#define PACKETS_DROPPED 32 /* without descriptors, before a process is worth it */
+
+/*
+ * What is unread in it, first of all.  An empty packet looks like the end; but only with a packet come the credentials of its sender.
+ * And there is room for nothing else, so that descriptors are not had, but told of.
+ */
+static enum unread {
+	NOTHING,
+	DATA,
+	DESCRIPTORS
+} look(int socket_fd) {
 	char control[CMSG_SPACE(sizeof(struct ucred))];
 	struct msghdr msg = { .msg_control = control };
+
+	for (unsigned i = 0; i < 2; i++) { /* ECONNRESET overtakes, once */
+		msg.msg_controllen = sizeof(control);
+		if (recvmsg(socket_fd, &msg, MSG_PEEK | MSG_DONTWAIT) < 0)
+			continue;
+		if (msg.msg_controllen == 0)
+			return NOTHING;
+		return msg.msg_flags & MSG_CTRUNC ? DESCRIPTORS : DATA;
+	}
+	return NOTHING;
+}
+
+/* The first packet, with what came with it. */
+static void drop_packet(int socket_fd) {
+	char byte;
+
+	(void)recv(socket_fd, &byte, sizeof(byte), MSG_DONTWAIT);
+}
+
+bool closer_is_safe(int socket_fd) {
+	enum unread unread;
 	int on = 1;
 
 	(void)shutdown(socket_fd, SHUT_RDWR);
-	/* An empty packet looks like the end; but only with a packet come the credentials of its sender. */
 	(void)setsockopt(socket_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	for (unsigned i = 0; i < 2; i++) { /* ECONNRESET overtakes, once */
-		msg.msg_controllen = sizeof(control);
-		if (recvmsg(socket_fd, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0)
-			return msg.msg_controllen == 0;
+	for (unsigned i = 0; i < PACKETS_DROPPED; i++) {
+		unread = look(socket_fd);
+		if (unread != DATA)
+			return unread == NOTHING;
+		drop_packet(socket_fd);
 	}
-	return true;
+	return false;
 }
 
-/* Packet by packet, with what came with each. */
 static void empty(int socket_fd) {
-	char byte;
-
-	while (!closer_is_safe(socket_fd))
-		(void)recv(socket_fd, &byte, sizeof(byte), MSG_DONTWAIT);
+	while (look(socket_fd) != NOTHING)
+		drop_packet(socket_fd);
 }
 
 static void close_all(const int *fds, size_t n) {

@@ -38,8 +38,8 @@ static inline size_t closer_load(const struct closer *closer) {
 }
 
 /*
- * End a Unix socket of ours, in both directions.  Return: whether it can be closed right here, since nothing has been left
- * unread in it: with a packet go the descriptors that came with it.
+ * End a Unix socket of ours, in both directions, and throw away what is unread in it.  Return: whether it can be closed right here: with a
+ * packet go the descriptors that came with it, and whoever drops those waits for them.
  */
 bool closer_is_safe(int socket_fd);
 

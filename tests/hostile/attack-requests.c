@@ -384,7 +384,11 @@ static void large_commands(struct rig *rig, char *got, size_t size) {
 		list.after = reply ? reply->next : 0;
 	}
 	CHECK(rig, listed == ARRAY_SIZE(table));
-	CHECK(rig, manage(peer, EVLOOP__METHOD__METHOD_CANCEL, NULL, "large.*"));
+	/* One by one: where this is done again and again, a page of that pattern is full of those that are over. */
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		snprintf(name, sizeof(name), "large.%zu", i);
+		CHECK(rig, manage(peer, EVLOOP__METHOD__METHOD_CANCEL, name, NULL));
+	}
 	peer_close(peer);
 	snprintf(got, size, "up to 18,000 words armed and listed");
 }
