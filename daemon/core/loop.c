@@ -49,6 +49,7 @@ struct loop {
 	struct scheduler *scheduler;
 	const struct loop_ops *ops;
 	void *userdata;
+	int64_t owner_next_ns; /* when `ops` are to tick, as of the last wait */
 	struct loop_clock clocks[TIMER_CLOCK_MAX];
 	SLIST_HEAD(, loop_signal) signals;
 	struct poller *poller;
@@ -189,9 +190,14 @@ void loop_set_scheduler(struct loop *loop, struct scheduler *scheduler) {
 	loop->scheduler = scheduler;
 }
 
+static int64_t owner_next(const struct loop *loop) {
+	return loop->ops && loop->ops->next ? loop->ops->next(loop->userdata) : INT64_MAX;
+}
+
 void loop_set_ops(struct loop *loop, const struct loop_ops *ops, void *userdata) {
 	loop->ops = ops;
 	loop->userdata = userdata;
+	loop->owner_next_ns = owner_next(loop);
 }
 
 void loop_stop(struct loop *loop) {
@@ -223,7 +229,7 @@ static bool loop_work(struct loop *loop) {
 	if (loop->ops) {
 		int64_t boottime = loop->now.ns[TIMER_CLOCK_BOOTTIME];
 
-		if (loop->ops->tick && loop->ops->next(loop->userdata) <= boottime)
+		if (loop->ops->tick && loop->owner_next_ns <= boottime)
 			loop->ops->tick(loop->userdata, boottime);
 		if (loop->ops->flush && loop->ops->flush(loop->userdata))
 			more = true;
@@ -235,13 +241,13 @@ static bool loop_work(struct loop *loop) {
 static int64_t loop_next(const struct loop *loop, enum timer_clock clock) {
 	int64_t next = loop->scheduler ? scheduler_next(loop->scheduler, clock) : INT64_MAX;
 
-	if (clock == TIMER_CLOCK_BOOTTIME && loop->ops && loop->ops->next)
-		next = MIN(next, loop->ops->next(loop->userdata));
-	return next;
+	return clock == TIMER_CLOCK_BOOTTIME ? MIN(next, loop->owner_next_ns) : next;
 }
 
 /* Wait until something is ready and call back for it; `more`: only look.  Return: 0, −errno. */
 static int loop_wait(struct loop *loop, bool more) {
+	/* Once a turn: whatever requests make of it is seen here, before anything waits. */
+	loop->owner_next_ns = owner_next(loop);
 	for (enum timer_clock clock = 0; !more && clock < TIMER_CLOCK_MAX; clock++) {
 		int64_t next = loop_next(loop, clock);
 		int r;

@@ -12,7 +12,7 @@ static bool is_over(const struct complaint *complaint, int64_t now_ns) {
 }
 
 /* Its time is over. */
-static void forget(struct complaint *complaint) {
+static void forget(struct complaints *complaints, struct complaint *complaint) {
 	char fields[64];
 
 	if (complaint->suppressed > 0) {
@@ -22,6 +22,7 @@ static void forget(struct complaint *complaint) {
 			  "%llu more lines about uid %u were suppressed within %d s",
 			  (unsigned long long)complaint->suppressed, (unsigned)complaint->uid,
 			  (int)(COMPLAINTS_WINDOW_NS / NSEC_PER_SEC));
+		complaints->n_suppressed--;
 	}
 	*complaint = (struct complaint){ 0 };
 }
@@ -34,7 +35,7 @@ static struct complaint *find(struct complaints *complaints, uid_t uid, int64_t 
 		struct complaint *complaint = &complaints->of[i];
 
 		if (is_over(complaint, now_ns))
-			forget(complaint);
+			forget(complaints, complaint);
 		if (complaint->since_ns == 0)
 			free_one = complaint;
 		else if (complaint->uid == uid)
@@ -54,7 +55,8 @@ bool complaints_allow(struct complaints *complaints, uid_t uid, int64_t now_ns) 
 		return false;
 	}
 	if (complaint->lines == COMPLAINTS_LINES) {
-		complaint->suppressed++;
+		if (complaint->suppressed++ == 0)
+			complaints->n_suppressed++;
 		return false;
 	}
 	complaint->lines++;
@@ -64,7 +66,8 @@ bool complaints_allow(struct complaints *complaints, uid_t uid, int64_t now_ns) 
 int64_t complaints_next(const struct complaints *complaints) {
 	int64_t since = complaints->unheard > 0 ? complaints->unheard_since_ns : INT64_MAX;
 
-	for (size_t i = 0; i < COMPLAINTS_UIDS; i++)
+	/* Asked in each turn of the loop. */
+	for (size_t i = 0; complaints->n_suppressed > 0 && i < COMPLAINTS_UIDS; i++)
 		if (complaints->of[i].suppressed > 0)
 			since = MIN(since, complaints->of[i].since_ns);
 	return since == INT64_MAX ? INT64_MAX : since + COMPLAINTS_WINDOW_NS;
@@ -75,7 +78,7 @@ void complaints_tick(struct complaints *complaints, int64_t now_ns) {
 		return;
 	for (size_t i = 0; i < COMPLAINTS_UIDS; i++)
 		if (complaints->of[i].since_ns > 0 && is_over(&complaints->of[i], now_ns))
-			forget(&complaints->of[i]);
+			forget(complaints, &complaints->of[i]);
 	if (complaints->unheard > 0 && now_ns - complaints->unheard_since_ns >= COMPLAINTS_WINDOW_NS) {
 		log_event(LOG_WARNING, MESSAGE_LINES_SUPPRESSED, NULL,
 			  "%llu lines about more than %d uids were suppressed within %d s",

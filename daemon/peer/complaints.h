@@ -20,6 +20,7 @@ struct complaints {
 		unsigned lines;
 		uint64_t suppressed;
 	} of[COMPLAINTS_UIDS];
+	unsigned n_suppressed; /* of them that have suppressed any */
 	int64_t unheard_since_ns; /* 0: nothing was */
 	uint64_t unheard; /* of uids that found no place */
 };
