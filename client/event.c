@@ -7,6 +7,9 @@
 #include "client/internal.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "proto/event.pb-c.h"
 
 int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
 	if (!evl->error_handler)
@@ -187,8 +190,33 @@ int event_deliver(struct evl *evl, struct evl_source *source, Evloop__Event *e) 
 	return 1;
 }
 
+static bool is_granted(const struct frame *frame) {
+	static const uint8_t type[] = { 1 << 3, EVLOOP__EVENT_TYPE__EVENT_GRANTED };
+
+	return frame->body_size > sizeof(type) && memcmp(frame->body, type, sizeof(type)) == 0;
+}
+
+/* Into `granted`, where it is such an event: its fields alone, which are few.  Return: NULL: it is no event. */
+static Evloop__Event *unpack(struct evl *evl, const struct frame *frame, Evloop__Event *granted) {
+	const Evloop__GrantedEvent *view;
+
+	if (!is_granted(frame))
+		return message_unpack(&evl->input.arena, &evloop__event__descriptor, frame->body, frame->body_size);
+	view = message_unpack(&evl->input.arena, &evloop__granted_event__descriptor, frame->body, frame->body_size);
+	if (!view)
+		return NULL;
+	evloop__event__init(granted);
+	granted->type = view->type;
+	granted->handle = view->handle;
+	granted->id = view->id;
+	granted->more = view->more;
+	granted->claim = view->claim;
+	granted->grant = view->grant;
+	return granted;
+}
+
 static int dispatch_event(struct evl *evl, const struct frame *frame, unsigned session) {
-	Evloop__Event *e = message_unpack(&evl->input.arena, &evloop__event__descriptor, frame->body, frame->body_size);
+	Evloop__Event granted, *e = unpack(evl, frame, &granted);
 	struct evl_source *source;
 	bool acked;
 	int r;

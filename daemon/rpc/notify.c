@@ -7,6 +7,7 @@
 
 #include "daemon/core/path-watch.h"
 #include "daemon/rpc/convert.h"
+#include "proto/event.pb-c.h"
 #include "proto/limits.h"
 
 /* What is the same of everything that is watched or heard. */
@@ -74,14 +75,35 @@ static void fill_message(const struct event *event, Evloop__Event *ret, Evloop__
 	ret->gap = gap;
 }
 
+static int put(struct session *session, const ProtobufCMessage *message) {
+	int r = outbox_put(&session->outbox, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, session_next_sequence(session),
+			   message);
+
+	return r > 0 ? -EMSGSIZE : r;
+}
+
+static int put_granted(struct session *session, const struct event *event) {
+	Evloop__GrantedEvent message = EVLOOP__GRANTED_EVENT__INIT;
+	Evloop__Grant grant;
+
+	convert_grant(event->grant, &grant);
+	message.type = EVLOOP__EVENT_TYPE__EVENT_GRANTED;
+	message.handle = event->handle;
+	message.id = event->id;
+	message.more = event->more;
+	message.claim = convert_claim_state((enum claim_state)event->claim_state);
+	message.grant = &grant;
+	return put(session, &message.base);
+}
+
 int notify_event(struct session *session, const struct event *event) {
 	Evloop__Event message = EVLOOP__EVENT__INIT;
 	Evloop__RunInfo run;
 	struct changes_message changes;
-	Evloop__Grant grant;
 	Evloop__Gap gap;
-	int r;
 
+	if (event->type == EVENT_TYPE_GRANTED)
+		return put_granted(session, event);
 	message.type = convert_event_type(event);
 	message.handle = event->handle;
 	message.id = event->id;
@@ -95,20 +117,11 @@ int notify_event(struct session *session, const struct event *event) {
 		convert_run(event->run, &run);
 		message.run = &run;
 	}
-	if (event->type == EVENT_TYPE_GRANTED) {
-		convert_grant(event->grant, &grant);
-		message.grant = &grant;
-		message.claim = convert_claim_state((enum claim_state)event->claim_state);
-		message.more = event->more;
-	}
 	if (event->type == EVENT_TYPE_READY)
 		fill_ready(event, &message);
 	if (event->type == EVENT_TYPE_CHANGED)
 		fill_changed(event, &changes, &message);
 	message.end = convert_end(event->end);
 	message.output_end = event->output_end;
-
-	r = outbox_put(&session->outbox, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, session_next_sequence(session),
-		       &message.base);
-	return r > 0 ? -EMSGSIZE : r;
+	return put(session, &message.base);
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "proto/event.pb-c.h"
 #include "proto/evloop.pb-c.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
@@ -105,6 +106,23 @@ static void test_holes(void **state _unused_) {
 	assert_int_equal(found, evloop__method__descriptor.n_values - 1);
 }
 
+/* An event of one type is the same bytes as Event: each of its fields has the number and the type that it has there. */
+static void test_views(void **state _unused_) {
+	const ProtobufCMessageDescriptor *view = &evloop__granted_event__descriptor;
+
+	for (unsigned i = 0; i < view->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &view->fields[i];
+		const ProtobufCFieldDescriptor *same =
+			protobuf_c_message_descriptor_get_field(&evloop__event__descriptor, field->id);
+
+		assert_non_null(same);
+		assert_string_equal(same->name, field->name);
+		assert_int_equal(same->type, field->type);
+		assert_int_equal(same->label, field->label);
+		assert_ptr_equal(same->descriptor, field->descriptor);
+	}
+}
+
 static unsigned depth(const ProtobufCMessageDescriptor *type, unsigned above) {
 	unsigned deepest = above + 1;
 
@@ -153,8 +171,8 @@ static void test_plain_fields(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_service), cmocka_unit_test(test_enum),         cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_depth),   cmocka_unit_test(test_plain_fields),
+		cmocka_unit_test(test_service), cmocka_unit_test(test_enum),  cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_views),   cmocka_unit_test(test_depth), cmocka_unit_test(test_plain_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
