@@ -23,8 +23,9 @@
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
-#define UID_TIME_PER_TURN_NS NSEC_PER_MSEC /* of handling requests of one uid, before it is another one's turn */
-#define FRAMES_UNLOOKED 32 /* handled between two looks at the clock */
+#define UID_TIME_PER_TURN_NS                                                                                           \
+	(200 * NSEC_PER_USEC) /* of handling requests of one uid, before it is another one's turn */
+#define FRAMES_UNLOOKED 16 /* handled between two looks at the clock */
 #define SOURCES_FREED_PER_TURN 4096 /* of all sessions that have ended */
 
 static void set_ready(struct session *session) {
