@@ -156,12 +156,14 @@ static uint64_t hold_ticks(const struct cell *cell) {
 	return ticks;
 }
 
-/* How far from now an honest word can be: a full line behind an empty bucket, with all the gates there may be, a debt, and a hold. */
+/* How far from now an honest word can be: a full line behind an empty bucket, with all the gates there may be, a debt, and a hold; and
+ * for a moment after the death of a daemon a bucket is as if it were emptied later than now. */
 static uint64_t farthest(const struct cell *cell, const struct limiter_spec *spec) {
 	const struct gcra_rule *rule = &spec->rules.rule[0];
 	unsigned __int128 waiters = (unsigned __int128)spec->max_waiters + MAX(spec->max_waiters, cell->limiter->gates);
 	unsigned __int128 ticks = rule->tolerance * (waiters + 1) +
-				  (unsigned __int128)rule->interval * spec->rules.max_debt + hold_ticks(cell);
+				  (unsigned __int128)rule->interval * spec->rules.max_debt + hold_ticks(cell) +
+				  (uint64_t)SHARED_LOOK_NS * GCRA_TICKS_PER_NSEC;
 
 	return (uint64_t)MIN(ticks, (unsigned __int128)GCRA_TICKS_MAX / 2);
 }

@@ -3,7 +3,7 @@
  * Owns what is noted of limiters, and what that is worth after the death of who has noted it:
  *
  *     noted, and its mark is not later      as it was noted
- *     noted, and taken from since           empty, each of its cells
+ *     noted, and taken from since           empty, each of its cells; where clients may have memory of it, when they have let go of that
  *     keys of a limiter that has too many   empty at the time of the note
  *     not noted, and taken from             there is a mark that nobody has: whatever comes new begins empty, for it may be that one
  */
@@ -12,6 +12,7 @@
 
 #include "daemon/core/marks.h"
 #include "daemon/core/scheduler.h"
+#include "proto/shared.h"
 
 #define KEYS_NOTED 1000 /* of all limiters: it must not take long */
 
@@ -139,7 +140,8 @@ int noted_load(struct scheduler *scheduler, const struct noted *noted, unsigned 
 		(void)fclose(file);
 	}
 	if (r < 0 || reading.lacks || was_taken_elsewhere(&reading))
-		scheduler_set_drained(scheduler, scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME]);
+		scheduler_set_drained(scheduler,
+				      scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME] + SHARED_LOOK_NS);
 	*ret_taken = reading.n_taken;
 	return r < 0 ? r : reading.loader.n;
 }

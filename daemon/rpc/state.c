@@ -15,6 +15,7 @@
 #include "daemon/rpc/convert-limiter.h"
 #include "daemon/rpc/record.h"
 #include "proto/limits.h"
+#include "proto/shared.h"
 
 #define MAGIC "evloopd state 1\n"
 #define BOOT_ID_MAX 64
@@ -195,6 +196,16 @@ static bool was_taken(const struct state_loader *loader, const Evloop__SavedLimi
 	       (saved->shared || saved->mark >= MARKS_MAX || loader->marks[saved->mark] > saved->changes);
 }
 
+/*
+ * Up to when all has been taken from it.  Clients that have the memory of the dead daemon go on to take from that until they see it, as if
+ * nothing had happened; from then on this one fills, so both together grant no more than one would have.  Nobody has memory of keys.
+ */
+static int64_t taken_until(const struct state_loader *loader) {
+	int64_t now_ns = boottime_now(loader->scheduler);
+
+	return limiter_spec(loader->limiter)->keyed ? now_ns : now_ns + SHARED_LOOK_NS;
+}
+
 static int load_limiter(struct state_loader *loader, const Evloop__SavedLimiter *saved) {
 	enum limiter_change change;
 	struct limiter_spec spec;
@@ -214,7 +225,7 @@ static int load_limiter(struct state_loader *loader, const Evloop__SavedLimiter 
 		loader->n++;
 		loader->taken = was_taken(loader, saved);
 		limiter_set_drained(loader->limiter,
-				    loader->taken ? boottime_now(loader->scheduler) : shift(loader, saved->drained_ns));
+				    loader->taken ? taken_until(loader) : shift(loader, saved->drained_ns));
 	} else {
 		loader->limiter = NULL;
 	}

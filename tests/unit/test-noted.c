@@ -4,6 +4,7 @@
 #include "tests/unit/noted-fixture.h"
 
 #include "daemon/core/claim.h"
+#include "daemon/core/shared-memory.h"
 
 static void take(struct fixture *f, const char *name, const char *word, uint64_t cost) {
 	struct grant grant;
@@ -64,7 +65,7 @@ static void test_touched_is_empty(void **state) {
 	assert_int_equal(left(f, "keyed", "b"), 0);
 	assert_int_equal(left(f, "keyed", "c"), 0);
 	assert_int_equal(left(f, "full", ""), 10);
-	pass(f, 3 * SEC);
+	pass(f, 3 * SEC + SHARED_LOOK_NS);
 	assert_int_equal(left(f, "plain", ""), 3);
 	assert_int_equal(left(f, "both", ""), 3);
 	assert_int_equal(left(f, "keyed", "d"), 3);
@@ -137,10 +138,88 @@ static void test_shared_is_empty(void **state) {
 	crash(f, 0);
 	assert_int_equal(left(f, "plain", ""), 0);
 	/* It is shared no more, and known again. */
-	pass(f, 4 * SEC);
+	pass(f, 4 * SEC + SHARED_LOOK_NS);
 	note_all(f);
 	crash(f, 0);
 	assert_int_equal(left(f, "plain", ""), 4);
+}
+
+/* A hundred tokens a second, a hundred at once. */
+static void make_fast(struct fixture *f) {
+	struct limiter_spec spec = spec_of("fast", 1, false);
+	enum limiter_change change;
+	struct limiter *limiter;
+	unsigned rule;
+
+	spec.rates[0] = (struct limiter_rate){ .tokens = 100, .period_ns = SEC, .burst = 100 };
+	spec.max_waiters = 0;
+	assert_int_equal(limiter_spec_check(&spec, &rule), 0);
+	assert_int_equal(limiter_set(f->client.owner.tenant, &spec, LIMITER_MODE_CREATE, &limiter, &change), 0);
+}
+
+/* The two pages as clients have them, of a daemon that has no time to say that it dies. */
+static void map_pages(struct fixture *f, void *pages[static 2]) {
+	const struct shared_memory *memory = limiter_share(find(f, "fast"));
+	const void *shared[] = { memory->config, memory->state };
+
+	for (size_t i = 0; i < ARRAY_SIZE(shared); i++) {
+		pages[i] = aligned_alloc(SHARED_SIZE, SHARED_SIZE);
+		memcpy(pages[i], shared[i], SHARED_SIZE);
+	}
+}
+
+static unsigned take_from_pages(struct fixture *f, void *const pages[static 2]) {
+	struct gcra_decision decision;
+	uint64_t limit;
+	unsigned n = 0;
+
+	while (shared_try(pages[0], pages[1], f->world.now.ns[TIMER_CLOCK_BOOTTIME], 1, &decision, &limit) == 0 &&
+	       decision.allowed)
+		n++;
+	return n;
+}
+
+static unsigned take_all(struct fixture *f) {
+	struct grant grant;
+	unsigned n = 0;
+
+	while (limiter_try(find(f, "fast"), key_of(""), 1, &grant) == 0 && grant.allowed)
+		n++;
+	return n;
+}
+
+/* Clients go on to take from the memory of the dead daemon until they notice: together with what the next one grants it is no more. */
+static void test_memory_of_the_dead(void **state) {
+	struct fixture *f = *state;
+
+	for (int is_noted = 0; is_noted < 2; is_noted++) {
+		unsigned n = 0;
+		void *pages[2];
+
+		make_fast(f);
+		if (is_noted)
+			note_all(f);
+		map_pages(f, pages);
+		crash(f, 0);
+		if (!is_noted)
+			make_fast(f);
+		for (unsigned ms = 0; ms <= 2000; ms++) {
+			if (ms < SHARED_LOOK_NS / MSEC)
+				n += take_from_pages(f, pages);
+			n += take_all(f);
+			assert_in_range(n, 0, 100 + ms / 10);
+			/* It is shared anew, and nobody finds anything wrong with that. */
+			if (ms == 50)
+				assert_non_null(limiter_share(find(f, "fast")));
+			pass(f, MSEC);
+		}
+		assert_in_range(n, 100 + 200 - 1 - SHARED_LOOK_NS / (10 * MSEC), 100 + 200);
+		assert_non_null(limiter_share(find(f, "fast")));
+		limiter_remove(find(f, "fast"));
+		note_all(f);
+		free(pages[0]);
+		free(pages[1]);
+	}
 }
 
 /* The line is gone with those who were in it, and with what they would have got. */
@@ -198,7 +277,7 @@ static void test_never_noted(void **state) {
 	crash(f, 0);
 	assert_null(find(f, "new"));
 	assert_int_equal(left(f, "known", ""), 10);
-	pass(f, 2 * SEC);
+	pass(f, 2 * SEC + SHARED_LOOK_NS);
 	/* It may have been any. */
 	make(f, "new", 1, false);
 	make(f, "other", 1, false);
@@ -301,7 +380,7 @@ static void test_rule_is_added(void **state) {
 	take(f, "plain", "", 10);
 	crash(f, 0);
 	assert_int_equal(limiter_spec(find(f, "plain"))->n_rates, 1);
-	pass(f, 3 * SEC);
+	pass(f, 3 * SEC + SHARED_LOOK_NS);
 	assert_int_equal(limiter_set(f->client.owner.tenant, &spec, LIMITER_MODE_PUT, &limiter, &change), 0);
 	assert_int_equal(left(f, "plain", ""), 3);
 	pass(f, 7 * SEC);
@@ -368,7 +447,7 @@ static void test_marks_come_back(void **state) {
 	make(f, "other", 1, false);
 	take(f, "other", "", 1);
 	crash(f, 0);
-	assert_int_equal(scheduler_drained(f->world.scheduler), WORLD_START + 20 * SEC);
+	assert_int_equal(scheduler_drained(f->world.scheduler), WORLD_START + 20 * SEC + SHARED_LOOK_NS);
 	for (unsigned i = 10; i < MARKS_MAX + 10; i++) {
 		(void)snprintf(name, sizeof(name), "n%u", i);
 		limiter_remove(find(f, name));
@@ -432,7 +511,7 @@ static void test_damaged(void **state) {
 	for (size_t size = 0; size < f->noted_size; size++) {
 		world_init(&world);
 		if (load(world.scheduler, f->noted, size, f->marks, &n_taken) < 0)
-			assert_int_equal(scheduler_drained(world.scheduler), WORLD_START);
+			assert_int_equal(scheduler_drained(world.scheduler), WORLD_START + SHARED_LOOK_NS);
 		world_deinit(&world);
 	}
 	for (size_t i = 0; i < f->noted_size; i++) {
@@ -444,7 +523,7 @@ static void test_damaged(void **state) {
 	}
 	world_init(&world);
 	assert_int_equal(load(world.scheduler, "something else", 14, f->marks, &n_taken), -EPROTO);
-	assert_int_equal(scheduler_drained(world.scheduler), WORLD_START);
+	assert_int_equal(scheduler_drained(world.scheduler), WORLD_START + SHARED_LOOK_NS);
 	world_deinit(&world);
 }
 
@@ -457,6 +536,7 @@ int main(void) {
 		TEST(test_what_is_no_touch),
 		TEST(test_each_way_to_take),
 		TEST(test_shared_is_empty),
+		TEST(test_memory_of_the_dead),
 		TEST(test_line),
 		TEST(test_hold_and_debt),
 		TEST(test_never_noted),
