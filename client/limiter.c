@@ -17,8 +17,6 @@
 #include "proto/limits.h"
 #include "proto/shared.h"
 
-#define LOOK_NS (100 * NSEC_PER_MSEC) /* between two looks whether the daemon of the memory lives */
-
 /* The memory of one daemon's limiter. */
 struct memory {
 	const struct shared_config *config;
@@ -213,7 +211,7 @@ static struct memory *memory_new(const struct evl_limiter *limiter, const struct
 			.state = map(state_fd, PROT_READ | PROT_WRITE),
 			.pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)evl->hello->daemon_pid, 0),
 			.deaths = atomic_load(&limiter->evl->deaths),
-			.look_ns = clock_ns(CLOCK_BOOTTIME) + LOOK_NS,
+			.look_ns = clock_ns(CLOCK_BOOTTIME) + SHARED_LOOK_NS,
 		};
 		if (!memory->config || !memory->state || !shared_is_valid(memory->config))
 			memory = memory_free(memory);
@@ -248,24 +246,43 @@ static bool share(struct evl_limiter *limiter, struct evl *evl) {
 	return true;
 }
 
-/*
- * The daemon of the memory has ended: the next one may have lost the limiter, and has memory of its own.  As long as there is no next
- * one, those who have the memory go on to share it.
- */
-static void share_anew(struct evl_limiter *limiter) {
+/* With the next daemon.  Return: 0; −errno: there is none, or it does not answer. */
+static int share_with_next(struct evl_limiter *limiter, struct memory *memory) {
 	struct side *side = &limiter->evl->side;
-	struct memory *memory = atomic_load(&limiter->memory);
+	int r;
 
-	if (limiter->evl->closed || pthread_mutex_trylock(&side->lock) != 0)
-		return;
 	side->asking = evl_close(side->asking); /* it leads to the one that has ended */
-	if (side_open(limiter->evl, &side->asking) >= 0) {
-		if (limiter->defined)
-			(void)define(side->asking, limiter->name, &limiter->limit);
-		if (memory == atomic_load(&limiter->memory) && !share(limiter, side->asking))
-			atomic_store(&memory->look_ns, INT64_MIN);
-	}
+	r = side_open(limiter->evl, &side->asking);
+	if (r < 0)
+		return r;
+	if (limiter->defined)
+		(void)define(side->asking, limiter->name, &limiter->limit);
+	if (!share(limiter, side->asking))
+		atomic_store(&memory->look_ns, INT64_MIN);
+	return 0;
+}
+
+/*
+ * The daemon of the memory has ended.  The next one may have lost the limiter, and has memory of its own, so that nothing may be taken from
+ * this one any more.  Only where nobody listens there is no next one, and those who have the memory go on to share it.
+ * Return: the memory to take from; NULL: none, and who has to ask waits for whoever asks now.
+ */
+static struct memory *share_anew(struct evl_limiter *limiter, struct memory *memory, int64_t now_ns) {
+	struct side *side = &limiter->evl->side;
+	int r = 0;
+
+	/* It can lead to no next one. */
+	if (limiter->evl->closed || !*limiter->evl->alive || pthread_mutex_trylock(&side->lock) != 0)
+		return NULL;
+	if (memory == atomic_load(&limiter->memory))
+		r = share_with_next(limiter, memory);
+	if (r == -ENOTCONN)
+		atomic_store(&memory->look_ns, now_ns + SHARED_LOOK_NS);
 	(void)pthread_mutex_unlock(&side->lock);
+	if (r < 0)
+		return r == -ENOTCONN ? memory : NULL;
+	memory = atomic_load(&limiter->memory);
+	return atomic_load(&memory->look_ns) == INT64_MIN ? NULL : memory;
 }
 
 /*
@@ -278,16 +295,15 @@ static bool is_dead(const struct evl_limiter *limiter, const struct memory *memo
 	return memory->deaths != atomic_load(&limiter->evl->deaths) || poll(&fd, 1, 0) == 1;
 }
 
-/* Has the daemon of the memory ended?  Return: the memory to take from; NULL: there is none any more. */
+/* Has the daemon of the memory ended?  Return: the memory to take from; NULL: there is none. */
 static struct memory *look_after(struct evl_limiter *limiter, struct memory *memory, int64_t now_ns) {
 	if (atomic_load_explicit(&memory->look_ns, memory_order_relaxed) == INT64_MIN)
 		return NULL;
-	atomic_store_explicit(&memory->look_ns, now_ns + LOOK_NS, memory_order_relaxed);
-	if (is_dead(limiter, memory)) {
-		share_anew(limiter);
-		memory = atomic_load(&limiter->memory);
-	}
-	return atomic_load(&memory->look_ns) == INT64_MIN ? NULL : memory;
+	if (is_dead(limiter, memory))
+		return share_anew(limiter, memory, now_ns);
+	/* Not before: other threads must not take it for one that lives. */
+	atomic_store_explicit(&memory->look_ns, now_ns + SHARED_LOOK_NS, memory_order_relaxed);
+	return memory;
 }
 
 /* Return: 1, 0; −E2BIG; -EAGAIN: it has to be asked for. */

@@ -94,6 +94,7 @@ void peer_greet(struct peer *peer, uint64_t serial) {
 	reply.version = PROTOCOL_VERSION;
 	reply.daemon_version = (char *)(peer->taken_over ? "played anew" : "played");
 	reply.time_namespace = peer->time_namespace;
+	reply.daemon_pid = peer->daemon_pid;
 	peer_send(peer, FRAME_REPLY, EVLOOP__METHOD__METHOD_HELLO, serial, &reply.base);
 }
 

@@ -18,7 +18,7 @@ struct peer {
 	uint8_t buffer[PACKET_SIZE_MAX];
 	struct packet in;
 	uint64_t sequence;
-	uint64_t time_namespace; /* as it says in hello */
+	uint64_t time_namespace, daemon_pid; /* as it says in hello */
 	bool mute; /* hello is not answered */
 	bool taken_over; /* from one that has died */
 	/* peer_serve(): */

@@ -68,6 +68,7 @@ client_tests = \
 	tests/unit/test-client-oom \
 	tests/unit/test-client-readiness \
 	tests/unit/test-client-source \
+	tests/unit/test-client-memory \
 	tests/unit/test-client-takeover \
 	tests/unit/test-client-takeover-order \
 	tests/unit/test-client-takeover-raw \
@@ -108,6 +109,12 @@ tests_unit_test_client_readiness_LDADD = $(client_test_LDADD)
 tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_source_LDADD = $(client_test_LDADD)
+
+# In which time is what the test says.
+tests_unit_test_client_memory_SOURCES = tests/unit/test-client-memory.c $(client_peer)
+tests_unit_test_client_memory_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_memory_LDADD = $(client_test_LDADD)
+tests_unit_test_client_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_ns
 
 tests_unit_test_client_takeover_SOURCES = tests/unit/test-client-takeover.c $(client_peer)
 tests_unit_test_client_takeover_CFLAGS = $(client_test_CFLAGS)
