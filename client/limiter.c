@@ -21,7 +21,7 @@
 struct memory {
 	const struct shared_config *config;
 	struct shared_state *state;
-	int pid_fd; /* of the daemon; −1: not known */
+	int pid_fd; /* of the daemon */
 	unsigned deaths; /* evl::deaths when it was made */
 	_Atomic int64_t look_ns; /* boottime: when to see whether it lives; INT64_MIN: the next one gives no memory */
 	struct memory *former; /* of a daemon before: another thread may be at it */
@@ -200,45 +200,59 @@ static struct memory *memory_free(struct memory *memory) {
 	return NULL;
 }
 
-/* Of the daemon of that connection, by descriptors, which are taken over.  Return: NULL: it is no such memory, or there is none. */
-static struct memory *memory_new(const struct evl_limiter *limiter, const struct evl *evl, int config_fd,
-				 int state_fd) {
+/* By descriptors that are taken over: the configuration, the state, and the daemon's process.  Return: NULL: it is no such memory, or there
+ * is none. */
+static struct memory *memory_new(const struct evl_limiter *limiter, int config_fd, int state_fd, int pid_fd) {
 	struct memory *memory = malloc(sizeof(*memory));
 
 	if (memory) {
 		*memory = (struct memory){
 			.config = map(config_fd, PROT_READ),
 			.state = map(state_fd, PROT_READ | PROT_WRITE),
-			.pid_fd = (int)syscall(SYS_pidfd_open, (pid_t)evl->hello->daemon_pid, 0),
+			.pid_fd = pid_fd,
 			.deaths = atomic_load(&limiter->evl->deaths),
 			.look_ns = clock_ns(CLOCK_BOOTTIME) + SHARED_LOOK_NS,
 		};
 		if (!memory->config || !memory->state || !shared_is_valid(memory->config))
 			memory = memory_free(memory);
+	} else {
+		(void)close_fd(pid_fd);
 	}
 	(void)close_fd(config_fd);
 	(void)close_fd(state_fd);
 	return memory;
 }
 
-/* Take by ourselves, if that is possible; it is no error where it is not.  `evl` is whom to ask.  Return: is there new memory? */
+/* One that says nothing of its process is of our own namespace, as far as anybody knows. */
+static int find_process(const struct evl *evl, int pid_fd) {
+	return pid_fd >= 0 ? pid_fd : (int)syscall(SYS_pidfd_open, (pid_t)evl->hello->daemon_pid, 0);
+}
+
+/*
+ * Take by ourselves, if that is possible; it is no error where it is not.  `evl` is whom to ask.  From the memory of a daemon whose death
+ * cannot be seen nothing is taken.  Return: is there new memory?
+ */
 static bool share(struct evl_limiter *limiter, struct evl *evl) {
 	Evloop__LimiterShareRequest request = EVLOOP__LIMITER_SHARE_REQUEST__INIT;
 	struct memory *memory = NULL, *former = atomic_load(&limiter->memory);
 	ProtobufCMessage *reply;
-	int fds[2];
+	int fds[3];
 
 	/* The clock there is not ours. */
 	if (limiter->permits || evl->relative)
 		return false;
 	request.name = limiter->name;
-	if (call_sync_for_fds(evl, EVLOOP__METHOD__METHOD_LIMITER_SHARE, &request.base, &reply, fds, 2) < 0)
+	request.with_process = true;
+	if (call_sync_for_fds(evl, EVLOOP__METHOD__METHOD_LIMITER_SHARE, &request.base, &reply, fds, ARRAY_SIZE(fds)) <
+	    0)
 		return false;
 	protobuf_c_message_free_unpacked(reply, NULL);
 	if (fds[0] >= 0 && fds[1] >= 0)
-		memory = memory_new(limiter, evl, TAKE_FD(fds[0]), TAKE_FD(fds[1]));
-	(void)close_fd(fds[0]);
-	(void)close_fd(fds[1]);
+		fds[2] = find_process(evl, fds[2]);
+	if (fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0)
+		memory = memory_new(limiter, TAKE_FD(fds[0]), TAKE_FD(fds[1]), TAKE_FD(fds[2]));
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close_fd(fds[i]);
 	if (!memory)
 		return false;
 	memory->former = former;

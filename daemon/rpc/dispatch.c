@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
@@ -268,6 +269,7 @@ int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, co
 	*rpc = (struct rpc){
 		.loop = loop, .scheduler = scheduler, .quota = quota, .executes = executes, .uid = geteuid()
 	};
+	rpc->pid_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	if (stat("/proc/self/ns/time", &st) == 0)
 		rpc->time_namespace = st.st_ino;
 	holder_store_init(&rpc->holders, loop);
@@ -275,5 +277,7 @@ int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, co
 }
 
 void rpc_deinit(struct rpc *rpc) {
+	if (rpc->loop) /* else it has never been there */
+		rpc->pid_fd = close_fd(rpc->pid_fd);
 	arena_deinit(&rpc->arena);
 }

@@ -31,6 +31,7 @@ struct rpc {
 	bool executes; /* timers may carry commands, those of our own uid */
 	uid_t uid; /* our own */
 	uint64_t time_namespace; /* inode of our own; 0: unknown */
+	int pid_fd; /* of this process, for those who have to know when it is dead; -1: none */
 	struct arena arena; /* of the request being handled, and its reply */
 };
 

@@ -701,10 +701,10 @@ int rpc_limiter_share(struct call *call, const void *data) {
 	access = limiter_access(limiter);
 	memory = !access || access->owner == call->session->uid ? limiter_share(limiter) : NULL;
 	if (memory) {
-		const int fds[] = { memory->config_fd, memory->state_fd };
+		const int fds[] = { memory->config_fd, memory->state_fd, call->rpc->pid_fd };
 
 		reply.shared = true;
-		if (call_reply_with_fds(call, &reply.base, fds, ARRAY_SIZE(fds)))
+		if (call_reply_with_fds(call, &reply.base, fds, request->with_process && fds[2] >= 0 ? 3 : 2))
 			return 0;
 		reply.shared = false;
 	}

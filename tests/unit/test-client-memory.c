@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -23,7 +24,7 @@
 int64_t __real_clock_ns(clockid_t clock);
 int64_t __wrap_clock_ns(clockid_t clock);
 
-/* Two pages, and the process that is their daemon. */
+/* What a daemon shares of a limiter. */
 struct pages {
 	struct shared_config *config;
 	struct shared_state *state;
@@ -34,6 +35,8 @@ static struct peer peer, next;
 static struct evl *evl;
 static struct evl_limiter *limiter;
 static struct pages pages, next_pages;
+static pid_t pid, next_pid;
+static bool is_hidden; /* its number is another in the client's namespace */
 static _Atomic int64_t passed_ns;
 
 int64_t __wrap_clock_ns(clockid_t clock) {
@@ -72,33 +75,35 @@ static void free_pages(struct pages *made) {
 	close_fd(made->state_fd);
 }
 
-static uint64_t start_daemon(void) {
-	pid_t pid = fork();
+static pid_t start_daemon(void) {
+	pid_t started = fork();
 
-	assert_true(pid >= 0);
-	if (pid == 0)
+	assert_true(started >= 0);
+	if (started == 0)
 		for (;;)
 			(void)pause();
-	return (uint64_t)pid;
+	return started;
 }
 
-static void kill_daemon(uint64_t pid) {
-	assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
-	assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED), 0);
+static void kill_daemon(pid_t which) {
+	assert_int_equal(kill(which, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)which, &(siginfo_t){ 0 }, WEXITED), 0);
 }
 
 static void answer_share(struct peer *p, uint64_t serial, const struct pages *shared) {
 	Evloop__LimiterShareReply reply = EVLOOP__LIMITER_SHARE_REPLY__INIT;
-	const int fds[] = { shared->config_fd, shared->state_fd };
+	int pid_fd = p == &peer && is_hidden ? pidfd_open(pid, 0) : -1;
+	const int fds[] = { shared->config_fd, shared->state_fd, pid_fd };
 	uint8_t buffer[256];
 	struct packet packet;
 
 	reply.shared = true;
 	packet_init(&packet, buffer, sizeof(buffer));
 	assert_int_equal(packet_put(&packet, FRAME_REPLY, EVLOOP__METHOD__METHOD_LIMITER_SHARE, serial, &reply.base,
-				    fds, ARRAY_SIZE(fds)),
+				    fds, fds[2] < 0 ? 2 : 3),
 			 0);
 	assert_int_equal(packet_send(p->fd, &packet), 0);
+	close_fd(pid_fd);
 }
 
 static void answer(struct peer *p, const struct frame *frame) {
@@ -114,7 +119,7 @@ static void answer(struct peer *p, const struct frame *frame) {
 		peer_send(p, FRAME_REPLY, frame->method, frame->serial, &grant.base);
 }
 
-static int setup(void **state _unused_) {
+static int begin(void) {
 	struct evl_limit limit = EVL_RATE(1, EVL_SEC(3600));
 
 	skip_in_valgrind();
@@ -123,22 +128,39 @@ static int setup(void **state _unused_) {
 	pages = make_pages();
 	next_pages = make_pages();
 	peer_init(&peer);
-	peer.daemon_pid = start_daemon();
+	pid = start_daemon();
+	peer.daemon_pid = is_hidden ? INT32_MAX : (uint64_t)pid;
 	assert_int_equal(peer_connect(&peer, &evl), 0);
 	peer_serve(&peer, 2, answer);
 	assert_int_equal(evl_limiter_open(evl, &limiter, "name", &limit), 0);
 	peer_join(&peer);
 	memset(&next, 0, sizeof(next));
 	next.fd = -1;
-	next.daemon_pid = start_daemon();
+	next_pid = start_daemon();
+	next.daemon_pid = (uint64_t)next_pid;
 	packet_init(&next.in, next.buffer, sizeof(next.buffer));
 	return 0;
 }
 
+static int setup(void **state _unused_) {
+	is_hidden = false;
+	return begin();
+}
+
+static int setup_hidden(void **state _unused_) {
+	is_hidden = true;
+	return begin();
+}
+
+static void die(void) {
+	kill_daemon(pid);
+	pid = 0;
+}
+
 static int teardown(void **state _unused_) {
-	if (peer.daemon_pid)
-		kill_daemon(peer.daemon_pid);
-	kill_daemon(next.daemon_pid);
+	if (pid)
+		die();
+	kill_daemon(next_pid);
 	evl_limiter_close(limiter);
 	evl = evl_close(evl);
 	close_fd(next.fd);
@@ -146,11 +168,6 @@ static int teardown(void **state _unused_) {
 	free_pages(&pages);
 	free_pages(&next_pages);
 	return 0;
-}
-
-static void die(void) {
-	kill_daemon(peer.daemon_pid);
-	peer.daemon_pid = 0;
 }
 
 static int try_one(void) {
@@ -168,6 +185,7 @@ static size_t n_requests;
 static void *play_next(void *userdata _unused_) {
 	pthread_mutex_lock(&absent);
 	pthread_mutex_unlock(&absent);
+	assert_int_equal(poll(&(struct pollfd){ .fd = peer.listen_fd, .events = POLLIN }, 1, 5000), 1);
 	next.fd = accept4(peer.listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	peer_greet(&next, peer_expect_hello(&next));
 	for (size_t i = 0; i < n_requests; i++) {
@@ -198,6 +216,11 @@ static void test_until_it_is_seen(void **state _unused_) {
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(taken(&pages), 3);
 	assert_int_equal(taken(&next_pages), 2);
+}
+
+/* In a namespace of its own the client knows the daemon by no number. */
+static void test_hidden(void **state) {
+	test_until_it_is_seen(state);
 }
 
 static void test_nobody_listens(void **state _unused_) {
@@ -242,15 +265,15 @@ static void test_closed(void **state _unused_) {
 
 static void test_child(void **state _unused_) {
 	int status;
-	pid_t pid;
+	pid_t child;
 
 	die();
 	passed_ns += SHARED_LOOK_NS;
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0)
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
 		_exit(try_one() != -ECHILD);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	assert_int_equal(taken(&pages), 0);
 }
@@ -294,6 +317,7 @@ static void test_while_another_asks(void **state _unused_) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(test_until_it_is_seen),
+		cmocka_unit_test_setup_teardown(test_hidden, setup_hidden, teardown),
 		TEST(test_nobody_listens),
 		TEST(test_no_answer),
 		TEST(test_closed),
