@@ -17,7 +17,9 @@
 
 #define SHARED_MAGIC UINT32_C(0x45564c31) /* "EVL1" */
 #define SHARED_SIZE 4096 /* bytes of each of the two */
-#define SHARED_LOOK_NS (100 * NSEC_PER_MSEC) /* for so long a client takes on, when its daemon has been killed, until it has seen that */
+#define SHARED_LOOK_NS                                                                                                 \
+	(100 *                                                                                                         \
+	 NSEC_PER_MSEC) /* for so long a client takes on, when its daemon has been killed, until it has seen that */
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "words in shared memory have to be lock-free");
 

@@ -161,6 +161,16 @@ static void disown(struct source *source) {
 	attachment_free(attachment_of(source));
 }
 
+static void renounce(struct source *source) {
+	struct attachment *attachment = attachment_of(source);
+	struct timer *timer = attachment->controls ? attachment->timer : NULL;
+	bool alone = timer && timer_extra(timer)->n_attachments == 1;
+
+	attachment_free(attachment);
+	if (alone)
+		(void)timer_cancel(timer, SOURCE_END_CANCELLED);
+}
+
 static enum cancel_outcome cancel(struct source *source) {
 	struct attachment *attachment = attachment_of(source);
 	struct timer *timer = attachment->controls ? attachment->timer : NULL;
@@ -204,6 +214,7 @@ static void took_event(struct source *source, enum event_type type) {
 
 const struct source_ops attachment_source_ops = {
 	.disown = disown,
+	.renounce = renounce,
 	.cancel = cancel,
 	.fill_event = fill_event,
 	.took_event = took_event,

@@ -12,6 +12,8 @@ enum {
 struct source_ops {
 	/* Its owner goes away, and the source with it, or becomes somebody else's. */
 	void (*disown)(struct source *source);
+	/* Its owner begins anew, and is about to make the same again.  NULL: as disown(). */
+	void (*renounce)(struct source *source);
 	/* Its owner cancels it.  It is gone afterwards. */
 	enum cancel_outcome (*cancel)(struct source *source);
 	/* Say what its pending event of ret->type says. */

@@ -129,6 +129,14 @@ bool owner_reduce(struct owner *owner, size_t n) {
 	return owner->handles.count > 0;
 }
 
+bool owner_renounce(struct owner *owner, size_t n) {
+	struct source *source;
+
+	while (n-- > 0 && (source = map_find_from(&owner->handles, 0)))
+		(kinds[source->kind]->renounce ?: kinds[source->kind]->disown)(source);
+	return owner->handles.count > 0;
+}
+
 void owner_deinit(struct owner *owner) {
 	while (owner_reduce(owner, SIZE_MAX))
 		;

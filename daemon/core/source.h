@@ -153,6 +153,9 @@ void owner_deinit(struct owner *owner);
  * Return: true: some are left. */
 bool owner_reduce(struct owner *owner, size_t n);
 
+/* The same of an owner who begins anew: with those detached timers that it has made and nobody else follows. */
+bool owner_renounce(struct owner *owner, size_t n);
+
 /* Return: the live source of that handle, or NULL. */
 struct source *owner_find(struct owner *owner, uint64_t handle);
 

@@ -368,8 +368,10 @@ static void session_turn(struct session *session) {
 
 size_t session_drop_sources(struct session *session, size_t most) {
 	size_t n = MIN(session->owner.handles.count, most);
+	bool more = session->dropping && session->state != SESSION_CLOSED ? owner_renounce(&session->owner, n)
+									  : owner_reduce(&session->owner, n);
 
-	if (owner_reduce(&session->owner, n)) {
+	if (more) {
 		set_ready(session);
 		return n;
 	}

@@ -140,8 +140,7 @@ int noted_load(struct scheduler *scheduler, const struct noted *noted, unsigned 
 		(void)fclose(file);
 	}
 	if (r < 0 || reading.lacks || was_taken_elsewhere(&reading))
-		scheduler_set_drained(scheduler,
-				      scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME] + SHARED_LOOK_NS);
+		scheduler_set_drained(scheduler, scheduler_now(scheduler)->ns[TIMER_CLOCK_BOOTTIME] + SHARED_LOOK_NS);
 	*ret_taken = reading.n_taken;
 	return r < 0 ? r : reading.loader.n;
 }

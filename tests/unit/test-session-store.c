@@ -240,6 +240,31 @@ static void test_goes_on(void **state _unused_) {
 	assert_int_equal(n_forgotten, 1);
 }
 
+/* So is a timer that would outlive the session: else there would be two when it is armed again, or none, for its name is taken. */
+static void test_detached(void **state _unused_) {
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
+	struct scheduler_stats stats;
+
+	say_hello(true);
+	grow_old();
+	spec.handle = 1;
+	spec.kind = EVLOOP__KIND__KIND_EVERY;
+	spec.deadline_ns = spec.period_ns = HOUR;
+	spec.relative = spec.detached = true;
+	spec.name = (char *)"name";
+	/* The daemon that died had not received it. */
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ARM), &spec);
+	assert_true(peer_flush(&peer));
+	assert_int_equal(die(), 1);
+	peer_world_settle(&after);
+	expect_taken_over();
+	say_hello(true);
+	peer_world_settle(&after);
+	assert_non_null(peer_call(&peer, METHOD(ARM), &spec, NULL));
+	scheduler_stats(after.scheduler, &stats);
+	assert_int_equal(stats.timers, 1);
+}
+
 /* Two have died, one behind the other, before the client has read anything: it says hello to each, and this one hears both.  What was armed
  * in between is dropped, but turn by turn, and what comes behind waits for that. */
 static void test_hello_again(void **state _unused_) {
@@ -385,6 +410,7 @@ int main(void) {
 		test(test_as_many_as_there_is_room_for),
 		test(test_keeper_says_no),
 		test(test_goes_on),
+		test(test_detached),
 		test(test_hello_again),
 		test(test_one_hello),
 		test(test_unreceived),
