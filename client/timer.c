@@ -291,18 +291,24 @@ void timer_note_fire(struct evl_source *source, Evloop__Event *e) {
 	arming->fires = e->fire_seq;
 }
 
+/* What somebody has written himself may be any number; the daemon will say so. */
+static int64_t nominal_time(const struct evl_source *source, int64_t deadline_ns, bool relative) {
+	int64_t now_ns = relative ? clock_ns(clock_of(source->clock)) : 0;
+
+	return now_ns + MIN(MAX(deadline_ns, INT64_C(0)), TIME_NS_MAX - now_ns);
+}
+
 void timer_note_spec(struct evl_source *source) {
 	const Evloop__TimerSpec *spec = spec_of(source);
 
 	source->clock = (uint8_t)spec->clock;
 	source->follows = spec->detached || spec->command;
-	source->arming->next_ns = spec->deadline_ns + (spec->relative ? clock_ns(clock_of(source->clock)) : 0);
+	source->arming->next_ns = nominal_time(source, spec->deadline_ns, spec->relative);
 }
 
 void timer_note_restart(struct evl_source *source, const Evloop__RestartRequest *request) {
 	if (timer_is_behind(source) && source->arming)
-		source->arming->next_ns =
-			request->deadline_ns + (request->relative ? clock_ns(clock_of(source->clock)) : 0);
+		source->arming->next_ns = nominal_time(source, request->deadline_ns, request->relative);
 }
 
 /* Nothing is left where the last fire has been told of; 0 would be no end. */

@@ -146,6 +146,24 @@ static void test_relative(void **state _unused_) {
 	free_message(again);
 }
 
+/* What is no time at all is the daemon's to refuse. */
+static void test_beyond_all_times(void **state _unused_) {
+	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT, *again;
+
+	spec.handle = new_handle();
+	spec.relative = true;
+	spec.deadline_ns = INT64_MAX;
+	assert_int_equal(evl_call_oneway(evl, EVLOOP__METHOD__METHOD_ARM, &spec.base, -1), 0);
+	evl_flush(evl);
+	again = expect_spec();
+	assert_true(again->deadline_ns == INT64_MAX);
+	free_message(again);
+	peer_succeed(&peer, evl);
+	again = expect_spec();
+	assert_true(again->deadline_ns == TIME_NS_MAX);
+	free_message(again);
+}
+
 static void test_command(void **state _unused_) {
 	Evloop__Command command = EVLOOP__COMMAND__INIT;
 	ProtobufCBinaryData word = { .data = (uint8_t *)"true", .len = 4 };
@@ -255,7 +273,7 @@ static void test_permits(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_timer),   TEST(test_relative),  TEST(test_command),
+		TEST(test_timer),   TEST(test_relative),  TEST(test_beyond_all_times), TEST(test_command),
 		TEST(test_watches), TEST(test_not_armed), TEST(test_permits),
 	};
 
