@@ -465,6 +465,9 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 	if (r < 0)
 		log_error("the loop is broken: %s", strerror(-r));
 	manager_deinit(&manager);
+	/* Sockets that he was told to keep no longer may have in them what lingers: until he has let go of them they stay open here, too, for
+	 * who closes the last one waits. */
+	systemd_settle();
 	return r < 0 ? EX_OSERR : 0;
 }
 

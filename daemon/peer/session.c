@@ -617,7 +617,7 @@ void sessions_deinit(struct sessions *sessions) {
 
 	if (!sessions->buffers)
 		return;
-	sessions->keeper = NULL; /* who lets go of all of them by himself */
+	/* The keeper is told of each: what is still in its socket shall not be his to close when this process is gone. */
 	while ((session = TAILQ_FIRST(&sessions->greeting)))
 		session_close(session);
 	while ((session = TAILQ_FIRST(&sessions->all))) {

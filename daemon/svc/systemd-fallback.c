@@ -40,3 +40,6 @@ int64_t systemd_watchdog_ns(void) {
 
 void systemd_notify(const char *state _unused_) {
 }
+
+void systemd_settle(void) {
+}

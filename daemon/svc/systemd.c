@@ -13,6 +13,7 @@
 
 #define SERVICE_MANAGER "org.freedesktop.systemd1"
 #define ANSWER_USEC 500000
+#define SETTLE_USEC 5000000
 
 int systemd_take_fds(struct systemd_fds *ret) {
 	char **names = NULL;
@@ -90,6 +91,10 @@ bool systemd_stops_for_good(void) {
 	sd_bus_flush_close_unref(bus);
 	free(type);
 	return stops;
+}
+
+void systemd_settle(void) {
+	(void)sd_notify_barrier(0, SETTLE_USEC);
 }
 
 bool systemd_is_listening(int fd) {

@@ -35,6 +35,9 @@ void systemd_forget(const char *name);
  */
 bool systemd_stops_for_good(void);
 
+/* Wait until he has done all that he was told, or for some seconds. */
+void systemd_settle(void);
+
 /* Is it a listening AF_UNIX socket of type SOCK_SEQPACKET? */
 bool systemd_is_listening(int fd);
 

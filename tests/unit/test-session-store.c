@@ -213,6 +213,18 @@ static void test_keeper_says_no(void **state _unused_) {
 	assert_int_equal(n_forgotten, 0);
 }
 
+/* A daemon that ends for good leaves nothing: whoever closes a socket last closes what strangers have put into it. */
+static void test_end(void **state _unused_) {
+	say_hello(true);
+	grow_old();
+	assert_int_equal(n_kept, 1);
+	sessions_deinit(&before.sessions);
+	assert_int_equal(n_forgotten, 1);
+	assert_int_equal(sessions_init(&before.sessions, before.loop, before.scheduler, &before.quota, &rpc_session_ops,
+				       &before.rpc),
+			 0);
+}
+
 /* ---- going on ---- */
 
 static void test_goes_on(void **state _unused_) {
@@ -409,6 +421,7 @@ int main(void) {
 		test(test_as_fast_as_he_likes),
 		test(test_as_many_as_there_is_room_for),
 		test(test_keeper_says_no),
+		test(test_end),
 		test(test_goes_on),
 		test(test_detached),
 		test(test_hello_again),
