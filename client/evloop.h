@@ -538,7 +538,8 @@ struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter);
 
 /*
  * Take `cost` tokens if they are there.  From any thread.  A limiter with one rate and without keys is taken from in shared memory, in
- * tens of nanoseconds, also after evl_close() and in a child after fork; else the daemon is asked.  A cost of 0 takes nothing, and tells whether 1 would be allowed.
+ * tens of nanoseconds, also after evl_close() and in a child after fork as long as that daemon lives; else the daemon is asked.  A cost of
+ * 0 takes nothing, and tells whether 1 would be allowed.
  * `key` NULL: the limiter has no keys; `ret` may be NULL.
  * Return: 1: allowed, 0: denied; −EINVAL (a key where there are none, or none where there are; permits), −E2BIG (the cost is above the
  * burst), −ENOENT (removed meanwhile), −ENOTCONN, −ETIMEDOUT.

@@ -303,7 +303,7 @@ int event_end_with_error(struct evl *evl, struct evl_source *source, int error, 
 /* Tell the error handler.  Return: 1: a callback ran; `error`: there is none. */
 int event_tell_error(struct evl *evl, struct evl_source *source, int error, const char *message);
 
-/* Run `source`'s callback, and what follows from it.  `over`: it has been retired before. */
+/* Run `source`'s callback, and what follows from it. */
 void event_call(struct evl_source *source, const struct evl_event *event);
 
 /* ---- translate.c -------------------------------------------------------------------------------------------- */
