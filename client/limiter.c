@@ -211,7 +211,7 @@ static struct memory *memory_new(const struct evl_limiter *limiter, int config_f
 			.state = map(state_fd, PROT_READ | PROT_WRITE),
 			.pid_fd = pid_fd,
 			.deaths = atomic_load(&limiter->evl->deaths),
-			.look_ns = clock_ns(CLOCK_BOOTTIME) + SHARED_LOOK_NS,
+			.look_ns = 0, /* it may be dead already */
 		};
 		if (!memory->config || !memory->state || !shared_is_valid(memory->config))
 			memory = memory_free(memory);

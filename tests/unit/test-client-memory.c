@@ -218,6 +218,18 @@ static void test_until_it_is_seen(void **state _unused_) {
 	assert_int_equal(taken(&next_pages), 2);
 }
 
+/* It dies when it has answered, and nothing has been taken yet. */
+static void test_at_once(void **state _unused_) {
+	pthread_t thread;
+
+	die();
+	n_requests = 2;
+	assert_int_equal(pthread_create(&thread, NULL, play_next, NULL), 0);
+	assert_int_equal(try_one(), 1);
+	assert_int_equal(taken(&pages), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 /* In a namespace of its own the client knows the daemon by no number. */
 static void test_hidden(void **state) {
 	test_until_it_is_seen(state);
@@ -317,6 +329,7 @@ static void test_while_another_asks(void **state _unused_) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(test_until_it_is_seen),
+		TEST(test_at_once),
 		cmocka_unit_test_setup_teardown(test_hidden, setup_hidden, teardown),
 		TEST(test_nobody_listens),
 		TEST(test_no_answer),
