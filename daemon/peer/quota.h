@@ -40,6 +40,7 @@ struct account {
 	uid_t uid;
 	size_t refs;
 	uint64_t sessions, bytes;
+	size_t n_stored; /* of the sessions, by session-store.c */
 	uint64_t turn; /* that `spent_ns` belongs to */
 	int64_t spent_ns, charged_ns; /* in this turn; up to that time */
 	struct closer closer; /* of what its sessions sent; holds a reference while it is busy */

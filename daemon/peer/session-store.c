@@ -39,13 +39,25 @@ void session_store_offer(struct session *session) {
 	TAILQ_INSERT_TAIL(&sessions->offered, session, store_link);
 }
 
+static void count(struct session *session, int n) {
+	struct sessions *sessions = session->sessions;
+	struct account *account = session->account;
+
+	if (account->n_stored == 0)
+		sessions->n_store_uids++;
+	sessions->n_stored += (size_t)n;
+	account->n_stored += (size_t)n;
+	if (account->n_stored == 0)
+		sessions->n_store_uids--;
+}
+
 void session_store_leave(struct session *session) {
 	struct sessions *sessions = session->sessions;
 
 	if (session->stored == SESSION_OFFERED)
 		TAILQ_REMOVE(&sessions->offered, session, store_link);
 	else if (session->stored == SESSION_STORED)
-		sessions->n_stored--;
+		count(session, -1);
 	session->stored = SESSION_NOT_OFFERED;
 }
 
@@ -62,20 +74,47 @@ int64_t session_store_next(const struct sessions *sessions) {
 	const struct session *oldest = TAILQ_FIRST(&sessions->offered);
 	const struct session_keeper *keeper = sessions->keeper;
 
-	if (!oldest || !keeper || sessions->n_stored >= SESSIONS_KEPT_MAX)
+	if (!oldest || !keeper)
 		return INT64_MAX;
 	return MAX(oldest->offered_ns + SESSION_KEPT_AGE_NS, keeper->next(keeper->userdata));
 }
 
+/* The newest of a uid that has more than `fair`. */
+static struct session *find_surplus(struct sessions *sessions, size_t fair) {
+	struct session *session;
+
+	TAILQ_FOREACH_REVERSE(session, &sessions->all, session_list, link)
+	if (session->stored == SESSION_STORED && session->account->n_stored > fair)
+		return session;
+	return NULL;
+}
+
+/* Where all room is taken, each uid may have as much of it as any other. */
+static bool make_room(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	size_t n = session->account->n_stored, fair = sessions->store_max / (sessions->n_store_uids + (n == 0));
+	struct session *surplus;
+
+	if (sessions->n_stored < sessions->store_max)
+		return true;
+	surplus = n < fair ? find_surplus(sessions, fair) : NULL;
+	if (surplus)
+		session_store_withdraw(surplus);
+	return surplus;
+}
+
+/* One that finds no room is not looked at again: others wait behind it. */
 static void keep(struct session *session) {
 	struct sessions *sessions = session->sessions;
 	char name[STORED_NAME_ROOM];
 
 	session_store_leave(session);
+	if (!make_room(session))
+		return;
 	if (sessions->keeper->keep(sessions->keeper->userdata, name_of(session, name), session->fd) < 0)
 		return;
 	session->stored = SESSION_STORED;
-	sessions->n_stored++;
+	count(session, 1);
 }
 
 void session_store_tick(struct sessions *sessions, int64_t boottime_ns) {
@@ -105,7 +144,7 @@ static void recognize(struct sessions *sessions, struct stored_session *stored, 
 		found->fd = close_fd(found->fd);
 		session_store_leave(session);
 		session->stored = SESSION_STORED;
-		sessions->n_stored++;
+		count(session, 1);
 	}
 }
 
@@ -132,7 +171,7 @@ static bool take_over(struct sessions *sessions, const struct stored_session *st
 	}
 	session_store_leave(session);
 	session->stored = SESSION_STORED;
-	sessions->n_stored++;
+	count(session, 1);
 	begin_again(session);
 	return true;
 }

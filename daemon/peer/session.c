@@ -600,6 +600,7 @@ int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler
 		.ops = ops,
 		.userdata = userdata,
 		.buffers = malloc(2 * (size_t)PACKET_SIZE_MAX),
+		.store_max = SESSIONS_KEPT_MAX,
 	};
 	if (!sessions->buffers)
 		return -ENOMEM;

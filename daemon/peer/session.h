@@ -93,7 +93,8 @@ struct sessions {
 	struct session_list all; /* the others */
 	struct session_list ready; /* those with something to say */
 	struct session_list offered; /* those whose sockets are to be kept, the oldest first */
-	size_t n_stored; /* that are kept */
+	size_t n_stored, n_store_uids; /* that are kept, and uids that have any of them */
+	size_t store_max; /* how many may be */
 	const struct session_keeper *keeper; /* who keeps them; borrowed; NULL: nobody */
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;

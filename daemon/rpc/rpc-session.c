@@ -13,6 +13,10 @@ int rpc_hello(struct call *call, const void *data) {
 	struct session *session = call->session;
 	uint32_t floor = request->floor > 0 ? request->floor : request->version;
 
+	if (call->frame->kind != FRAME_REQUEST) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "hello is a request");
+		return 0;
+	}
 	if (session->state != SESSION_GREETING && !session->taken_over) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "hello was said before");
 		return 0;

@@ -20,6 +20,7 @@ static int64_t next_ns; /* when he may be asked */
 static int refusal;
 static unsigned n_kept, n_forgotten;
 static char last_name[32];
+static bool forgets_any; /* not only the one that was kept last */
 static int kept_fd;
 
 static int64_t keeper_next(void *userdata _unused_) {
@@ -38,7 +39,8 @@ static int keeper_keep(void *userdata _unused_, const char *name, int fd) {
 
 static void keeper_forget(void *userdata _unused_, const char *name) {
 	n_forgotten++;
-	assert_string_equal(name, last_name);
+	if (!forgets_any)
+		assert_string_equal(name, last_name);
 }
 
 static const struct session_keeper keeper = { .next = keeper_next, .keep = keeper_keep, .forget = keeper_forget };
@@ -47,6 +49,7 @@ static int setup(void **state) {
 	next_ns = 0;
 	refusal = 0;
 	n_kept = n_forgotten = 0;
+	forgets_any = false;
 	kept_fd = -1;
 	(void)handover_setup(state);
 	peer_deinit(&peer);
@@ -194,12 +197,57 @@ static void test_as_fast_as_he_likes(void **state _unused_) {
 
 static void test_as_many_as_there_is_room_for(void **state _unused_) {
 	say_hello(true);
-	before.sessions.n_stored = SESSIONS_KEPT_MAX;
-	assert_true(sessions_next(&before.sessions) == INT64_MAX);
-	before.sessions.n_stored--;
+	before.sessions.store_max = 0;
 	grow_old();
-	assert_int_equal(n_kept, 1);
-	before.sessions.n_stored = 1;
+	assert_int_equal(n_kept, 0);
+	/* It is not asked for again and again. */
+	assert_true(sessions_next(&before.sessions) == INT64_MAX);
+}
+
+/* As if it were another user's. */
+static void give_to(struct session *session, uid_t uid) {
+	struct account *account;
+
+	assert_int_equal(quota_account(&before.quota, uid, &account), 0);
+	account_count_sessions(session->account, -1);
+	account_unref(session->account);
+	session->account = account;
+	account_count_sessions(account, 1);
+}
+
+/* Who has taken all room gives some of it to who comes later, and no more than is fair. */
+static void test_fair(void **state _unused_) {
+	struct session *mine[4], *theirs[3];
+	struct peer peers[ARRAY_SIZE(mine) + ARRAY_SIZE(theirs)];
+	unsigned n = 0;
+
+	say_hello(false); /* whoever has not is the newest */
+	before.sessions.store_max = ARRAY_SIZE(mine);
+	for (size_t i = 0; i < ARRAY_SIZE(peers); i++) {
+		Evloop__HelloRequest hello = EVLOOP__HELLO_REQUEST__INIT;
+
+		hello.version = 1;
+		hello.resumes = true;
+		peer_init(&peers[i], &before);
+		(void)peer_call(&peers[i], METHOD(HELLO), &hello, NULL);
+		if (i >= ARRAY_SIZE(mine))
+			give_to(theirs[i - ARRAY_SIZE(mine)] = peer_world_newest(&before), 4242);
+		else
+			mine[i] = peer_world_newest(&before);
+		forgets_any = true;
+		grow_old();
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(mine); i++)
+		n += mine[i]->stored == SESSION_STORED;
+	assert_int_equal(n, 2);
+	assert_int_equal(before.sessions.n_stored, 4);
+	assert_true(mine[0]->stored == SESSION_STORED && mine[1]->stored == SESSION_STORED);
+	assert_true(theirs[0]->stored == SESSION_STORED && theirs[1]->stored == SESSION_STORED);
+	for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
+		peer_deinit(&peers[i]);
+	peer_world_settle(&before);
+	assert_int_equal(before.sessions.n_stored, 0);
+	assert_int_equal(before.sessions.n_store_uids, 0);
 }
 
 static void test_keeper_says_no(void **state _unused_) {
@@ -314,6 +362,25 @@ static void test_hello_again(void **state _unused_) {
 	assert_int_equal(session->owner.handles.count, 1);
 }
 
+/* Nor is it one without an answer. */
+static void test_hello_is_a_request(void **state _unused_) {
+	Evloop__HelloRequest hello = EVLOOP__HELLO_REQUEST__INIT;
+	struct frame frame;
+
+	say_hello(true);
+	grow_old();
+	assert_int_equal(die(), 1);
+	expect_taken_over();
+	(void)arm(1);
+	hello.version = 1;
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(HELLO), &hello);
+	assert_true(peer_flush(&peer));
+	peer_world_settle(&after);
+	assert_true(peer_take(&peer, &frame));
+	assert_int_equal(frame.method, METHOD(REFUSED));
+	assert_int_equal(peer_world_newest(&after)->owner.handles.count, 1);
+}
+
 /* In a session that was never taken over there is one hello. */
 static void test_one_hello(void **state _unused_) {
 	const Evloop__Error *error = NULL;
@@ -420,11 +487,13 @@ int main(void) {
 		test(test_not_kept),
 		test(test_as_fast_as_he_likes),
 		test(test_as_many_as_there_is_room_for),
+		test(test_fair),
 		test(test_keeper_says_no),
 		test(test_end),
 		test(test_goes_on),
 		test(test_detached),
 		test(test_hello_again),
+		test(test_hello_is_a_request),
 		test(test_one_hello),
 		test(test_unreceived),
 		test(test_gone_meanwhile),
