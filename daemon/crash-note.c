@@ -9,6 +9,7 @@
 #include "daemon/core/scheduler.h"
 #include "daemon/svc/log.h"
 #include "proto/limits.h"
+#include "proto/shared.h"
 
 #define INTERVAL_NS NSEC_PER_SEC
 #define DELAY_NS (5 * NSEC_PER_MSEC) /* who defines a limiter takes from it at once: both are noted together */
@@ -33,7 +34,7 @@ bool crash_note_load(struct note *note, struct scheduler *scheduler, struct hold
 	if (r == 0)
 		r = noted_load(scheduler, &noted, &n_taken);
 	else
-		scheduler_set_drained(scheduler, now_of(scheduler));
+		scheduler_set_drained(scheduler, now_of(scheduler) + SHARED_LOOK_NS);
 	if (r < 0)
 		log_event(LOG_WARNING, MESSAGE_STATE_NOT_KEPT, NULL,
 			  "the daemon before has died, and what it has noted cannot be used: limiters begin empty: %s",
@@ -43,6 +44,13 @@ bool crash_note_load(struct note *note, struct scheduler *scheduler, struct hold
 			"the daemon before has died: limiters go on as it has noted them: %d, of which %u are empty", r,
 			n_taken);
 	return true;
+}
+
+void crash_note_spoil(struct note *note) {
+	int r = note ? note_write(note, "", 0) : 0;
+
+	if (r < 0)
+		log_warning("cannot note that nothing is known of limiters: %s", strerror(-r));
 }
 
 /* That is all of it, if `r` is 0. */
@@ -91,7 +99,7 @@ void crash_note_start(struct crash_note *crash_note, struct note *note, struct s
 	go_on(crash_note, SIZE_MAX);
 	/* What is there is of another daemon, whose marks are not ours. */
 	if (crash_note->failed)
-		crash_note_end(crash_note, true);
+		crash_note_spoil(note);
 }
 
 int64_t crash_note_next(struct crash_note *crash_note) {

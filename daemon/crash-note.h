@@ -27,6 +27,9 @@ struct crash_note {
 bool crash_note_load(struct note *note, struct scheduler *scheduler, struct holder_store *holders,
 		     struct stored_holder *stored, size_t n_stored);
 
+/* Note that nothing is known: should this daemon die as well before it has noted what there is, all limiters begin empty. */
+void crash_note_spoil(struct note *note);
+
 /* Note all that there is, before anything happens to it, and go on noting.  All are borrowed. */
 void crash_note_start(struct crash_note *crash_note, struct note *note, struct scheduler *scheduler,
 		      const struct holder_store *holders);

@@ -220,14 +220,18 @@ static void take_sessions(struct manager *manager, const struct manager_options 
 			  n);
 }
 
-/* What the daemon before has left, if it has; if it has died, that is a note. */
+/* What the daemon before has left, if it has; if it has died, that is a note.  Whatever else it is, is gone once it has been looked at. */
 static void load_state(struct manager *manager, const struct manager_options *options) {
-	FILE *file = manager->state_path ? state_file_take(manager->state_path) : NULL;
-	bool taken = take_over(manager);
+	bool died = options->note && note_is_there(options->note), taken;
+	FILE *file;
 	int r;
 
+	if (!died)
+		crash_note_spoil(options->note);
+	file = manager->state_path ? state_file_take(manager->state_path) : NULL;
+	taken = take_over(manager);
 	if (!file) {
-		if (!taken)
+		if (!taken && died)
 			(void)crash_note_load(options->note, manager->scheduler, &manager->rpc.holders,
 					      options->holders, options->n_holders);
 		return;

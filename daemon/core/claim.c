@@ -389,6 +389,10 @@ static enum cancel_outcome cancel(struct source *source) {
 	return claim_end(claim_of(source));
 }
 
+static void renounce(struct source *source) {
+	(void)cancel(source);
+}
+
 static void fill_event(struct source *source, struct event *ret) {
 	const struct claim *claim = claim_of(source);
 
@@ -407,6 +411,7 @@ static void took_event(struct source *source, enum event_type type _unused_) {
 
 const struct source_ops claim_source_ops = {
 	.disown = disown,
+	.renounce = renounce,
 	.cancel = cancel,
 	.fill_event = fill_event,
 	.took_event = took_event,

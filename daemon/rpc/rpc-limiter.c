@@ -450,8 +450,18 @@ static void tell_at_once(struct call *call, uint64_t handle, bool granted, const
 			 });
 }
 
+/* Are they free?  For some time after the death of a daemon it does not matter: nobody else can have got them. */
+static bool can_be_held(struct call *call, struct limiter *limiter, struct limiter_key key, uint64_t cost) {
+	struct grant grant;
+
+	if (loop_now(call->rpc->loop)->ns[TIMER_CLOCK_BOOTTIME] < scheduler_settled(call->rpc->scheduler))
+		return true;
+	return limiter_peek(limiter, key, 0, &grant) == 0 && grant.remaining >= cost;
+}
+
 /* Permits that the daemon before has granted, which has died. */
-static bool check_held(struct call *call, const Evloop__LimiterWaitRequest *request, const struct limiter *limiter) {
+static bool check_held(struct call *call, const Evloop__LimiterWaitRequest *request, struct limiter *limiter,
+		       struct limiter_key key) {
 	const struct limiter_spec *spec = limiter_spec(limiter);
 
 	if (!call->session->taken_over)
@@ -462,6 +472,8 @@ static bool check_held(struct call *call, const Evloop__LimiterWaitRequest *requ
 		(void)refuse_limiter(call, LIMITER_E_COST, limiter, request->cost);
 		return false;
 	}
+	if (!can_be_held(call, limiter, key, request->cost))
+		return REFUSE(call, TIMEOUT, "what was held is no longer kept for who held it, and others have it now");
 	return true;
 }
 
@@ -494,7 +506,7 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) || !check_wait(call, request) ||
-	    (request->held && !check_held(call, request, limiter)) || !take_holder(call, limiter, &holder, &r))
+	    (request->held && !check_held(call, request, limiter, key)) || !take_holder(call, limiter, &holder, &r))
 		return r;
 	if (request->held) {
 		r = hold_again(call, request, limiter, key, &claim);

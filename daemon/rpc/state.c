@@ -173,8 +173,9 @@ static void load_clock(struct state_loader *loader, const Evloop__SavedClock *cl
 	if (!loader->same_boot)
 		loader->shift_ns = now->ns[TIMER_CLOCK_BOOTTIME] - clock->boottime_ns - elapsed_ns;
 	scheduler_set_drained(loader->scheduler, shift(loader, clock->drained_ns));
-	scheduler_set_settled(loader->scheduler,
-			      MAX(scheduler_settled(loader->scheduler), shift(loader, clock->settled_ns)));
+	scheduler_set_settled(loader->scheduler, MAX(scheduler_settled(loader->scheduler),
+						     MIN(shift(loader, clock->settled_ns),
+							 now->ns[TIMER_CLOCK_BOOTTIME] + PERMITS_SETTLE_NS)));
 }
 
 /* Is it one that could have been saved?  Nobody is there to be told why not. */

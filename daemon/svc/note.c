@@ -149,12 +149,16 @@ int note_write(struct note *note, const void *data, size_t size) {
 	return 0;
 }
 
+bool note_is_there(const struct note *note) {
+	return number_of(note, last_place(note)) > 0;
+}
+
 int note_read(const struct note *note, void **ret_data, size_t *ret_size) {
 	unsigned last = last_place(note);
 	size_t size = note->head->places[last].size;
 	_cleanup_free_ uint8_t *data = NULL;
 
-	if (number_of(note, last) == 0)
+	if (!note_is_there(note))
 		return -ENOENT;
 	if (size > PLACE_SIZE)
 		return -EPROTO;

@@ -37,6 +37,9 @@ void note_close(struct note *note);
 /* Return: 0: it is there, in place of what was noted before; −errno: that is still there. */
 int note_write(struct note *note, const void *data, size_t size);
 
+/* Has one been written, and not cleared since? */
+bool note_is_there(const struct note *note);
+
 /* The last one that was written.  *ret_data is free(3)d.  Return: 0; -ENOENT: there is none; −errno. */
 int note_read(const struct note *note, void **ret_data, size_t *ret_size);
 

@@ -174,6 +174,21 @@ static void test_crash_after_crash(void **state _unused_) {
 }
 
 /* What a daemon that leaves has kept elsewhere is not noted any more. */
+/* It dies before it has noted anything, and what the one before had left is used up. */
+static void test_crash_at_the_start(void **state _unused_) {
+	crash_note_spoil(&note);
+	assert_true(note_is_there(&note));
+	client_deinit(&client);
+	crash_note_end(&crash_note, false);
+	world_deinit(&world);
+	world_init(&world);
+	assert_true(crash_note_load(&note, world.scheduler, NULL, NULL, 0));
+	start();
+	(void)make("new", 0);
+	assert_int_equal(left("new"), 0);
+	assert_true(scheduler_settled(world.scheduler) > world_boottime(&world));
+}
+
 static void test_clean_end(void **state _unused_) {
 	(void)make("plain", 0);
 	(void)wait_for_it();
@@ -197,8 +212,13 @@ static void test_nowhere(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_only_when_something_happens), TEST(test_once_a_second), TEST(test_some_in_a_turn),
-		TEST(test_crash_after_crash),           TEST(test_clean_end),     TEST(test_nowhere),
+		TEST(test_only_when_something_happens),
+		TEST(test_once_a_second),
+		TEST(test_some_in_a_turn),
+		TEST(test_crash_after_crash),
+		TEST(test_crash_at_the_start),
+		TEST(test_clean_end),
+		TEST(test_nowhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

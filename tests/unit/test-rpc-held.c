@@ -78,9 +78,14 @@ static uint64_t held(const char *name) {
 	return info.held;
 }
 
+static void settle_in(int64_t ns) {
+	scheduler_set_settled(world.scheduler, loop_refresh(world.loop)->ns[TIMER_CLOCK_BOOTTIME] + ns);
+}
+
 static void test_refused(void **state _unused_) {
 	Evloop__LimiterWaitRequest request = wish("four", 1, 1, true);
 
+	settle_in(3600 * SEC);
 	make("four", 4, false);
 	make("rate", 0, false);
 	expect_refusal(&fresh, &request, STATUS(INVALID), "not granted in this session");
@@ -117,6 +122,7 @@ static void test_out_at_once(void **state _unused_) {
 static void test_beyond_the_limit(void **state _unused_) {
 	Evloop__LimiterWaitRequest request;
 
+	settle_in(3600 * SEC);
 	make("four", 4, false);
 	for (uint64_t handle = 1; handle <= 3; handle++) {
 		request = wish("four", handle, 2, true);
@@ -126,11 +132,28 @@ static void test_beyond_the_limit(void **state _unused_) {
 	assert_true(wait_for(&fresh, &request)->queued);
 }
 
+/* Who comes too late finds what others have left: by then they may have got any, and he could say what he likes. */
+static void test_too_late(void **state _unused_) {
+	Evloop__LimiterWaitRequest request;
+
+	make("four", 4, false);
+	settle_in(0);
+	request = wish("four", 1, 3, false);
+	assert_true(wait_for(&fresh, &request)->allowed);
+	request = wish("four", 1, 2, true);
+	expect_refusal(&kept, &request, STATUS(TIMEOUT), "no longer kept");
+	request = wish("four", 1, 1, true);
+	assert_true(wait_for(&kept, &request)->allowed);
+	request = wish("four", 2, 1, true);
+	expect_refusal(&kept, &request, STATUS(TIMEOUT), "no longer kept");
+}
+
 static void test_oneway(void **state _unused_) {
 	Evloop__LimiterWaitRequest request = wish("four", 1, 1, true);
 	const Evloop__Error *error;
 	struct frame frame;
 
+	settle_in(3600 * SEC);
 	make("four", 4, false);
 	(void)peer_put(&kept, FRAME_ONEWAY, METHOD(LIMITER_WAIT), &request);
 	(void)peer_flush(&kept);
@@ -183,8 +206,8 @@ static void test_nobody_else(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		TEST(test_refused), TEST(test_out_at_once), TEST(test_beyond_the_limit),
-		TEST(test_oneway),  TEST(test_nobody_else),
+		TEST(test_refused),  TEST(test_out_at_once), TEST(test_beyond_the_limit),
+		TEST(test_too_late), TEST(test_oneway),      TEST(test_nobody_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
