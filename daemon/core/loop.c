@@ -197,7 +197,7 @@ static int64_t owner_next(const struct loop *loop) {
 void loop_set_ops(struct loop *loop, const struct loop_ops *ops, void *userdata) {
 	loop->ops = ops;
 	loop->userdata = userdata;
-	loop->owner_next_ns = owner_next(loop);
+	loop->owner_next_ns = INT64_MAX;
 }
 
 void loop_stop(struct loop *loop) {
