@@ -343,8 +343,15 @@ static int ask(const struct invocation *inv, struct evl *evl, struct limit *limi
 	return r == 0 ? 0 : fail(limit, r);
 }
 
+/* As where there is no limit. */
+static void let_pass(Evloop__Grant *ret) {
+	evloop__grant__init(ret);
+	ret->allowed = true;
+	ret->remaining = UINT64_MAX;
+}
+
 static int run_limit(const struct invocation *inv, struct limit *limit, struct evl **evl) {
-	struct taken taken = { .grant = { .allowed = true, .remaining = UINT64_MAX } };
+	struct taken taken;
 	bool has_command = inv->argc > 1 || limit->shell;
 	int r = daemon_connect(inv, evl);
 
@@ -356,13 +363,12 @@ static int run_limit(const struct invocation *inv, struct limit *limit, struct e
 		return r;
 	if (limit->lines)
 		return pass_lines(inv, r == 0 ? *evl : NULL, limit);
-	evloop__grant__init(&taken.grant);
-	taken.grant.allowed = true;
-	taken.grant.remaining = UINT64_MAX;
 	if (r == 0)
 		r = ask(inv, *evl, limit, &taken);
 	if (r > 0)
 		return r;
+	if (r < 0)
+		let_pass(&taken.grant); /* whatever it has come to before */
 	if (!taken.grant.allowed)
 		return deny(inv, *evl, limit, &taken, has_command || taken.removed);
 	if (!has_command)

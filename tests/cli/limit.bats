@@ -249,3 +249,19 @@ b|--try|'
     refused 64 '*--fail-open and --fail-closed: only one can be meant' limit api --fail-open --fail-closed true
     refused 64 '*--fail-open and --fail-closed: only one can be meant' limit api --fail-closed --fail-open true
 }
+
+@test "who goes on where nobody can be asked does so also when the daemon dies meanwhile" {
+    evl limit api --rate 1/h true
+    expect_status 0
+    "$EVLOOP" limit api --fail-open -- echo ran >"$BATS_TEST_TMPDIR/ran" 2>"$BATS_TEST_TMPDIR/said" 3>&- &
+    local waiter=$!
+    for _ in {1..100}; do
+        [[ $("$EVLOOP" limiter show api --json | jq .waiting) -eq 1 ]] && break
+        sleep 0.05
+    done
+    kill -KILL "$daemon"
+    wait "$waiter"
+    [[ $(<"$BATS_TEST_TMPDIR/ran") == ran ]]
+    grep -q 'not limited, for nobody can be asked' "$BATS_TEST_TMPDIR/said"
+    ! grep -q denied "$BATS_TEST_TMPDIR/said"
+}
