@@ -40,9 +40,10 @@ bool crash_note_load(struct note *note, struct scheduler *scheduler, struct hold
 			  "the daemon before has died, and what it has noted cannot be used: limiters begin empty: %s",
 			  strerror(-r));
 	else
-		log_warning(
-			"the daemon before has died: limiters go on as it has noted them: %d, of which %u are empty", r,
-			n_taken);
+		log_event(LOG_WARNING, MESSAGE_DAEMON_DIED, NULL,
+			  "the daemon before has died; limiters that go on as it has noted them: %d, that begin empty: "
+			  "%u",
+			  r, n_taken);
 	return true;
 }
 

@@ -215,8 +215,9 @@ static void take_sessions(struct manager *manager, const struct manager_options 
 	size_t n = session_store_take(&manager->sessions, options->sessions, options->n_sessions);
 
 	if (n > 0)
-		log_event(LOG_WARNING, MESSAGE_SESSIONS_TAKEN_OVER, NULL,
-			  "the daemon before has died: %zu clients stay connected, and arm again what they had armed",
+		log_event(LOG_WARNING, MESSAGE_DAEMON_DIED, NULL,
+			  "the daemon before has died; clients that stay connected, and arm again what they had armed: "
+			  "%zu",
 			  n);
 }
 
@@ -267,7 +268,7 @@ static bool save_state(struct manager *manager) {
 static bool hand_over(struct manager *manager) {
 	int r;
 
-	if (!manager->escrow || !manager->sessions.buffers || systemd_stops_for_good())
+	if (!manager->escrow || !manager->sessions.buffers || systemd_stops_for_good(manager->starter))
 		return false;
 	if (manager->starter)
 		spawner_settle(manager->starter);

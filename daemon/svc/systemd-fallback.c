@@ -22,7 +22,7 @@ int systemd_store_always(const char *name _unused_, int fd _unused_) {
 void systemd_forget(const char *name _unused_) {
 }
 
-bool systemd_stops_for_good(void) {
+bool systemd_stops_for_good(bool of_user _unused_) {
 	return false;
 }
 

@@ -58,39 +58,61 @@ void systemd_forget(const char *name) {
 	(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
-/* What the service is in for, "stop", "restart"; free(3)d.  Return: 0, −errno. */
-static int job_type(sd_bus *bus, char **ret) {
-	sd_bus_message *unit = NULL, *job = NULL;
+/* What the service is in for, "stop", "restart"; free(3)d.  Return: 1; 0: nothing; −errno. */
+static int job_type(sd_bus *bus, const char *unit, char **ret) {
+	sd_bus_message *job = NULL;
 	const char *path;
-	int r = sd_bus_call_method(bus, SERVICE_MANAGER, "/org/freedesktop/systemd1", SERVICE_MANAGER ".Manager",
-				   "GetUnitByPID", NULL, &unit, "u", (uint32_t)getpid());
+	uint32_t id = 0;
+	int r = sd_bus_get_property(bus, SERVICE_MANAGER, unit, SERVICE_MANAGER ".Unit", "Job", NULL, &job, "(uo)");
 
 	if (r >= 0)
-		r = sd_bus_message_read(unit, "o", &path);
-	if (r >= 0)
-		r = sd_bus_get_property(bus, SERVICE_MANAGER, path, SERVICE_MANAGER ".Unit", "Job", NULL, &job, "(uo)");
-	if (r >= 0)
-		r = sd_bus_message_read(job, "(uo)", NULL, &path);
-	if (r >= 0)
+		r = sd_bus_message_read(job, "(uo)", &id, &path);
+	if (r >= 0 && id > 0)
 		r = sd_bus_get_property_string(bus, SERVICE_MANAGER, path, SERVICE_MANAGER ".Job", "JobType", NULL,
 					       ret);
-	sd_bus_message_unref(unit);
 	sd_bus_message_unref(job);
-	return MIN(r, 0);
+	return r < 0 ? r : id > 0;
 }
 
-bool systemd_stops_for_good(void) {
-	sd_bus *bus = NULL;
-	char *type = NULL;
-	bool stops = false;
+/* Somebody has sent a signal, so it depends on the unit what comes of it. */
+static bool restarts_by_itself(sd_bus *bus, const char *unit) {
+	_cleanup_free_ char *restart = NULL;
+	int r = sd_bus_get_property_string(bus, SERVICE_MANAGER, unit, SERVICE_MANAGER ".Service", "Restart", NULL,
+					   &restart);
 
-	if (systemd_listens() && sd_bus_open_system(&bus) >= 0) {
+	return r < 0 || strcmp(restart, "always") == 0 || strcmp(restart, "on-success") == 0;
+}
+
+static bool stops(sd_bus *bus) {
+	_cleanup_free_ char *type = NULL;
+	sd_bus_message *reply = NULL;
+	const char *unit;
+	bool result = false;
+	int r = sd_bus_call_method(bus, SERVICE_MANAGER, "/org/freedesktop/systemd1", SERVICE_MANAGER ".Manager",
+				   "GetUnitByPID", NULL, &reply, "u", (uint32_t)getpid());
+
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &unit);
+	if (r >= 0)
+		r = job_type(bus, unit, &type);
+	if (r > 0)
+		result = strcmp(type, "stop") == 0;
+	else if (r == 0)
+		result = !restarts_by_itself(bus, unit);
+	sd_bus_message_unref(reply);
+	return result;
+}
+
+bool systemd_stops_for_good(bool of_user) {
+	sd_bus *bus = NULL;
+	bool result = false;
+
+	if (systemd_listens() && (of_user ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus)) >= 0) {
 		(void)sd_bus_set_method_call_timeout(bus, ANSWER_USEC);
-		stops = job_type(bus, &type) >= 0 && strcmp(type, "stop") == 0;
+		result = stops(bus);
 	}
 	sd_bus_flush_close_unref(bus);
-	free(type);
-	return stops;
+	return result;
 }
 
 void systemd_settle(void) {

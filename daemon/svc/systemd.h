@@ -30,10 +30,10 @@ int systemd_store_always(const char *name, int fd);
 void systemd_forget(const char *name);
 
 /*
- * Does the system's service manager stop this service for good, with no next process to come?  He would be the last who has what he was
+ * Does the service manager, the system's or the user's, stop this service for good, with no next process to come?  He would be the last who has what he was
  * given to keep, and wait in close(2) for as long as clients' sockets linger.  Return: false also where he does not say.
  */
-bool systemd_stops_for_good(void);
+bool systemd_stops_for_good(bool of_user);
 
 /* Wait until he has done all that he was told, or for some seconds. */
 void systemd_settle(void);

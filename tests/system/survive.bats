@@ -92,7 +92,7 @@ lines_in() {
 @test "kill -9 ends no connection, and what may be lost is told" {
     local n=${SURVIVE_SESSIONS:-200} kills=${SURVIVE_KILLS:-10} status=0 before told
     before=$(n_kept)
-    told=$(n_times 'clients stay connected')
+    told=$(n_times 'clients that stay connected')
     inside evloop-survive /run/evloopd/socket "$n" >"$out" 2>&1 3>&- &
     load=$!
     wait_until grep -q READY "$out" || { cat "$out" && false; }
@@ -120,7 +120,7 @@ PYTHON
     wait "$load" || status=$?
     sed 's/^/# /' "$out" >&3
     [[ $status -eq 0 ]]
-    [[ $(($(n_times 'clients stay connected') - told)) -eq $kills ]]
+    [[ $(($(n_times 'clients that stay connected') - told)) -eq $kills ]]
     # And nothing is left of them.
     wait_until nothing_is_kept "$before"
 }

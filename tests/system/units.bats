@@ -366,6 +366,22 @@ is_in_unit() {
     run -1 inside pgrep -x sleep
 }
 
+@test "a stop leaves a run alone, even one that writes, and so does a signal" {
+    for end in stop 'kill --kill-whom=main --signal=TERM' 'kill --kill-whom=main --signal=KILL'; do
+        as alice rm -f /home/alice/gate /home/alice/done
+        as alice mkfifo /home/alice/gate
+        as alice evloop soon --name last sh -c 'read line <"$HOME/gate"; seq 100000; echo "$line" >"$HOME/done"'
+        wait_until runs last
+        # shellcheck disable=SC2086 # words
+        as alice systemctl --user $end evloopd.service
+        sleep 0.5
+        as alice sh -c 'echo "$1" >"$HOME/gate"' sh "$end"
+        wait_until inside grep -qx -e "$end" /home/alice/done
+        as alice systemctl --user reset-failed
+        as alice evloop ping
+    done
+}
+
 @test "a bus that ends takes no status along" {
     # One time in eight; and nobody hears from it meanwhile.
     [[ -n ${TEST_BUS_KILLED:-} ]] ||
