@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "client/cli/daemon.h"
@@ -28,6 +29,7 @@ struct awaited {
 	char *name; /* "" : none; of what is no timer, the operand */
 	const char *operand;
 	struct watched watched; /* what is no timer */
+	struct stat seen; /* of a path: how it was; all zeroes: not there */
 	bool has_command;
 	int64_t lateness_ns; /* of its last fire before we came */
 	bool over;
@@ -191,6 +193,25 @@ static int64_t age_ns(struct evl *evl, const Evloop__Event *event) {
 	return event->fired_ns ? MAX(evl_time(evl) - event->fired_ns, INT64_C(0)) : 0;
 }
 
+static void look(const struct awaited *awaited, struct stat *ret) {
+	if (stat(awaited->watched.path, ret) < 0)
+		*ret = (struct stat){ 0 };
+}
+
+/* It is said only that something may have been missed, as when the daemon has died.  Has it? */
+static bool is_as_it_was(const struct awaited *awaited, const Evloop__Event *event) {
+	const struct stat *seen = &awaited->seen;
+	struct stat now;
+
+	if (!event->rescan || event->n_changes > 0)
+		return false;
+	look(awaited, &now);
+	return now.st_dev == seen->st_dev && now.st_ino == seen->st_ino && now.st_size == seen->st_size &&
+	       now.st_mode == seen->st_mode && now.st_mtim.tv_sec == seen->st_mtim.tv_sec &&
+	       now.st_mtim.tv_nsec == seen->st_mtim.tv_nsec && now.st_ctim.tv_sec == seen->st_ctim.tv_sec &&
+	       now.st_ctim.tv_nsec == seen->st_ctim.tv_nsec;
+}
+
 static void on_watch_event(struct evl *evl, const Evloop__Event *event, void *userdata) {
 	struct awaited *awaited = userdata;
 
@@ -207,6 +228,10 @@ static void on_watch_event(struct evl *evl, const Evloop__Event *event, void *us
 	case EVLOOP__EVENT_TYPE__EVENT_CHANGED:
 		if (event->error != 0) {
 			(void)miss(awaited, watched_fail(&awaited->watched, awaited->waiting->inv, event->error));
+			return;
+		}
+		if (is_as_it_was(awaited, event)) {
+			(void)evl_call_ack(evl, event->handle);
 			return;
 		}
 		break;
@@ -255,6 +280,8 @@ static int watch(struct waiting *waiting, const struct prefix *prefix, const cha
 		return complain_call(waiting->evl, -ENOMEM, operand);
 	awaited->operand = operand;
 	r = watched_init(waiting->inv, prefix->kind, operand + strlen(prefix->text), &awaited->watched);
+	if (r == 0 && prefix->kind == WATCHED_PATH)
+		look(awaited, &awaited->seen); /* before, so that no change is between */
 	if (r == 0)
 		r = watched_arm(&awaited->watched, waiting->evl, &options, on_watch_event, awaited);
 	awaited->id = awaited->watched.id;
