@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#define HELLO_TRIES 3
 #define RETRY_NS (10 * NSEC_PER_MSEC) /* between looks at a daemon that somebody else is starting */
 
 static int connect_error(int error) {
@@ -156,16 +157,14 @@ static int remember_place(struct evl *evl, const struct place *place) {
 	return 0;
 }
 
-int hello_open(struct evl *evl, const char *path, bool held) {
+/* *ret_lost: the connection was, before there was an answer. */
+static int open_once(struct evl *evl, const struct places *places, bool held, bool *ret_lost) {
 	const struct place *place = NULL;
-	struct places places;
-	int r = locate_places(path, &places);
+	int r = connect_first(evl, places, &place);
 
-	if (r < 0)
-		return r;
-	r = connect_first(evl, &places, &place);
-	if (r == -ENOTCONN && may_start(evl, &places))
-		r = start_and_connect(evl, &places, &place);
+	*ret_lost = false;
+	if (r == -ENOTCONN && may_start(evl, places))
+		r = start_and_connect(evl, places, &place);
 	if (r < 0)
 		return r;
 	takeover_forget(evl);
@@ -174,12 +173,27 @@ int hello_open(struct evl *evl, const char *path, bool held) {
 	r = remember_place(evl, place);
 	if (r >= 0)
 		r = loop_watch_socket(evl);
-	if (r >= 0)
+	if (r >= 0) {
 		r = say_hello(evl, held);
+		*ret_lost = r == -ENOTCONN && !evl->error;
+	}
 	if (r < 0) {
 		evl->socket = close_fd(evl->socket);
 		evl->link = LINK_DOWN;
 		output_reset(&evl->output);
 	}
+	return r;
+}
+
+/* A daemon that dies, or leaves, takes along whoever has just connected; he has asked for nothing yet, and the next one may be there. */
+int hello_open(struct evl *evl, const char *path, bool held) {
+	struct places places;
+	bool lost = true;
+	int r = locate_places(path, &places);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; lost && i < HELLO_TRIES; i++)
+		r = open_once(evl, &places, held, &lost);
 	return r;
 }

@@ -128,6 +128,11 @@ static void *accept_one(void *userdata) {
 	struct peer *peer = userdata;
 	struct frame frame;
 
+	for (; peer->losses > 0; peer->losses--) {
+		int fd = accept4(peer->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+		(void)close_fd(fd);
+	}
 	peer->fd = accept4(peer->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	packet_clear(&peer->in);
 	peer->sequence = 0;

@@ -20,6 +20,7 @@ struct peer {
 	uint64_t sequence;
 	uint64_t time_namespace, daemon_pid; /* as it says in hello */
 	bool mute; /* hello is not answered */
+	unsigned losses; /* so many are hung up on before one is accepted */
 	bool taken_over; /* from one that has died */
 	/* peer_serve(): */
 	pthread_t thread;

@@ -356,6 +356,15 @@ static void test_close_in_handler(void **state _unused_) {
 	assert_int_equal(n_destroyed, 1);
 }
 
+/* A daemon that ends while somebody connects is not the last one. */
+static void test_lost_in_hello(void **state _unused_) {
+	peer_hang_up(&peer);
+	assert_int_equal(evl_dispatch(evl, -1), -ECONNRESET);
+	peer.losses = 2;
+	assert_int_equal(peer_reconnect(&peer, evl), 0);
+	assert_int_equal(peer.losses, 0);
+}
+
 static void test_reconnect_fails(void **state _unused_) {
 	peer_hang_up(&peer);
 	peer.listen_fd = close_fd(peer.listen_fd);
@@ -445,6 +454,7 @@ int main(void) {
 		TEST(test_reconnect_with_held_events),
 		TEST(test_reconnect_in_handler),
 		TEST(test_close_in_handler),
+		TEST(test_lost_in_hello),
 		TEST(test_reconnect_fails),
 		TEST(test_other_time_namespace),
 		TEST(test_nobody_there),
