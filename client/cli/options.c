@@ -67,6 +67,13 @@ static bool take_common(struct invocation *inv, int option, int *ret) {
 	}
 }
 
+/* getopt has looked from `at` on: behind it, while letters of the word are left at it; operands may have been passed over. */
+static const char *word_at_fault(const struct invocation *inv, int at) {
+	const char *word = inv->argv[optind > at ? optind - 1 : at];
+
+	return word[0] != '-' && optind < inv->argc ? inv->argv[optind] : word;
+}
+
 int options_next(struct invocation *inv, const char *letters, const struct option *options) {
 	char all[64];
 	bool in_order = letters[0] == '+';
@@ -88,7 +95,7 @@ int options_next(struct invocation *inv, const char *letters, const struct optio
 		}
 		if (option == '?' || option == ':') {
 			/* The word stays at `optind` while letters of it are left. */
-			inv->status = refuse(inv, option, inv->argv[optind > at ? optind - 1 : at]);
+			inv->status = refuse(inv, option, word_at_fault(inv, at));
 			return -1;
 		}
 		if (!take_common(inv, option, &r))

@@ -77,6 +77,8 @@ allowed      4*'
     expect_status 75
     refused 64 '*hold: no duration*' limiter hold api
     refused 65 "*hold '5x' is not a duration*" limiter hold api 5x
+    refused 65 "*'-5s' is not a duration: it must not be negative" limiter hold api -5s
+    refused 65 "*'-5s' is not a duration: it must not be negative" limiter hold -5s api
     evl limiter reset api
     evl limiter peek api -n 10
     expect_match 'allowed remaining=10 *'
