@@ -237,6 +237,8 @@ int main(int argc, char **argv) {
 			n++;
 		}
 	rig_stop(&rig);
+	if (n == 0)
+		fprintf(stderr, "there is no attack with '%s' in its name\n", name);
 	printf("%u attacks, %u failures, %.1f s\n", n, rig.failures, (double)(now_ns() - begin) / 1e9);
 	return rig.failures > 0 || n == 0;
 }
