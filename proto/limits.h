@@ -52,6 +52,8 @@
 #define SESSIONS_KEPT_MAX 1024 /* whose sockets outlive the death of the daemon */
 #define SESSION_KEPT_AGE_NS NSEC_PER_SEC
 #define PERMITS_KEPT_MAX 256 /* of processes, whose pidfds outlive the daemon */
+#define LIMITERS_SETTLE_NS                                                                                             \
+	(10 * NSEC_PER_SEC) /* after the death of a daemon: limiters that come new may have been there */
 #define PERMITS_SETTLE_NS (2 * NSEC_PER_SEC) /* after it: permits are only given back to who held them */
 #define JOB_KILL_DELAY_NS (10 * NSEC_PER_SEC) /* from TERM to KILL */
 #define JOB_OUTPUT_KEPT 65536 /* bytes of output kept per timer with a command */

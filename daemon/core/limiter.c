@@ -91,7 +91,9 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	limiter->spec.name = limiter->name;
 	limiter->id = scheduler->next_id;
 	limiter->created_realtime_ns = scheduler->now.ns[TIMER_CLOCK_REALTIME];
-	limiter->drained_ns = scheduler->drained_ns;
+	/* Whoever comes later did not need it before. */
+	if (scheduler->now.ns[TIMER_CLOCK_BOOTTIME] < scheduler->drained_ns + LIMITERS_SETTLE_NS)
+		limiter->drained_ns = scheduler->drained_ns;
 	map_init(&limiter->claims, &scheduler->maps);
 	r = keys_init(&limiter->cells, cell_key);
 	if (r == 0)

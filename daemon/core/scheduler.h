@@ -33,7 +33,7 @@ void scheduler_set_message_limits(struct scheduler *scheduler, size_t limit, siz
 struct marks *scheduler_marks(struct scheduler *scheduler);
 
 /*
- * After the death of another daemon.  Limiters that are made from now on may have been there, and begin as limiter_set_drained() has it;
+ * After the death of another daemon.  Limiters that are made within LIMITERS_SETTLE_NS may have been there, and begin as limiter_set_drained() has it;
  * and nobody gets permits of any limiter before `boottime_ns`, but who had them.  0: neither.
  */
 void scheduler_set_drained(struct scheduler *scheduler, int64_t boottime_ns);

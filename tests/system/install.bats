@@ -206,6 +206,9 @@ status_is() {
 }
 
 @test "two uids are two uids, and each has its own limits" {
+    # Nothing is left of the daemons that have died here.
+    inside systemctl stop evloopd.service
+    inside systemctl clean --what=state evloopd.service
     as member evloop --system limit mine --rate 1/h
     run -66 inside evloop --system limiter peek mine
     run -0 as member evloop --system limiter peek mine
