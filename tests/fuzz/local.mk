@@ -58,16 +58,18 @@ endif
 
 CLEANFILES += tests/fuzz/packet.log tests/fuzz/dispatch.log tests/fuzz/bridge.log tests/fuzz/config.log
 FUZZ_SECONDS = 60
-fuzz-check: $(fuzz_programs)
+# As many at a time as make is told.
+fuzz_checks = fuzz-check-packet fuzz-check-dispatch fuzz-check-bridge fuzz-check-config
+fuzz-check: $(fuzz_checks)
+$(fuzz_checks): $(fuzz_programs)
 	@test -x tests/fuzz/fuzz-packet || { echo 'configure with --enable-fuzzing CC=clang first' >&2; exit 1; }
-	@for target in packet dispatch bridge config; do \
-		echo "$$target, $(FUZZ_SECONDS) s" && \
-		$(MKDIR_P) tests/fuzz/corpus/$$target && \
-		tests/fuzz/replay-$$target --write tests/fuzz/corpus/$$target && \
+	@target=$@ && target=$${target#fuzz-check-} && \
+	$(MKDIR_P) tests/fuzz/corpus/$$target && \
+	tests/fuzz/replay-$$target --write tests/fuzz/corpus/$$target && { \
 		tests/fuzz/fuzz-$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
 			-artifact_prefix=tests/fuzz/$$target- -print_final_stats=1 \
 			tests/fuzz/corpus/$$target $$(ls -d $(srcdir)/tests/fuzz/found/$$target 2>/dev/null) \
 			>tests/fuzz/$$target.log 2>&1 || { tail -n 40 tests/fuzz/$$target.log; exit 1; }; \
-		grep -E '^(Done|stat::number_of_executed_units)' tests/fuzz/$$target.log; \
-	done
-.PHONY: fuzz-check
+	} && echo "$$target, $(FUZZ_SECONDS) s" && \
+	grep -E '^(Done|stat::number_of_executed_units)' tests/fuzz/$$target.log
+.PHONY: fuzz-check $(fuzz_checks)

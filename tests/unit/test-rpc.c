@@ -519,7 +519,7 @@ static void test_pages_of_a_verb(void **state _unused_) {
 		(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ARM), &spec);
 		if (i % 64 == 0) {
 			assert_true(peer_flush(&peer));
-			peer_world_turn(&world);
+			peer_world_settle(&world);
 		}
 	}
 	request.target = &target;

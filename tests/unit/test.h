@@ -19,6 +19,13 @@ static inline bool is_in_valgrind(void) {
 }
 
 /* Valgrind 3.19 knows no descriptors of processes and no processes that share descriptors, and what takes milliseconds takes seconds. */
+/* For main(): a program that valgrind cannot run at all, with the reason.  Return: it is to return 77. */
+static inline bool is_not_for_valgrind(const char *reason) {
+	if (is_in_valgrind())
+		fprintf(stderr, "%s\n", reason);
+	return is_in_valgrind();
+}
+
 static inline void skip_in_valgrind(void) {
 	if (is_in_valgrind())
 		skip();
