@@ -28,6 +28,11 @@ int evl_call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessa
 /* The daemon's last refusal on this connection, with limit and existing definition; NULL: none.  Borrowed until the next call. */
 const Evloop__Error *evl_call_error(struct evl *evl);
 
+/* The same for tokens and places: where the daemon died over it the next one is asked.  At worst they are taken twice from a limiter that is
+ * meant to hold this caller up, who would otherwise be told that nobody knows.  Once, for a daemon that dies of it would die again. */
+int evl_call_to_take(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
+		     ProtobufCMessage **ret_reply);
+
 /* What the daemon said in its hello: pid, uid, whether it runs commands.  Borrowed. */
 const Evloop__HelloReply *evl_call_hello(struct evl *evl);
 

@@ -410,16 +410,6 @@ static int ask(struct evl *evl, Evloop__Method method, const ProtobufCMessage *r
 	return r < 0 ? r : tell_and_free(reply, ret);
 }
 
-/*
- * Take tokens.  Where the daemon died over it the next one is asked: at worst they are taken twice from a limiter that is meant to hold
- * this caller up, who would otherwise have to be told that nobody knows.  Once, for a daemon that dies of it would die again.
- */
-static int ask_for(struct evl *side, Evloop__Method method, const ProtobufCMessage *request, ProtobufCMessage **ret) {
-	int r = evl_call(side, method, request, ret);
-
-	return r == -EOWNERDEAD ? evl_call(side, method, request, ret) : r;
-}
-
 int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
 	struct side *side = &limiter->evl->side;
@@ -442,7 +432,7 @@ int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost,
 	(void)pthread_mutex_lock(&side->lock);
 	r = side_open(limiter->evl, &side->asking);
 	if (r >= 0)
-		r = ask_for(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request.base, &reply);
+		r = evl_call_to_take(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request.base, -1, &reply);
 	if (r >= 0)
 		r = tell_and_free(reply, ret);
 	(void)pthread_mutex_unlock(&side->lock);
@@ -521,7 +511,7 @@ static void waited(struct evl *evl _unused_, const Evloop__Event *event, void *u
 static int wait_in_line(struct evl *side, const Evloop__LimiterWaitRequest *request, struct wait *wait) {
 	ProtobufCMessage *reply;
 	bool queued;
-	int r = ask_for(side, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request->base, &reply);
+	int r = evl_call_to_take(side, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request->base, -1, &reply);
 
 	if (r < 0)
 		return r;

@@ -121,6 +121,13 @@ int evl_call(struct evl *evl, Evloop__Method method, const ProtobufCMessage *req
 	return evl_call_with_fd(evl, method, request, -1, ret_reply);
 }
 
+int evl_call_to_take(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
+		     ProtobufCMessage **ret_reply) {
+	int r = evl_call_with_fd(evl, method, request, fd, ret_reply);
+
+	return r == -EOWNERDEAD ? evl_call_with_fd(evl, method, request, fd, ret_reply) : r;
+}
+
 int evl_call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd) {
 	struct evl_source *source = subject(evl, method, request);
 	int r = source ? note(source, method, request, fd) : 0;

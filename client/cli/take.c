@@ -40,14 +40,6 @@ static void on_event(struct evl *evl _unused_, const Evloop__Event *event, void 
 	line->over = true;
 }
 
-/* Where the daemon died over it the next one is asked, once: at worst this takes twice. */
-static int ask(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
-	       ProtobufCMessage **ret_reply) {
-	int r = evl_call_with_fd(evl, method, request, fd, ret_reply);
-
-	return r == -EOWNERDEAD ? evl_call_with_fd(evl, method, request, fd, ret_reply) : r;
-}
-
 static int take_one(struct evl *evl, const struct take *take, struct taken *ret) {
 	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 	_cleanup_message_ ProtobufCMessage *reply = NULL;
@@ -60,7 +52,7 @@ static int take_one(struct evl *evl, const struct take *take, struct taken *ret)
 	request.key = bytes_of(take->key);
 	request.cost = take->cost;
 	request.max_wait_ns = take->max_wait_ns;
-	r = ask(evl, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request.base, take->pid_fd, &reply);
+	r = evl_call_to_take(evl, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &request.base, take->pid_fd, &reply);
 	if (r < 0)
 		return complain_call(evl, r, NULL);
 	keep(ret, (const Evloop__Grant *)reply);
@@ -89,7 +81,7 @@ static void sleep_until(int64_t time_ns) {
 static int try_all(struct evl *evl, Evloop__LimiterMultiRequest *request, struct taken *ret) {
 	_cleanup_message_ ProtobufCMessage *message = NULL;
 	const Evloop__LimiterMultiReply *reply;
-	int r = ask(evl, EVLOOP__METHOD__METHOD_LIMITER_MULTI, &request->base, -1, &message);
+	int r = evl_call_to_take(evl, EVLOOP__METHOD__METHOD_LIMITER_MULTI, &request->base, -1, &message);
 
 	if (r < 0)
 		return complain_call(evl, r, NULL);
