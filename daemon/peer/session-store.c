@@ -8,8 +8,6 @@
 
 #include "daemon/peer/session-store.h"
 
-#include <string.h>
-
 #include "daemon/peer/session-private.h"
 #include "daemon/peer/stored-name.h"
 #include "daemon/svc/log.h"
@@ -59,6 +57,12 @@ void session_store_leave(struct session *session) {
 	else if (session->stored == SESSION_STORED)
 		count(session, -1);
 	session->stored = SESSION_NOT_OFFERED;
+}
+
+static void set_stored(struct session *session) {
+	session_store_leave(session);
+	session->stored = SESSION_STORED;
+	count(session, 1);
 }
 
 void session_store_withdraw(struct session *session) {
@@ -113,8 +117,7 @@ static void keep(struct session *session) {
 		return;
 	if (sessions->keeper->keep(sessions->keeper->userdata, name_of(session, name), session->fd) < 0)
 		return;
-	session->stored = SESSION_STORED;
-	count(session, 1);
+	set_stored(session);
 }
 
 void session_store_tick(struct sessions *sessions, int64_t boottime_ns) {
@@ -142,9 +145,7 @@ static void recognize(struct sessions *sessions, struct stored_session *stored, 
 		if (!found || found->fd < 0)
 			continue;
 		found->fd = close_fd(found->fd);
-		session_store_leave(session);
-		session->stored = SESSION_STORED;
-		count(session, 1);
+		set_stored(session);
 	}
 }
 
@@ -169,9 +170,7 @@ static bool take_over(struct sessions *sessions, const struct stored_session *st
 			keeper->forget(keeper->userdata, name_of(&(struct session){ .id = stored->id }, name));
 		return false;
 	}
-	session_store_leave(session);
-	session->stored = SESSION_STORED;
-	count(session, 1);
+	set_stored(session);
 	begin_again(session);
 	return true;
 }

@@ -6,7 +6,6 @@
 
 #include "daemon/rpc/holder-store.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "daemon/core/progress.h"
