@@ -508,7 +508,7 @@ process() {
     ends 143
     # A shell of its own, so that the interrupt is not ignored as it is for what runs in the background.
     status=0
-    timeout --preserve-status -s INT 1 "$EVLOOP" watch path src --now -c \
+    timeout --preserve-status -s INT 3 "$EVLOOP" watch path src --now -c \
         'trap "echo interrupted; exit 3" INT; while :; do sleep 0.05; done' >"$BATS_TEST_TMPDIR/got" 3>&- || status=$?
     [[ $status -eq 130 ]] || fail "status $status"
     [[ $(<"$BATS_TEST_TMPDIR/got") == interrupted ]]
