@@ -119,9 +119,13 @@ ends() {
     ends 0
 }
 
+# Events that it has received by now: with EVLOOP_DEBUG every frame is told.
+received() {
+    [[ $(grep -c '< event Event' "$BATS_TEST_TMPDIR/said") -ge $1 ]]
+}
+
 @test "--queue: of more than that the oldest is lost, and that is said" {
     local word
-    # With it every frame is told, so it is known what the subscriber has received.
     export EVLOOP_DEBUG=1
     subscribe news --queue 2 -c 'echo "$EVLOOP_DATA $EVLOOP_LOST"; read -r _ <"$GATE"'
     unset EVLOOP_DEBUG
@@ -129,8 +133,7 @@ ends() {
     for word in a b c d e; do
         "$EVLOOP" emit news "$word"
     done
-    all_received() { [[ $(grep -c '< event Event' "$BATS_TEST_TMPDIR/said") -ge 6 ]]; }
-    eventually all_received
+    eventually received 6
     echo >&6
     says 'd 3'
     echo >&6
@@ -141,11 +144,14 @@ ends() {
 }
 
 @test "--latest: only the last one waits" {
+    export EVLOOP_DEBUG=1
     subscribe news --latest -c 'echo "$EVLOOP_DATA $EVLOOP_FIRES"; read -r _ <"$GATE"'
+    unset EVLOOP_DEBUG
     says 'ready 1'
     "$EVLOOP" emit news a
     "$EVLOOP" emit news b
     "$EVLOOP" emit news c
+    eventually received 4
     echo >&6
     says 'c 3'
     echo >&6

@@ -103,7 +103,7 @@ static void settle_in(struct heard *heard, const char *name) {
 		write_file(name, "x");
 		assert_true(evl_dispatch(evl, EVL_MSEC(400)) >= 0); /* longer than any settles */
 	}
-	while (evl_dispatch(evl, EVL_MSEC(50)) > 0)
+	while (evl_dispatch(evl, EVL_MSEC(200)) > 0) /* nothing comes later of what was written so far */
 		;
 	*heard = (struct heard){ .path = name };
 }
@@ -131,6 +131,32 @@ static unsigned find_processes(pid_t *ret_pid) {
 	}
 	closedir(proc);
 	return n;
+}
+
+/* As /proc says it: 'S' sleeping, 'T' stopped, 'Z' over, and nobody has waited for it; 'X' where there is no such process. */
+static char state_of(pid_t pid) {
+	char path[64], letter = 'X';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return letter;
+	if (fscanf(file, "%*d (%*[^)]) %c", &letter) != 1)
+		letter = 'X';
+	fclose(file);
+	return letter;
+}
+
+/* It does nothing more when this returns, until it is told to go on. */
+static void stop_process(pid_t pid) {
+	int64_t until_ns = now_ns() + PATIENCE_NS;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	while (state_of(pid) != 'T') {
+		assert_true(now_ns() < until_ns);
+		assert_int_equal(usleep(1000), 0);
+	}
 }
 
 static int remove_one(const char *path, const struct stat *st _unused_, int type _unused_, struct FTW *ftw _unused_) {
@@ -333,18 +359,7 @@ static void test_daemon_killed(void **state _unused_) {
 	settle_in(&heard, "f");
 	assert_int_equal(find_processes(&pid), 1);
 	daemon_kill(server);
-	for (until_ns = now_ns() + PATIENCE_NS; kill(pid, 0) == 0;) {
-		char path[64], letter = 'Z';
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-		file = fopen(path, "re");
-		if (!file || fscanf(file, "%*d %*s %c", &letter) != 1 || letter == 'Z') {
-			if (file)
-				fclose(file);
-			break; /* nobody has waited for it, but it is over */
-		}
-		fclose(file);
+	for (until_ns = now_ns() + PATIENCE_NS; !strchr("XZ", state_of(pid));) {
 		assert_true(now_ns() < until_ns);
 		assert_int_equal(usleep(10000), 0);
 	}
@@ -359,7 +374,7 @@ static void test_overflow(void **state _unused_) {
 
 	settle_in(&heard, "f");
 	assert_int_equal(find_processes(&pid), 1);
-	assert_int_equal(kill(pid, SIGSTOP), 0);
+	stop_process(pid);
 	for (int i = 0; i < 5000; i++) {
 		assert_int_equal(rename(full("f"), full("g")), 0);
 		assert_int_equal(rename(full("g"), full("f")), 0);
@@ -382,7 +397,7 @@ static void test_stopped(void **state _unused_) {
 
 	settle_in(&heard, "f");
 	assert_int_equal(find_processes(&pid), 1);
-	assert_int_equal(kill(pid, SIGSTOP), 0);
+	stop_process(pid);
 	other_source = watch(&other, full("g"), 0);
 	WAIT_UNTIL(heard.rescans > 0 && other.rescans > 0);
 	other.path = "";
