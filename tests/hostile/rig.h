@@ -47,6 +47,9 @@ void rig_complain(struct rig *rig, const char *format, ...) _printf_(2, 3);
 			rig_complain(rig, "%s:%d: %s", __func__, __LINE__, #condition);                                \
 	} while (0)
 
+/* Where attackers run before whatever else the machine has to do: let that process run before them, by so many steps. */
+void rig_run_before(pid_t pid, int steps);
+
 bool rig_is_alive(const struct rig *rig);
 unsigned rig_descriptors(const struct rig *rig);
 long rig_memory_kib(const struct rig *rig); /* anonymous, resident; 0 with a sanitizer */

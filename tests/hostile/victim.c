@@ -56,6 +56,7 @@ static void be_victim(struct rig *rig, uid_t uid) {
 	struct peer *peer;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	rig_run_before(getpid(), 2);
 	if (uid != 0)
 		assert(setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0);
 	peer = peer_open_as(rig, VICTIM_NAME);
