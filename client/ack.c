@@ -6,8 +6,6 @@
 
 #include "client/internal.h"
 
-#define HANDLES_MAX 1024 /* of one frame; a full packet has fewer events */
-
 void ack_note(struct evl_source *source) {
 	if (source->queued)
 		return;
@@ -34,13 +32,13 @@ void ack_drop(struct evl *evl) {
 
 void ack_send(struct evl *evl) {
 	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
-	uint64_t handles[HANDLES_MAX];
+	uint64_t handles[ACK_HANDLES_MAX]; /* a full packet has fewer events */
 	struct evl_source *source;
 
 	request.handles = handles;
 	while (evl->link == LINK_UP && !STAILQ_EMPTY(&evl->unacked)) {
 		request.n_handles = 0;
-		while (request.n_handles < HANDLES_MAX && (source = take(evl))) {
+		while (request.n_handles < ACK_HANDLES_MAX && (source = take(evl))) {
 			if (source->live && !source_is_stale(source))
 				handles[request.n_handles++] = source->handle;
 			else

@@ -17,12 +17,14 @@
 /* Bytes that unpacking one frame may take: protobuf-c turns hostile input into up to 92 times its size, and a command of 20,000
  * words of one letter into 30 times. */
 #define MESSAGE_ARENA_MAX (3 * 1024 * 1024)
+#define ACK_HANDLES_MAX 1024 /* in one Ack */
+#define MESSAGE_VALUES_MAX 2560 /* fields of one frame; a command of the shortest words has 2293 of them */
 #define MESSAGE_DEPTH_MAX 4 /* nesting of messages; the deepest one of evloop.proto has 3 */
 
 #define NAME_LENGTH_MAX 128 /* bytes of a name */
 #define CLIENT_NAME_LENGTH_MAX 64 /* bytes of a client's name in Hello */
 #define COMMAND_SIZE_MAX 57344 /* bytes of argv, environment and directory together: fits one packet */
-#define COMMAND_WORD_COST 2 /* bytes that each word counts beside its own, for that is what it takes in a packet */
+#define COMMAND_WORD_COST 24 /* bytes that each word counts beside its own, for what it takes of memory and time */
 #define LIST_PAGE_MAX 500 /* entries in one page of a list */
 #define SCAN_PAGE_MAX 2048 /* timers looked at for one page, whether they belong to it or not */
 #define LOG_PAGE_MAX 32768 /* bytes of output in one page */

@@ -159,8 +159,20 @@ static size_t utf8_sequence(const uint8_t *p, size_t left) {
 	return n;
 }
 
+/* Eight letters of ASCII?  A byte of 0 borrows from its own top bit, others have it already or never get it. */
+static bool is_plain(const uint8_t *p) {
+	uint64_t letters;
+
+	memcpy(&letters, p, sizeof(letters));
+	return ((letters | (letters - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool text_is_valid(const uint8_t *data, size_t size) {
 	for (size_t i = 0; i < size;) {
+		if (size - i >= 8 && is_plain(data + i)) {
+			i += 8;
+			continue;
+		}
 		size_t n = utf8_sequence(data + i, size - i);
 
 		if (n == 0)
@@ -185,14 +197,28 @@ static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret) {
 	return false;
 }
 
-static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const uint8_t *end, unsigned depth) {
+/* How many there can be in packed bytes of that type: each varint ends with a byte that says so. */
+static size_t count_packed(const ProtobufCFieldDescriptor *field, const uint8_t *p, size_t size) {
+	size_t n = 0;
+
+	if (field->label != PROTOBUF_C_LABEL_REPEATED || field->type >= PROTOBUF_C_TYPE_STRING)
+		return 0;
+	for (size_t i = 0; i < size; i++)
+		n += p[i] < 0x80;
+	return n;
+}
+
+/* *values is what it may have still. */
+static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const uint8_t *end, unsigned depth,
+		 size_t *values) {
 	if (depth > MESSAGE_DEPTH_MAX)
 		return false;
 	while (p < end) {
 		const ProtobufCFieldDescriptor *field;
 		uint64_t tag, length = 0;
+		size_t n;
 
-		if (!read_varint(&p, end, &tag) || tag > UINT32_MAX)
+		if (!read_varint(&p, end, &tag) || tag > UINT32_MAX || (*values)-- == 0)
 			return false;
 		switch (tag & 7) {
 		case 0:
@@ -219,8 +245,12 @@ static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const
 			if (field && field->type == PROTOBUF_C_TYPE_STRING && !text_is_valid(p, (size_t)length))
 				return false;
 			if (field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
-			    !walk(field->descriptor, p, p + length, depth + 1))
+			    !walk(field->descriptor, p, p + length, depth + 1, values))
 				return false;
+			n = field ? count_packed(field, p, (size_t)length) : 0;
+			if (n > *values)
+				return false;
+			*values -= n;
 		}
 		p += length;
 	}
@@ -228,7 +258,9 @@ static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const
 }
 
 void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size) {
-	if (!walk(type, data, data + size, 1))
+	size_t values = MESSAGE_VALUES_MAX;
+
+	if (!walk(type, data, data + size, 1, &values))
 		return NULL;
 	return protobuf_c_message_unpack(type, &arena->allocator, size, data);
 }

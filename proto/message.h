@@ -31,7 +31,7 @@ void arena_reset(struct arena *arena);
 
 /*
  * Unpack `size` bytes as a message of `type`.  Refuses, before anything is allocated, text that is not
- * UTF-8 or has a NUL in it, and messages nested deeper than MESSAGE_DEPTH_MAX.
+ * UTF-8 or has a NUL in it, messages nested deeper than MESSAGE_DEPTH_MAX, and more than MESSAGE_VALUES_MAX values.
  * Return: the message, owned by the arena; NULL: malformed, or more than MESSAGE_ARENA_MAX.
  */
 void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size);

@@ -216,8 +216,9 @@ static void serve(struct call *call) {
 	request = message_unpack(&call->rpc->arena, method->input, frame->body, frame->body_size);
 	if (!request) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID,
-			    "the body is no %s, or takes too much memory, or has text that is not UTF-8",
-			    method->input->short_name);
+			    "the body is no %s, or has more than %d values, or takes too much memory, or has text that "
+			    "is not UTF-8",
+			    method->input->short_name, MESSAGE_VALUES_MAX);
 		return;
 	}
 	r = handlers[frame->method](call, request);

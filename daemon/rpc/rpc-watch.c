@@ -145,6 +145,11 @@ int rpc_ack(struct call *call, const void *data) {
 	static const Evloop__AckReply reply = EVLOOP__ACK_REPLY__INIT;
 	const Evloop__AckRequest *request = data;
 
+	if (request->n_handles > ACK_HANDLES_MAX) {
+		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "an Ack of %zu handles, more than %d",
+			    request->n_handles, ACK_HANDLES_MAX);
+		return 0;
+	}
 	if (call->session->owner.timeouts > 0)
 		(void)loop_refresh(call->rpc->loop);
 	for (size_t i = 0; i < request->n_handles; i++)

@@ -354,7 +354,7 @@ static const Evloop__Armed *arm_words(struct peer *peer, const char *name, size_
 static void large_commands(struct rig *rig, char *got, size_t size) {
 	static const struct {
 		size_t n, length;
-	} table[] = { { 18000, 1 }, { 8000, 5 }, { 1000, 55 }, { 10, 5000 }, { 1, 57000 } };
+	} table[] = { { 2290, 1 }, { 1900, 5 }, { 700, 55 }, { 10, 5000 }, { 1, 57000 } };
 	Evloop__ListRequest list = EVLOOP__LIST_REQUEST__INIT;
 	Evloop__Target target = EVLOOP__TARGET__INIT;
 	struct peer *peer = peer_open(rig);

@@ -162,6 +162,24 @@ static void test_text_ends(void **state _unused_) {
 	}
 }
 
+/* Wherever in long text one byte is that may not be there. */
+static void test_text_places(void **state _unused_) {
+	static const uint8_t wrong[] = { 0x00, 0x80, 0xc3, 0xff };
+	uint8_t text[40];
+
+	memset(text, 0x7f, sizeof(text));
+	text[3] = 1;
+	assert_true(text_is_valid(text, sizeof(text)));
+	for (size_t i = 0; i < sizeof(text); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(wrong); j++) {
+			uint8_t before = text[i];
+
+			text[i] = wrong[j];
+			assert_false(text_is_valid(text, sizeof(text)));
+			text[i] = before;
+		}
+}
+
 /* A string is checked wherever it is, bytes are not. */
 static void test_text_in_messages(void **state) {
 	struct arena *arena = *state;
@@ -347,6 +365,33 @@ static void test_depth(void **state) {
 	assert_null(message_unpack(arena, &endless, (const uint8_t *)"\x0a\x06\x0a\x04\x0a\x02\x0a\x00", 8));
 }
 
+/* So many values, and not one more, however they are written. */
+static void test_values(void **state) {
+	struct arena *arena = *state;
+	struct bytes bytes = { .size = 0 };
+
+	for (unsigned i = 0; i < MESSAGE_VALUES_MAX; i++) {
+		put_tag(&bytes, 1, VARINT);
+		put_varint(&bytes, i);
+	}
+	assert_non_null(message_unpack(arena, &evloop__ack_request__descriptor, bytes.data, bytes.size));
+	put_tag(&bytes, 1, VARINT);
+	put_varint(&bytes, 1);
+	assert_null(message_unpack(arena, &evloop__ack_request__descriptor, bytes.data, bytes.size));
+
+	/* Packed: the field itself is one, too. */
+	for (size_t n = MESSAGE_VALUES_MAX - 1; n <= MESSAGE_VALUES_MAX; n++) {
+		bytes.size = 0;
+		put_tag(&bytes, 1, LENGTH);
+		put_varint(&bytes, 2 * n);
+		for (size_t i = 0; i < n; i++)
+			put_varint(&bytes, 300);
+		assert_int_equal(message_unpack(arena, &evloop__ack_request__descriptor, bytes.data, bytes.size) !=
+					 NULL,
+				 n < MESSAGE_VALUES_MAX);
+	}
+}
+
 /* Every input that makes protobuf-c take much more memory than it has bytes. */
 static void test_amplification(void **state) {
 	static const struct {
@@ -422,12 +467,10 @@ static void check_command(struct arena *arena, size_t length) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT, *read;
 	Evloop__Command command = EVLOOP__COMMAND__INIT;
 	static uint8_t letters[COMMAND_SIZE_MAX];
-	size_t n = COMMAND_SIZE_MAX / (length + 1), size;
+	size_t n = COMMAND_SIZE_MAX / (length + COMMAND_WORD_COST), size;
 	ProtobufCBinaryData *words;
 	uint8_t *packed;
 
-	/* Words of one letter need more on the wire than they are counted for. */
-	n = MIN(n, BODY_SIZE_MAX / (length + (length < 128 ? 2 : 4)) - 10);
 	words = calloc(n, sizeof(*words));
 	packed = malloc(PACKET_SIZE_MAX);
 	assert_non_null(words);
@@ -545,11 +588,13 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_text, reset),
 		cmocka_unit_test_teardown(test_text_ends, reset),
+		cmocka_unit_test_teardown(test_text_places, reset),
 		cmocka_unit_test_teardown(test_text_in_messages, reset),
 		cmocka_unit_test_teardown(test_nul, reset),
 		cmocka_unit_test_teardown(test_encoding, reset),
 		cmocka_unit_test_teardown(test_merge, reset),
 		cmocka_unit_test_teardown(test_depth, reset),
+		cmocka_unit_test_teardown(test_values, reset),
 		cmocka_unit_test_teardown(test_amplification, reset),
 		cmocka_unit_test_teardown(test_budget, reset),
 		cmocka_unit_test_teardown(test_largest_commands, reset),

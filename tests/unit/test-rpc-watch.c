@@ -349,6 +349,22 @@ static void test_batch(void **state _unused_) {
 	close_fd(fd);
 }
 
+static void test_ack_of_too_many(void **state _unused_) {
+	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
+	const Evloop__Error *error = NULL;
+	uint64_t handles[ACK_HANDLES_MAX + 1];
+
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
+		handles[i] = i + 1;
+	request.handles = handles;
+	request.n_handles = ACK_HANDLES_MAX;
+	assert_non_null(peer_call(&peer, METHOD(ACK), &request, NULL));
+	request.n_handles++;
+	assert_null(peer_call(&peer, METHOD(ACK), &request, &error));
+	assert_int_equal(error->status, EVLOOP__STATUS__STATUS_OUT_OF_RANGE);
+	assert_string_equal(error->message, "an Ack of 1025 handles, more than 1024");
+}
+
 /* What a session watches goes with it, pipes at once. */
 static void test_end_of_session(void **state _unused_) {
 	struct peer other;
@@ -373,7 +389,7 @@ int main(void) {
 		TEST(test_pipe),   TEST(test_timeout),           TEST(test_process),
 		TEST(test_cancel), TEST(test_refused),           TEST(test_refused_oneway),
 		TEST(test_limit),  TEST(test_watched_too_often), TEST(test_limit_of_the_process),
-		TEST(test_batch),  TEST(test_end_of_session),
+		TEST(test_batch),  TEST(test_ack_of_too_many),   TEST(test_end_of_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -461,7 +461,7 @@ static void test_limit_of_commands(void **state _unused_) {
 
 /* Commands of which a page has room for a few; each must be listed, however it is made, and with it what is told of it. */
 static void test_pages_of_large_commands(void **state _unused_) {
-	static ProtobufCBinaryData words[16000];
+	static ProtobufCBinaryData words[COMMAND_SIZE_MAX / COMMAND_WORD_COST - 2];
 	Evloop__ListRequest list = EVLOOP__LIST_REQUEST__INIT;
 	Evloop__Command command = EVLOOP__COMMAND__INIT;
 	static uint8_t many[COMMAND_SIZE_MAX];
@@ -470,7 +470,7 @@ static void test_pages_of_large_commands(void **state _unused_) {
 	} table[] = {
 		{ 2, 16000, 2 }, /* one long word */
 		{ 2, COMMAND_SIZE_MAX - 4 - 3 * COMMAND_WORD_COST, 1 }, /* one that is too long to be told */
-		{ ARRAY_SIZE(words), 0, 3276 }, /* very many words */
+		{ ARRAY_SIZE(words), 0, ARRAY_SIZE(words) }, /* very many words */
 	};
 	size_t pages = 0, listed = 0;
 	bool more = true;
