@@ -48,7 +48,7 @@
 /* The daemon. */
 #define REPLIES_UNSENT_MAX 65536 /* bytes of unsent replies at which the daemon stops reading a session */
 #define PACKETS_PER_TURN 4 /* packets sent to one session in a turn of the loop */
-#define TIMERS_PER_TURN 256 /* timers of one uid dispatched in a turn */
+#define TIMERS_PER_TURN 128 /* timers of one uid dispatched in a turn */
 #define SESSION_BUFFER_MAX 212992 /* bytes of one session's socket buffer: the kernel's default */
 #define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)
 #define SESSIONS_KEPT_MAX 1024 /* whose sockets outlive the death of the daemon */

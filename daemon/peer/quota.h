@@ -34,6 +34,12 @@ struct quota_sum {
 	uint64_t users; /* uids that have any of it */
 };
 
+/* What a uid has had of a turn of the loop. */
+struct turn_share {
+	uint64_t turn; /* that `spent_ns` belongs to */
+	int64_t spent_ns;
+};
+
 struct account {
 	struct quota *quota;
 	LIST_ENTRY(account) link; /* quota::accounts */
@@ -41,8 +47,8 @@ struct account {
 	size_t refs;
 	uint64_t sessions, bytes;
 	size_t n_stored; /* of the sessions, by session-store.c */
-	uint64_t turn; /* that `spent_ns` belongs to */
-	int64_t spent_ns, charged_ns; /* in this turn; up to that time */
+	struct turn_share heard, told; /* requests; events */
+	int64_t charged_ns; /* up to that time */
 	struct closer closer; /* of what its sessions sent; holds a reference while it is busy */
 };
 

@@ -17,8 +17,8 @@ void session_close(struct session *session);
 void session_free(struct session *session);
 void session_set_state(struct session *session, enum session_state state);
 
-/* Some of the sources of a session that has ended, or begins again.  Return: how many. */
-size_t session_drop_sources(struct session *session, size_t most);
+/* Some of the sources of a session that has ended, or begins again.  Return: there are more; if not, one that has ended is no more. */
+bool session_drop_sources(struct session *session, size_t most);
 
 /* Count what it costs beside its sources. */
 void session_count(struct session *session);

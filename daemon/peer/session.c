@@ -23,16 +23,31 @@
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
-#define UID_TIME_PER_TURN_NS                                                                                           \
-	(200 * NSEC_PER_USEC) /* of handling requests of one uid, before it is another one's turn */
-#define FRAMES_UNLOOKED 16 /* handled between two looks at the clock */
-#define SOURCES_FREED_PER_TURN 4096 /* of all sessions that have ended */
+/* Of one uid, before it is another one's turn: so long for its requests, and as long for its events. */
+#define UID_TIME_PER_TURN_NS (50 * NSEC_PER_USEC)
+/* For what sessions have left behind, all together. */
+#define DROPPING_TIME_PER_TURN_NS (50 * NSEC_PER_USEC)
+#define FRAMES_UNLOOKED 8 /* handled between two looks at the clock */
+#define SOURCES_UNLOOKED 16 /* dropped between two */
+
+/* Has it had next to nothing to say, of late?  Whoever has delays nobody, and need not wait for those who would. */
+static bool is_quiet(const struct session *session) {
+	const struct turn_share *told = &session->account->told;
+
+	return !session->dropping &&
+	       (told->turn + 1 < session->sessions->turn || told->spent_ns < UID_TIME_PER_TURN_NS / 4);
+}
 
 static void set_ready(struct session *session) {
+	struct session_list *ready = &session->sessions->ready;
+
 	if (session->ready)
 		return;
 	session->ready = true;
-	TAILQ_INSERT_TAIL(&session->sessions->ready, session, ready_link);
+	if (is_quiet(session))
+		TAILQ_INSERT_HEAD(ready, session, ready_link);
+	else
+		TAILQ_INSERT_TAIL(ready, session, ready_link);
 }
 
 static void clear_ready(struct session *session) {
@@ -179,25 +194,31 @@ void session_fail(struct session *session, int status, const char *format, ...) 
 
 /* ---- reading ---- */
 
-/* Time has passed in the service of the uid. */
-static void charge(struct session *session) {
-	struct account *account = session->account;
-	int64_t now = loop_refresh(session->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
-
-	account->spent_ns += now - account->charged_ns;
-	account->charged_ns = now;
-	session->n_unlooked = 0;
+static int64_t now_of(const struct sessions *sessions) {
+	return loop_refresh(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
 }
 
-/* Has the uid had its share of this turn?  Then the socket stays readable, and the next turn finds it so. */
-static bool has_share(struct session *session) {
+/* Time has passed in the service of the uid, which has that share of it. */
+static void charge(const struct sessions *sessions, struct account *account, struct turn_share *share) {
+	int64_t now = now_of(sessions);
+
+	share->spent_ns += now - account->charged_ns;
+	account->charged_ns = now;
+}
+
+/* Has the uid more than that left of its share of this turn?  If not, whatever waits is found again by the next turn. */
+static bool has_time(const struct sessions *sessions, struct turn_share *share, int64_t needed_ns) {
+	if (share->turn != sessions->turn)
+		*share = (struct turn_share){ .turn = sessions->turn };
+	return share->spent_ns + needed_ns < UID_TIME_PER_TURN_NS;
+}
+
+bool session_has_time(struct session *session, int64_t needed_ns) {
 	struct account *account = session->account;
 
-	if (account->turn != session->sessions->turn) {
-		account->turn = session->sessions->turn;
-		account->spent_ns = 0;
-	}
-	return account->spent_ns < UID_TIME_PER_TURN_NS;
+	session->n_unlooked = 0;
+	charge(session->sessions, account, &account->heard);
+	return has_time(session->sessions, &account->heard, needed_ns);
 }
 
 bool session_goes_on(struct session *session, bool dear) {
@@ -205,8 +226,7 @@ bool session_goes_on(struct session *session, bool dear) {
 		return false;
 	if (!dear && ++session->n_unlooked < FRAMES_UNLOOKED)
 		return true;
-	charge(session);
-	return has_share(session);
+	return session_has_time(session, 0);
 }
 
 int session_keep_rest(struct session *session, struct packet *packet) {
@@ -272,56 +292,76 @@ void session_push(struct session *session, int result) {
 
 /* Take what a peer has sent, or what is left of it.  The account may go with the session. */
 static void session_read(struct session *session) {
-	struct packet *input = &session->sessions->input;
+	struct sessions *sessions = session->sessions;
+	struct packet *input = &sessions->input;
 	struct account *account = session->account;
 
-	if (!has_share(session)) {
+	if (!has_time(sessions, &account->heard, 0)) {
 		session_schedule_rest(session);
 		return;
 	}
 	account->refs++;
-	account->charged_ns = loop_now(session->sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	account->charged_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	session->n_unlooked = 0;
 	if (session->rest)
 		handle(session, session->rest);
 	else
 		take(session, input, packet_receive(session->fd, input));
-	session_drop_fds(session->sessions, account, input);
+	session_drop_fds(sessions, account, input);
 	if (outbox_push(&session->outbox) < 0 || session->outbox.lost)
 		session_close(session);
 	if (session->state == SESSION_FAILED && !outbox_is_blocked(&session->outbox))
 		session_close(session);
 	session_watch(session);
-	if (session->state != SESSION_CLOSED)
-		charge(session);
 	session_schedule_rest(session);
+	charge(sessions, account, &account->heard);
 	account_unref(account);
 }
 
 /* ---- writing ---- */
 
-/* Put pending events into packets and send them.  Return: true: there are more, and the socket takes them. */
-static bool send_events(struct session *session) {
+/* Put pending events into a packet, and send those that are full.  Return: 0; −1: the session cannot go on. */
+static int put_events(struct session *session) {
 	struct sessions *sessions = session->sessions;
+	struct account *account = session->account;
 	struct event event;
-	unsigned n = PACKETS_PER_TURN;
+	unsigned n_packets = 0, n_unlooked = 0;
 
-	while (n > 0 && !outbox_is_blocked(&session->outbox)) {
+	while (n_packets < PACKETS_PER_TURN && !outbox_is_blocked(&session->outbox)) {
 		size_t before = sessions->output.size;
 
 		if (!owner_peek_event(&session->owner, &event))
-			break;
-		if (sessions->ops->notify(sessions->userdata, session, &event) < 0) {
-			session_close(session);
-			return false;
-		}
+			return 0;
+		if (sessions->ops->notify(sessions->userdata, session, &event) < 0)
+			return -1;
 		owner_took_event(&session->owner);
 		if (sessions->output.size < before) /* one has been sent to make room */
-			n--;
+			n_packets++;
+		if (++n_unlooked < FRAMES_UNLOOKED)
+			continue;
+		n_unlooked = 0;
+		charge(sessions, account, &account->told);
+		if (!has_time(sessions, &account->told, 0))
+			return 0;
 	}
-	if (outbox_push(&session->outbox) < 0 || session->outbox.lost) {
+	return 0;
+}
+
+/* Return: true: there are more, and the socket takes them. */
+static bool send_events(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	struct account *account = session->account;
+
+	if (TAILQ_EMPTY(&session->owner.pending))
+		return false;
+	if (!has_time(sessions, &account->told, 0))
+		return !outbox_is_blocked(&session->outbox);
+	account->charged_ns = now_of(sessions);
+	if (put_events(session) < 0 || outbox_push(&session->outbox) < 0 || session->outbox.lost) {
 		session_close(session);
 		return false;
 	}
+	charge(sessions, account, &account->told);
 	return !outbox_is_blocked(&session->outbox) && !TAILQ_EMPTY(&session->owner.pending);
 }
 
@@ -366,15 +406,12 @@ static void session_turn(struct session *session) {
 	}
 }
 
-size_t session_drop_sources(struct session *session, size_t most) {
-	size_t n = MIN(session->owner.handles.count, most);
-	bool more = session->dropping && session->state != SESSION_CLOSED ? owner_renounce(&session->owner, n)
-									  : owner_reduce(&session->owner, n);
+bool session_drop_sources(struct session *session, size_t most) {
+	bool more = session->dropping && session->state != SESSION_CLOSED ? owner_renounce(&session->owner, most)
+									  : owner_reduce(&session->owner, most);
 
-	if (more) {
-		set_ready(session);
-		return n;
-	}
+	if (more)
+		return true;
 	session->dropping = false;
 	if (session->state == SESSION_CLOSED) {
 		session_free(session);
@@ -382,12 +419,24 @@ size_t session_drop_sources(struct session *session, size_t most) {
 		session_watch(session);
 		session_schedule_rest(session);
 	}
-	return n;
+	return false;
+}
+
+/* What is left at that time waits for the next turn. */
+static void drop_until(struct session *session, int64_t until_ns) {
+	const struct sessions *sessions = session->sessions;
+
+	do {
+		if (now_of(sessions) >= until_ns) {
+			set_ready(session);
+			return;
+		}
+	} while (session_drop_sources(session, SOURCES_UNLOOKED));
 }
 
 bool sessions_flush(struct sessions *sessions) {
 	struct session_list round = TAILQ_HEAD_INITIALIZER(round);
-	size_t budget = SOURCES_FREED_PER_TURN;
+	int64_t dropping_until_ns = INT64_MIN;
 	struct session *session;
 
 	sessions->turn++;
@@ -395,10 +444,13 @@ bool sessions_flush(struct sessions *sessions) {
 	while ((session = TAILQ_FIRST(&round))) {
 		TAILQ_REMOVE(&round, session, ready_link);
 		session->ready = false;
-		if (session->state == SESSION_CLOSED || session->dropping)
-			budget -= session_drop_sources(session, budget);
-		else if (session->state < SESSION_FAILED)
+		if (session->state == SESSION_CLOSED || session->dropping) {
+			if (dropping_until_ns == INT64_MIN)
+				dropping_until_ns = now_of(sessions) + DROPPING_TIME_PER_TURN_NS;
+			drop_until(session, dropping_until_ns);
+		} else if (session->state < SESSION_FAILED) {
 			session_turn(session);
+		}
 	}
 	return !TAILQ_EMPTY(&sessions->ready);
 }

@@ -167,6 +167,9 @@ bool session_in_group(struct session *session, gid_t group);
  */
 bool session_goes_on(struct session *session, bool dear);
 
+/* The same, where what is to come will take about so long. */
+bool session_has_time(struct session *session, int64_t needed_ns);
+
 /* The next event's sequence number. */
 static inline uint64_t session_next_sequence(struct session *session) {
 	return ++session->sequence;

@@ -19,7 +19,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/handover-watch.c \
 	daemon/rpc/holder.c daemon/rpc/holder.h \
 	daemon/rpc/holder-store.c daemon/rpc/holder-store.h \
-	daemon/rpc/page.h \
+	daemon/rpc/page.c daemon/rpc/page.h \
 	daemon/rpc/record.c daemon/rpc/record.h \
 	daemon/rpc/rpc-daemon.c \
 	daemon/rpc/rpc-limiter.c \

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* A page of a list: as many entries as a packet takes, LIST_PAGE_MAX at most, and one at least. */
+/*
+ * A page of a list: as many entries as a packet takes and as its uid has time for in this turn of the loop, LIST_PAGE_MAX at most,
+ * and one at least, if there is any; of SCAN_PAGE_MAX that were looked at.
+ */
 
-#include <protobuf-c/protobuf-c.h>
+#include "daemon/rpc/dispatch.h"
 
-#include "proto/frame.h"
-#include "proto/limits.h"
+struct page {
+	struct session *session;
+	struct loop *loop;
+	int64_t begun_ns;
+	size_t n, most; /* entries */
+	size_t bytes; /* of them, at most */
+	size_t n_looked;
+};
 
-/* May `entry` join the `n` that are there, with *bytes of them?  If so, *bytes is with it. */
-static inline bool page_takes(const ProtobufCMessage *entry, size_t n, size_t *bytes) {
-	size_t size = protobuf_c_message_get_packed_size(entry) + 8; /* and its tag and length */
+/* Begin one of at most so many entries; 0: as many as may be. */
+void page_begin(struct page *page, struct call *call, uint32_t most);
 
-	if (n > 0 && (n >= LIST_PAGE_MAX || *bytes + size > PACKET_SIZE_MAX - FRAME_HEADER_SIZE - 64))
-		return false;
-	*bytes += size;
-	return true;
-}
+/* May one more be looked at?  To be asked before each of them. */
+bool page_goes_on(struct page *page);
+
+/* Is there room for that entry?  Then it is counted. */
+bool page_takes(struct page *page, const ProtobufCMessage *entry);

@@ -596,7 +596,7 @@ int rpc_limiter_list(struct call *call, const void *data) {
 	Evloop__LimiterListReply reply = EVLOOP__LIMITER_LIST_REPLY__INIT;
 	const char *glob = request->target ? request->target->glob : "";
 	struct limiter *limiter;
-	size_t bytes = 0;
+	struct page page;
 
 	if (request->target && !target_check(call, request->target))
 		return 0;
@@ -606,8 +606,8 @@ int rpc_limiter_list(struct call *call, const void *data) {
 	}
 	if (request->target && !glob[0])
 		return list_one(call, request->target->name);
-	(void)loop_refresh(call->rpc->loop);
-	reply.limiters = arena_alloc(&call->rpc->arena, LIST_PAGE_MAX * sizeof(*reply.limiters));
+	page_begin(&page, call, 0);
+	reply.limiters = arena_alloc(&call->rpc->arena, page.most * sizeof(*reply.limiters));
 	if (!reply.limiters)
 		return -ENOMEM;
 	reply.next = request->after;
@@ -615,11 +615,13 @@ int rpc_limiter_list(struct call *call, const void *data) {
 	     limiter = target_next_limiter(call, reply.next)) {
 		Evloop__LimiterInfo *info = NULL;
 
+		if (!page_goes_on(&page))
+			break;
 		if (!glob[0] || fnmatch(glob, limiter_spec(limiter)->name, 0) == 0) {
 			info = message_of(call, limiter);
 			if (!info && reply.n_limiters == 0)
 				return -ENOMEM;
-			if (!info || !page_takes(&info->base, reply.n_limiters, &bytes))
+			if (!info || !page_takes(&page, &info->base))
 				break;
 			reply.limiters[reply.n_limiters++] = info;
 		}
@@ -656,27 +658,27 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 	struct limiter *limiter = find(call, request->name, LIMITER_LOOK);
 	uint64_t after = request->after;
 	struct claim *claim;
-	size_t bytes = 0;
+	struct page page;
 
 	if (!limiter)
 		return 0;
-	reply.claims = arena_alloc(&call->rpc->arena, LIST_PAGE_MAX * sizeof(*reply.claims));
+	page_begin(&page, call, 0);
+	reply.claims = arena_alloc(&call->rpc->arena, page.most * sizeof(*reply.claims));
 	if (!reply.claims)
 		return -ENOMEM;
 	for (claim = limiter_next_claim(limiter, after); claim; claim = limiter_next_claim(limiter, after)) {
-		Evloop__ClaimInfo *info = message_of_claim(call, claim);
+		Evloop__ClaimInfo *info;
 
+		/* To know where in a long line one stands takes a walk along it. */
+		if (!page_goes_on(&page))
+			break;
+		info = message_of_claim(call, claim);
 		if (!info && reply.n_claims == 0)
 			return -ENOMEM;
-		if (!info || !page_takes(&info->base, reply.n_claims, &bytes))
+		if (!info || !page_takes(&page, &info->base))
 			break;
 		reply.claims[reply.n_claims++] = info;
 		after = info->id;
-		/* To know where in a long line it stands takes a walk along it. */
-		if (!session_goes_on(call->session, true)) {
-			claim = limiter_next_claim(limiter, after);
-			break;
-		}
 	}
 	reply.more = claim != NULL;
 	call_reply(call, &reply.base);

@@ -17,15 +17,6 @@
 #include "daemon/rpc/page.h"
 #include "daemon/rpc/target.h"
 
-#define SCAN_UNLOOKED 64 /* timers looked at between two looks at the clock: matching some patterns takes long */
-
-/* Have so many been looked at that it is another one's turn?  A page may be empty, but never has none been looked at. */
-static bool page_is_over(struct call *call, size_t looked) {
-	if (looked == 0 || looked % SCAN_UNLOOKED != 0)
-		return false;
-	return looked == SCAN_PAGE_MAX || !session_goes_on(call->session, true);
-}
-
 /* ---- list ---- */
 
 static bool is_listed(const Evloop__ListRequest *request, const struct timer_info *info) {
@@ -62,15 +53,15 @@ int rpc_list(struct call *call, const void *data) {
 	const Evloop__ListRequest *request = data;
 	struct tenant *tenant = call->session->owner.tenant;
 	Evloop__ListReply reply = EVLOOP__LIST_REPLY__INIT;
-	uint32_t limit = request->limit > 0 ? MIN(request->limit, LIST_PAGE_MAX) : LIST_PAGE_MAX;
-	size_t bytes = 0, looked = 0;
 	struct timer *timer;
+	struct page page;
 
 	if (request->target && !target_check(call, request->target))
 		return 0;
 	if (request->target && !request->target->glob[0])
 		return list_one(call, request);
-	reply.timers = arena_alloc(&call->rpc->arena, limit * sizeof(*reply.timers));
+	page_begin(&page, call, request->limit);
+	reply.timers = arena_alloc(&call->rpc->arena, page.most * sizeof(*reply.timers));
 	if (!reply.timers)
 		return -ENOMEM;
 	reply.next = request->after;
@@ -78,7 +69,7 @@ int rpc_list(struct call *call, const void *data) {
 		Evloop__TimerInfo *info;
 		struct timer_info description;
 
-		if (reply.n_timers == limit || page_is_over(call, looked++))
+		if (!page_goes_on(&page))
 			break;
 		timer_describe(timer, &description);
 		if (is_listed(request, &description)) {
@@ -86,7 +77,7 @@ int rpc_list(struct call *call, const void *data) {
 					     request->details);
 			if (!info && reply.n_timers == 0)
 				return -ENOMEM;
-			if (!info || !page_takes(&info->base, reply.n_timers, &bytes))
+			if (!info || !page_takes(&page, &info->base))
 				break;
 			reply.timers[reply.n_timers++] = info;
 		}
@@ -217,10 +208,11 @@ static Evloop__ManageReply__Result *new_result(struct call *call, const struct t
 static int manage_many(struct call *call, const Evloop__ManageRequest *request, timer_verb verb) {
 	struct tenant *tenant = call->session->owner.tenant;
 	Evloop__ManageReply reply = EVLOOP__MANAGE_REPLY__INIT;
-	size_t looked = 0, page = PACKET_SIZE_MAX / (NAME_LENGTH_MAX + 32);
 	struct timer *timer;
+	struct page page;
 
-	reply.results = arena_alloc(&call->rpc->arena, page * sizeof(*reply.results));
+	page_begin(&page, call, 0);
+	reply.results = arena_alloc(&call->rpc->arena, page.most * sizeof(*reply.results));
 	if (!reply.results)
 		return -ENOMEM;
 	reply.next = request->after;
@@ -229,12 +221,12 @@ static int manage_many(struct call *call, const Evloop__ManageRequest *request, 
 		struct timer_info info;
 		uint64_t id = timer_id(timer);
 
-		if (reply.n_results == page || page_is_over(call, looked++))
+		if (!page_goes_on(&page))
 			break;
 		timer_describe(timer, &info);
 		if (info.state != TIMER_STATE_FINISHED && target_matches(request->target, &info)) {
 			result = new_result(call, &info);
-			if (!result)
+			if (!result || !page_takes(&page, &result->base))
 				break;
 			if (apply(timer, request, verb, info.state, &result->outcome) == 0)
 				reply.results[reply.n_results++] = result;

@@ -138,12 +138,17 @@ static void lines_that_go(struct rig *rig, char *got, size_t size) {
 
 	claims.name = (char *)"line";
 	for (unsigned round = 0; round < 3; round++) {
+		uint64_t first = 9000 * round + 1;
+
 		CHECK(rig, define(peer, "line", 1, false));
-		for (uint64_t i = 1; i <= 9000; i++)
-			put_wait(peer, "line", i, 1);
-		for (uint64_t i = 9000; i > 4500; i--) {
-			cancel.handle = i;
+		for (uint64_t i = 0; i < 9000; i++)
+			put_wait(peer, "line", first + i, 1);
+		for (uint64_t i = 8999; i >= 4500; i--) {
+			cancel.handle = first + i;
 			peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_CANCEL_HANDLE, &cancel);
+			/* Whoever does not read how they end is not listened to any more. */
+			if (i % 1000 == 0)
+				CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
 		}
 		peer_flush(peer);
 		for (unsigned i = 0; i < 20; i++)
@@ -309,7 +314,7 @@ static void acks_of_nothing(struct rig *rig, char *got, size_t size) {
 	struct peer *peer = peer_open(rig);
 	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
-	static uint64_t handles[5000];
+	static uint64_t handles[ACK_HANDLES_MAX];
 	uint64_t seed = 5;
 
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
@@ -320,7 +325,7 @@ static void acks_of_nothing(struct rig *rig, char *got, size_t size) {
 	peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_ARM, &spec);
 	request.handles = handles;
 	request.n_handles = ARRAY_SIZE(handles);
-	for (unsigned i = 0; i < 200; i++)
+	for (unsigned i = 0; i < 1000; i++)
 		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_ACK, &request);
 	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
 	peer_close(peer);

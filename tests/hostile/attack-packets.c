@@ -125,6 +125,32 @@ static void random_bytes(struct rig *rig, char *got, size_t size) {
 	snprintf(got, size, "%u packets, %u times PROTOCOL and closed", sent, tally.closed);
 }
 
+/* How many timers such a list has. */
+static size_t count_timers(struct peer *peer, Evloop__ListRequest *list) {
+	const Evloop__ListReply *reply;
+	size_t n = 0;
+
+	list->after = 0;
+	while ((reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIST, list))) {
+		n += reply->n_timers;
+		list->after = reply->next;
+		if (!reply->more)
+			return n;
+	}
+	return SIZE_MAX;
+}
+
+static void cancel_timers(struct peer *peer, Evloop__Target *target) {
+	Evloop__ManageRequest cancel = EVLOOP__MANAGE_REQUEST__INIT;
+	const Evloop__ManageReply *reply;
+
+	cancel.target = target;
+	do {
+		reply = peer_call(peer, EVLOOP__METHOD__METHOD_CANCEL, &cancel);
+		cancel.after = reply ? reply->next : 0;
+	} while (reply && reply->more);
+}
+
 /* Three frames in a packet, cut at every byte: only at their borders is it one, and else nothing of it is done. */
 static void truncated(struct rig *rig, char *got, size_t size) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
@@ -144,8 +170,7 @@ static void truncated(struct rig *rig, char *got, size_t size) {
 	all.glob = (char *)"cut.*";
 	list.target = &all;
 	for (size_t n = 1; n <= (size_t)(p - data); n++) {
-		size_t whole = 0, listed = SIZE_MAX;
-		const Evloop__ListReply *reply;
+		size_t whole = 0, listed;
 		bool border = false;
 
 		for (size_t i = 0; i < ARRAY_SIZE(borders); i++)
@@ -154,17 +179,11 @@ static void truncated(struct rig *rig, char *got, size_t size) {
 				whole = i + 1;
 			}
 		count(rig, &tally, fate_of(rig, true, data, n, NULL));
-		reply = peer_call(witness, EVLOOP__METHOD__METHOD_LIST, &list);
-		if (reply)
-			listed = reply->n_timers;
+		listed = count_timers(witness, &list);
 		if (listed != (border ? whole : 0))
 			rig_complain(rig, "cut at %zu: %zu timers in place of %zu", n, listed, border ? whole : 0);
-		for (size_t i = 0; i < whole; i++) {
-			Evloop__ManageRequest cancel = EVLOOP__MANAGE_REQUEST__INIT;
-
-			cancel.target = &all;
-			(void)peer_call(witness, EVLOOP__METHOD__METHOD_CANCEL, &cancel);
-		}
+		if (whole > 0)
+			cancel_timers(witness, &all);
 	}
 	CHECK(rig, tally.alive == 3);
 	peer_close(witness);

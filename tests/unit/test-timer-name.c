@@ -543,9 +543,9 @@ static void test_commands_in_turns(void **state) {
 	f->fake.refuses = true;
 	world_pass(&f->world, 10);
 	while (world_turn(&f->world))
-		assert_true(f->fake.starts <= 16 * ++turns);
+		assert_true(f->fake.starts <= TIMERS_PER_TURN / 16 * ++turns);
 	assert_int_equal(f->fake.starts, 100);
-	assert_int_equal(turns, 6);
+	assert_int_equal(turns, 12);
 }
 
 /* Runs of a uid are limited; one that only waits is dropped by KILL, and then nothing is left to wait for. */
