@@ -3,6 +3,7 @@
 
 libdaemon_la_SOURCES += \
 	daemon/peer/closer.c daemon/peer/closer.h \
+	daemon/peer/closers.c daemon/peer/closers.h \
 	daemon/peer/complaints.c daemon/peer/complaints.h \
 	daemon/peer/listener.c daemon/peer/listener.h \
 	daemon/peer/outbox.c daemon/peer/outbox.h \

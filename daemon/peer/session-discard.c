@@ -64,7 +64,7 @@ void sessions_retry_closing(struct sessions *sessions) {
 static void close_elsewhere(struct sessions *sessions, struct account *account, const int *fds, size_t n) {
 	bool was_crowded = session_is_crowded(account);
 
-	if (closer_add(&account->closer, sessions->loop, fds, n, closer_done, sessions))
+	if (closer_add(&account->closer, &sessions->closers, fds, n, closer_done, sessions))
 		account->refs++;
 	schedule_retry(sessions, account);
 	if (session_is_crowded(account) != was_crowded)

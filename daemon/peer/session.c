@@ -621,6 +621,7 @@ int64_t sessions_next(const struct sessions *sessions) {
 	int64_t next = MIN(next_silent(sessions), complaints_next(&sessions->complaints));
 
 	next = MIN(next, session_store_next(sessions));
+	next = MIN(next, closers_next(&sessions->closers));
 	return MIN(next, sessions->retry_ns > 0 ? sessions->retry_ns : INT64_MAX);
 }
 
@@ -629,6 +630,7 @@ void sessions_tick(struct sessions *sessions, int64_t boottime_ns) {
 
 	if (sessions->retry_ns > 0 && sessions->retry_ns <= boottime_ns)
 		sessions_retry_closing(sessions);
+	closers_tick(&sessions->closers, boottime_ns);
 	complaints_tick(&sessions->complaints, boottime_ns);
 	session_store_tick(sessions, boottime_ns);
 	while (next_silent(sessions) <= boottime_ns) {
@@ -656,6 +658,7 @@ int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler
 	};
 	if (!sessions->buffers)
 		return -ENOMEM;
+	closers_init(&sessions->closers, loop);
 	TAILQ_INIT(&sessions->greeting);
 	TAILQ_INIT(&sessions->all);
 	TAILQ_INIT(&sessions->ready);
@@ -678,5 +681,6 @@ void sessions_deinit(struct sessions *sessions) {
 		session_free(session);
 	}
 	quota_deinit(sessions->quota);
+	closers_deinit(&sessions->closers);
 	free(TAKE_PTR(sessions->buffers));
 }

@@ -99,6 +99,7 @@ struct sessions {
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
 	int64_t retry_ns; /* boottime: when to try again to close what no process could be made for; 0: there is nothing */
+	struct closers closers;
 	struct complaints complaints;
 	struct packet input, output; /* shared by all */
 	uint8_t *buffers;

@@ -127,7 +127,7 @@ bool closer_is_safe(int socket_fd _unused_) {
 	return true;
 }
 
-bool closer_add(struct closer *closer _unused_, struct loop *loop _unused_, const int *fds, size_t n,
+bool closer_add(struct closer *closer _unused_, struct closers *closers _unused_, const int *fds, size_t n,
 		void (*done)(void *userdata, struct closer *closer) _unused_, void *userdata _unused_) {
 	for (size_t i = 0; i < n; i++)
 		assert(close(fds[i]) == 0);
@@ -138,6 +138,23 @@ void closer_retry(struct closer *closer _unused_) {
 }
 
 void closer_deinit(struct closer *closer _unused_) {
+}
+
+void closers_init(struct closers *closers _unused_, struct loop *unused _unused_) {
+}
+
+void closers_deinit(struct closers *closers _unused_) {
+}
+
+int64_t closers_next(const struct closers *closers _unused_) {
+	return INT64_MAX;
+}
+
+void closers_tick(struct closers *closers _unused_, int64_t boottime_ns _unused_) {
+}
+
+bool closer_process_is_unseen(const struct closer_process *process _unused_) {
+	return false;
 }
 
 /* ---- a keeper, who needs no copy ---- */

@@ -51,6 +51,7 @@ void rig_complain(struct rig *rig, const char *format, ...) _printf_(2, 3);
 void rig_run_before(pid_t pid, int steps);
 
 bool rig_is_alive(const struct rig *rig);
+/* But for those by which it has to do with its processes that close. */
 unsigned rig_descriptors(const struct rig *rig);
 long rig_memory_kib(const struct rig *rig); /* anonymous, resident; 0 with a sanitizer */
 /* The most that has been resident, of any kind, since it was forgotten last; 0 with a sanitizer. */
@@ -131,6 +132,7 @@ struct attack {
 	bool own_daemon; /* it starts one by itself, and what the victim of ours sees says nothing */
 	bool own_uid_waits; /* the attacker's whole uid is made to wait, which is no fault */
 	const char *slow; /* why the target is not reached; NULL: it has to be */
+	int rest_ms; /* of a daemon that it stops for a moment by a signal: the victim must see little of that */
 	long memory_kib; /* how much more than before the daemon may keep; 0: 8 MiB */
 };
 

@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,8 +19,14 @@ long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 
 static struct loop *loop;
+static struct closers closers;
 static struct closer closer;
 static unsigned n_done;
+static unsigned n_processes; /* that were made */
+static pid_t last_pid;
+static bool kills; /* each process, at once */
+static bool turning;
+static unsigned n_flushes;
 static bool no_process; /* can be made */
 static bool no_pidfd; /* is to be had, for so many descriptors are open */
 
@@ -42,7 +50,35 @@ long __wrap_syscall(long number, ...) {
 		errno = EMFILE;
 		return -1;
 	}
-	return __real_syscall(number, a, b, c, d, e);
+	a = __real_syscall(number, a, b, c, d, e);
+	if (number == SYS_clone && a > 0) {
+		n_processes++;
+		last_pid = (pid_t)a;
+		if (kills)
+			(void)kill(last_pid, SIGKILL);
+	}
+	return a;
+}
+
+/* In the first of two flushes there is more to do, so nothing waits; the second is the end. */
+static bool flush(void *userdata _unused_) {
+	if (turning && ++n_flushes % 2 == 0)
+		loop_stop(loop);
+	return turning;
+}
+
+static const struct loop_ops ops = { .flush = flush };
+
+/* What has come until now. */
+static void turn(void) {
+	(void)poll(NULL, 0, 1);
+	turning = true;
+	assert_int_equal(loop_run(loop), 0);
+	turning = false;
+}
+
+static void done_other(void *userdata, struct closer *which) {
+	assert_ptr_equal(userdata, which);
 }
 
 static void done(void *userdata, struct closer *which) {
@@ -53,7 +89,7 @@ static void done(void *userdata, struct closer *which) {
 }
 
 static bool add(const int *fds, size_t n) {
-	return closer_add(&closer, loop, fds, n, done, &closer);
+	return closer_add(&closer, &closers, fds, n, done, &closer);
 }
 
 static int setup(void **state) {
@@ -61,12 +97,18 @@ static int setup(void **state) {
 	closer = (struct closer){ .n_waiting = 0 };
 	n_done = 0;
 	no_process = no_pidfd = false;
-	return loop_new(&loop);
+	n_processes = 0;
+	if (loop_new(&loop) < 0)
+		return -1;
+	loop_set_ops(loop, &ops, NULL);
+	closers_init(&closers, loop);
+	return 0;
 }
 
 static int teardown(void **state) {
 	(void)state;
 	closer_deinit(&closer);
+	closers_deinit(&closers);
 	loop = loop_free(loop);
 	return 0;
 }
@@ -112,9 +154,9 @@ static void test_closed(void **state) {
 	assert_false(is_open(fds[0]) || is_open(fds[1]));
 }
 
-/* What comes while a process runs waits for the next one. */
-static void test_next_process(void **state) {
-	int a[2], b[2];
+/* What comes while a process is busy waits until it has finished, and the same one closes it. */
+static void test_same_process(void **state) {
+	int a[2], b[2], c[2];
 
 	(void)state;
 	make_pair(a);
@@ -125,7 +167,129 @@ static void test_next_process(void **state) {
 	while (closer_is_busy(&closer))
 		assert_int_equal(loop_run(loop), 0);
 	assert_int_equal(n_done, 2);
+	make_pair(c);
+	assert_true(add(c, 2));
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(n_done, 3);
+	assert_false(is_open(a[0]) || is_open(a[1]) || is_open(b[0]) || is_open(b[1]) || is_open(c[0]) ||
+		     is_open(c[1]));
+	assert_int_equal(n_processes, 1);
+}
+
+/* More than one may be given at once. */
+static void test_many(void **state) {
+	enum {
+		N = 2 * CLOSERS_BATCH_MAX + 10
+	};
+	static int fds[N];
+	struct rlimit limit, more;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	more = limit;
+	more.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max < N + 100)
+		skip();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &more), 0);
+	make_pair(pair);
+	for (size_t i = 0; i < N; i++) {
+		fds[i] = fcntl(pair[0], F_DUPFD_CLOEXEC, 3);
+		assert_true(fds[i] >= 0);
+	}
+	assert_true(add(&pair[0], 1));
+	assert_false(add(fds, N));
+	while (closer_is_busy(&closer))
+		assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(n_done, 4);
+	assert_int_equal(poll(&(struct pollfd){ .fd = pair[1], .events = POLLIN }, 1, 0), 1);
+	for (size_t i = 0; i < N; i++)
+		assert_false(is_open(fds[i]));
+	close_fd(pair[1]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static int count_fds(void) {
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += is_open(fd);
+	return n;
+}
+
+/* With nothing to do for a while it ends, and nothing is left of it. */
+static void test_idle(void **state) {
+	int64_t until_ns;
+	int fds[2], before;
+
+	(void)state;
+	before = count_fds();
+	make_pair(fds);
+	assert_true(closers_next(&closers) == INT64_MAX);
+	assert_true(add(fds, 2));
+	assert_int_equal(loop_run(loop), 0);
+	until_ns = closers_next(&closers);
+	assert_true(until_ns > loop_now(loop)->ns[TIMER_CLOCK_BOOTTIME]);
+	closers_tick(&closers, until_ns - 1);
+	assert_true(closers_next(&closers) == until_ns);
+	closers_tick(&closers, until_ns);
+	assert_true(closers_next(&closers) == INT64_MAX);
+	while (!LIST_EMPTY(&closers.all))
+		turn();
+	assert_int_equal(count_fds(), before);
+	make_pair(fds);
+	assert_true(add(fds, 2));
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(n_processes, 2);
+}
+
+/* Two at a time, as of two uids: each has its process, and one of them is kept. */
+static void test_two(void **state) {
+	struct closer other = { .n_waiting = 0 };
+	int a[2], b[2], before;
+
+	(void)state;
+	before = count_fds();
+	make_pair(a);
+	make_pair(b);
+	assert_true(add(a, 2));
+	assert_true(closer_add(&other, &closers, b, 2, done_other, &other));
+	while (closer_is_busy(&closer) || closer_is_busy(&other))
+		turn();
+	/* A pair of sockets and a pidfd: those of one of them. */
+	while (count_fds() != before + 3)
+		turn();
+	assert_int_equal(n_processes, 2);
+	assert_true(closers_next(&closers) < INT64_MAX);
 	assert_false(is_open(a[0]) || is_open(a[1]) || is_open(b[0]) || is_open(b[1]));
+	closer_deinit(&other);
+}
+
+/* Somebody ends it at its work, or when it has none: the next one goes on. */
+static void test_killed(void **state) {
+	int a[2], b[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned before = n_processes;
+
+		make_pair(a);
+		make_pair(b);
+		kills = true;
+		assert_true(add(a, 2));
+		kills = false;
+		assert_false(add(b, 2));
+		while (closer_is_busy(&closer))
+			assert_int_equal(loop_run(loop), 0);
+		assert_false(is_open(b[0]) || is_open(b[1]));
+		for (size_t j = 0; j < 2; j++)
+			if (is_open(a[j]))
+				(void)close(a[j]);
+		assert_int_equal(n_processes, before + 2);
+		assert_int_equal(kill(last_pid, SIGKILL), 0);
+		while (!LIST_EMPTY(&closers.all))
+			turn();
+	}
 }
 
 /* Where none can be made nothing is closed, until one can. */
@@ -219,8 +383,10 @@ static void test_end(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_closed),  TEST(test_next_process), TEST(test_stalled),
-					    TEST(test_emptied), TEST(test_no_pidfd),     TEST(test_end) };
+	const struct CMUnitTest tests[] = { TEST(test_closed),  TEST(test_same_process), TEST(test_many),
+					    TEST(test_idle),    TEST(test_two),          TEST(test_killed),
+					    TEST(test_stalled), TEST(test_emptied),      TEST(test_no_pidfd),
+					    TEST(test_end) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
