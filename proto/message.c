@@ -99,7 +99,8 @@ static void arena_ignore_free(void *userdata _unused_, void *p _unused_) {
 }
 
 int arena_init(struct arena *arena) {
-	*arena = (struct arena){ .allocator = { .alloc = allocate, .free = arena_ignore_free } };
+	*arena =
+		(struct arena){ .allocator = { .alloc = allocate, .free = arena_ignore_free }, .values_max = SIZE_MAX };
 	arena->allocator.allocator_data = arena;
 	arena->first = add_block(arena, 0);
 	return arena->first ? 0 : -ENOMEM;
@@ -258,7 +259,7 @@ static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const
 }
 
 void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size) {
-	size_t values = MESSAGE_VALUES_MAX;
+	size_t values = arena->values_max;
 
 	if (!walk(type, data, data + size, 1, &values))
 		return NULL;

@@ -17,6 +17,7 @@ struct arena {
 	struct arena_block *large; /* those of one allocation each */
 	size_t used; /* of `block` */
 	size_t total; /* bytes of all blocks */
+	size_t values_max; /* fields of one message, at all depths, and numbers in packed ones; as many as there may be unless it is set */
 };
 
 int arena_init(struct arena *arena);
@@ -31,7 +32,7 @@ void arena_reset(struct arena *arena);
 
 /*
  * Unpack `size` bytes as a message of `type`.  Refuses, before anything is allocated, text that is not
- * UTF-8 or has a NUL in it, messages nested deeper than MESSAGE_DEPTH_MAX, and more than MESSAGE_VALUES_MAX values.
+ * UTF-8 or has a NUL in it, messages nested deeper than MESSAGE_DEPTH_MAX, and more than `values_max` values.
  * Return: the message, owned by the arena; NULL: malformed, or more than MESSAGE_ARENA_MAX.
  */
 void *message_unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size);

@@ -10,7 +10,7 @@
 
 #include "daemon/svc/log.h"
 
-#define ACCEPTS_PER_TURN 8
+#define ACCEPTS_PER_TURN 3
 #define PAUSE_NS (100 * NSEC_PER_MSEC)
 #define SILENCE_NS (60 * NSEC_PER_SEC) /* between two lines in the log */
 

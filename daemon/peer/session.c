@@ -24,9 +24,9 @@
 #include "proto/evloop.pb-c.h"
 
 /* Of one uid, before it is another one's turn: so long for its requests, and as long for its events. */
-#define UID_TIME_PER_TURN_NS (50 * NSEC_PER_USEC)
+#define UID_TIME_PER_TURN_NS (30 * NSEC_PER_USEC)
 /* For what sessions have left behind, all together. */
-#define DROPPING_TIME_PER_TURN_NS (50 * NSEC_PER_USEC)
+#define DROPPING_TIME_PER_TURN_NS (30 * NSEC_PER_USEC)
 #define FRAMES_UNLOOKED 8 /* handled between two looks at the clock */
 #define SOURCES_UNLOOKED 16 /* dropped between two */
 

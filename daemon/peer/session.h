@@ -61,6 +61,7 @@ struct session {
 	struct packet *rest; /* of a packet whose frames have not all been handled; NULL: none */
 	int fd;
 	enum session_state state;
+	size_t frame_progress; /* of whoever handles the first frame of the rest in parts, see session_has_time() */
 	unsigned n_unlooked; /* frames handled since the clock was looked at */
 	bool ready;
 	bool resumes; /* its client can go on with another daemon, should this one die */

@@ -236,15 +236,22 @@ static bool is_dear(uint16_t method) {
 static int dispatch(void *userdata, struct session *session, struct packet *packet) {
 	struct rpc *rpc = userdata;
 	struct frame frame;
-	int *fds;
 
-	while (packet_next(packet, &frame, &fds)) {
-		struct call call = { .rpc = rpc, .session = session, .frame = &frame, .fds = fds };
+	for (;;) {
+		struct call call = { .rpc = rpc, .session = session, .frame = &frame };
+		size_t position = packet->position, fd_position = packet->fd_position;
 
+		if (!packet_next(packet, &frame, &call.fds))
+			break;
 		serve(&call);
 		arena_reset(&rpc->arena);
 		if (call.result < 0)
 			return call.result;
+		if (call.again) {
+			packet->position = position;
+			packet->fd_position = fd_position;
+			break;
+		}
 		if (!session_goes_on(session, call.dear || is_dear(frame.method)))
 			break;
 	}
@@ -266,6 +273,7 @@ const struct session_ops rpc_session_ops = {
 int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, const struct quota *quota,
 	     bool executes) {
 	struct stat st;
+	int r;
 
 	*rpc = (struct rpc){
 		.loop = loop, .scheduler = scheduler, .quota = quota, .executes = executes, .uid = geteuid()
@@ -274,7 +282,9 @@ int rpc_init(struct rpc *rpc, struct loop *loop, struct scheduler *scheduler, co
 	if (stat("/proc/self/ns/time", &st) == 0)
 		rpc->time_namespace = st.st_ino;
 	holder_store_init(&rpc->holders, loop);
-	return arena_init(&rpc->arena);
+	r = arena_init(&rpc->arena);
+	rpc->arena.values_max = MESSAGE_VALUES_MAX;
+	return r;
 }
 
 void rpc_deinit(struct rpc *rpc) {

@@ -44,6 +44,7 @@ struct call {
 	int result; /* −errno: the session cannot go on */
 	bool answered;
 	bool dear; /* set by a handler that has taken long */
+	bool again; /* set by one that has not finished: it is called again, and has session::frame_progress to know by where it was */
 };
 
 /* Return: 0, -ENOMEM. */

@@ -19,7 +19,7 @@
 #include "daemon/rpc/gate.h"
 
 #define DESCRIPTORS_RESERVED 64 /* that the daemon may open, and does not watch */
-#define DEAR_ACKS 16 /* so many at once are a call of the kernel each */
+#define ACKS_UNLOOKED 16 /* between two looks at the clock, for each may be a call of the kernel */
 #define READINESS_ASKED (EVLOOP__READINESS__READINESS_READABLE | EVLOOP__READINESS__READINESS_WRITABLE)
 
 /* Those who connect need some, too; the numbers of descriptors are given from below. */
@@ -144,6 +144,7 @@ int rpc_watch_pid(struct call *call, const void *data) {
 int rpc_ack(struct call *call, const void *data) {
 	static const Evloop__AckReply reply = EVLOOP__ACK_REPLY__INIT;
 	const Evloop__AckRequest *request = data;
+	size_t *progress = &call->session->frame_progress;
 
 	if (request->n_handles > ACK_HANDLES_MAX) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "an Ack of %zu handles, more than %d",
@@ -152,9 +153,15 @@ int rpc_ack(struct call *call, const void *data) {
 	}
 	if (call->session->owner.timeouts > 0)
 		(void)loop_refresh(call->rpc->loop);
-	for (size_t i = 0; i < request->n_handles; i++)
+	for (size_t i = *progress; i < request->n_handles; i++) {
+		if (i > *progress && i % ACKS_UNLOOKED == 0 && !session_has_time(call->session, 0)) {
+			*progress = i;
+			call->again = true;
+			return 0;
+		}
 		owner_ack(&call->session->owner, request->handles[i]);
-	call->dear = request->n_handles >= DEAR_ACKS;
+	}
+	*progress = 0;
 	call_reply(call, &reply.base);
 	return 0;
 }

@@ -370,6 +370,7 @@ static void test_values(void **state) {
 	struct arena *arena = *state;
 	struct bytes bytes = { .size = 0 };
 
+	arena->values_max = MESSAGE_VALUES_MAX;
 	for (unsigned i = 0; i < MESSAGE_VALUES_MAX; i++) {
 		put_tag(&bytes, 1, VARINT);
 		put_varint(&bytes, i);
@@ -390,6 +391,7 @@ static void test_values(void **state) {
 					 NULL,
 				 n < MESSAGE_VALUES_MAX);
 	}
+	arena->values_max = SIZE_MAX;
 }
 
 /* Every input that makes protobuf-c take much more memory than it has bytes. */
