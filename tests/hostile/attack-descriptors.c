@@ -408,7 +408,7 @@ const struct attack attacks_by_descriptors[] = {
 	{ .name = "descriptor counts", .run = counts },
 	{ .name = "descriptor flood", .run = flood },
 	{ .name = "session end in flight", .run = hidden_end },
-	{ .name = "lingering sockets", .run = lingering },
+	{ .name = "lingering sockets", .run = lingering, .rest_ms = 1000 },
 	{ .name = "no descriptors left", .run = none_left, .own_daemon = true },
 	{ 0 },
 };

@@ -137,7 +137,8 @@ static void cancel_storm(struct rig *rig, char *got, size_t size) {
 		if (i % 256 != 0)
 			continue;
 		peer_flush(peer);
-		while (peer_next(peer, &frame, 0)) {
+		/* Whoever only sends is not listened to any more. */
+		while (peer_next(peer, &frame, i > 1000 + answers ? ANSWER_TIMEOUT_MS : 0)) {
 			if (frame.kind == FRAME_EVENT) {
 				fired++;
 			} else if (frame.kind == FRAME_REPLY) {

@@ -10,7 +10,7 @@
 #include "proto/method.h"
 #include "tests/unit/test.h"
 
-#define SETTLED 64 /* turns */
+#define SETTLED 256 /* turns */
 
 /* ---- the daemon ---- */
 
