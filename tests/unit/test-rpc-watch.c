@@ -349,6 +349,53 @@ static void test_batch(void **state _unused_) {
 	close_fd(fd);
 }
 
+/* So many that they take more than one turn: what is behind them in the packet waits, and is handled once. */
+static void test_ack_in_parts(void **state _unused_) {
+	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
+	uint64_t handles[400];
+	int fd = eventfd(1, EFD_CLOEXEC);
+
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++) {
+		Evloop__WatchFdRequest watch_request = request_of(i + 1, READABLE);
+
+		handles[i] = i + 1;
+		(void)peer_put_with_fds(&peer, FRAME_ONEWAY, METHOD(WATCH_FD), &watch_request, &fd, 1);
+		if (i % PACKET_FDS_MAX == PACKET_FDS_MAX - 1)
+			assert_true(peer_flush(&peer));
+	}
+	for (unsigned round = 0; round < 3; round++) {
+		bool seen[ARRAY_SIZE(handles)] = { false };
+		size_t events = 0, answers = 0, turns = 0;
+		struct frame frame;
+
+		if (round > 0) {
+			request.handles = handles;
+			request.n_handles = ARRAY_SIZE(handles);
+			(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ACK), &request);
+			(void)peer_put(&peer, FRAME_REQUEST, METHOD(PING), NULL);
+			assert_true(peer_flush(&peer));
+		}
+		while (events < ARRAY_SIZE(handles) || answers < (round > 0)) {
+			peer_world_turn(&world);
+			turns += answers == 0;
+			while (peer_take(&peer, &frame)) {
+				if (frame.method == METHOD(PING)) {
+					answers++;
+					continue;
+				}
+				const Evloop__Event *event = peer_unpack(&peer, &evloop__event__descriptor, &frame);
+
+				assert_false(seen[event->handle - 1]);
+				seen[event->handle - 1] = true;
+				events++;
+			}
+		}
+		assert_null(next_event());
+		assert_true(round == 0 || turns > 1);
+	}
+	close_fd(fd);
+}
+
 static void test_ack_of_too_many(void **state _unused_) {
 	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
 	const Evloop__Error *error = NULL;
@@ -386,10 +433,11 @@ static void test_end_of_session(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_pipe),   TEST(test_timeout),           TEST(test_process),
-		TEST(test_cancel), TEST(test_refused),           TEST(test_refused_oneway),
-		TEST(test_limit),  TEST(test_watched_too_often), TEST(test_limit_of_the_process),
-		TEST(test_batch),  TEST(test_ack_of_too_many),   TEST(test_end_of_session),
+		TEST(test_pipe),           TEST(test_timeout),           TEST(test_process),
+		TEST(test_cancel),         TEST(test_refused),           TEST(test_refused_oneway),
+		TEST(test_limit),          TEST(test_watched_too_often), TEST(test_limit_of_the_process),
+		TEST(test_batch),          TEST(test_ack_of_too_many),   TEST(test_ack_in_parts),
+		TEST(test_end_of_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
