@@ -20,7 +20,7 @@ static int64_t now_of(const struct scheduler *scheduler) {
 }
 
 bool crash_note_load(struct note *note, struct scheduler *scheduler, struct holder_store *holders,
-		     struct stored_holder *stored, size_t n_stored) {
+		     struct kept_copy *stored, size_t n_stored) {
 	struct noted noted = { .holders = holders, .stored = stored, .n_stored = n_stored };
 	_cleanup_free_ void *data = NULL;
 	unsigned n_taken = 0;

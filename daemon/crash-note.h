@@ -25,7 +25,7 @@ struct crash_note {
  * them whose pidfds are among those.  Return: it is.
  */
 bool crash_note_load(struct note *note, struct scheduler *scheduler, struct holder_store *holders,
-		     struct stored_holder *stored, size_t n_stored);
+		     struct kept_copy *stored, size_t n_stored);
 
 /* Note that nothing is known: should this daemon die as well before it has noted what there is, all limiters begin empty. */
 void crash_note_spoil(struct note *note);

@@ -36,23 +36,23 @@ static bool was_kept(int fd) {
 }
 
 /* Of what is kept in any case; −1: it was not passed. */
-struct kept {
+struct always {
 	int in, out, note;
 };
 
-static int take_one(struct inherited *inherited, const struct systemd_fd *passed, struct kept *kept) {
+static int take_one(struct inherited *inherited, const struct systemd_fd *passed, struct always *always) {
 	uint64_t id;
 
 	if (strcmp(passed->name, ESCROW_IN) == 0) {
-		kept->in = passed->fd;
+		always->in = passed->fd;
 	} else if (strcmp(passed->name, ESCROW_OUT) == 0) {
-		kept->out = passed->fd;
+		always->out = passed->fd;
 	} else if (strcmp(passed->name, NOTE_NAME) == 0) {
-		kept->note = passed->fd;
+		always->note = passed->fd;
 	} else if (session_store_parse_name(passed->name, &id)) {
-		inherited->sessions[inherited->n_sessions++] = (struct stored_session){ .id = id, .fd = passed->fd };
+		inherited->sessions[inherited->n_sessions++] = (struct kept_copy){ .id = id, .fd = passed->fd };
 	} else if (holder_store_parse_name(passed->name, &id)) {
-		inherited->holders[inherited->n_holders++] = (struct stored_holder){ .id = id, .fd = passed->fd };
+		inherited->holders[inherited->n_holders++] = (struct kept_copy){ .id = id, .fd = passed->fd };
 	} else if (inherited->n_listen_fds > 0 && was_kept(passed->fd)) {
 		log_warning("a daemon of another version has left a descriptor '%s', which is not known here",
 			    passed->name);
@@ -91,7 +91,7 @@ static void open_note(struct note *note, int fd) {
 }
 
 static int take_all(struct inherited *inherited, const struct systemd_fds *passed) {
-	struct kept kept = { -1, -1, -1 };
+	struct always always = { -1, -1, -1 };
 	int r = 0;
 
 	inherited->sessions = calloc(MAX(passed->n, 1), sizeof(*inherited->sessions));
@@ -99,15 +99,15 @@ static int take_all(struct inherited *inherited, const struct systemd_fds *passe
 	if (!inherited->sessions || !inherited->holders)
 		return EX_OSERR;
 	for (size_t i = 0; i < passed->n && r == 0; i++)
-		r = take_one(inherited, &passed->fd[i], &kept);
+		r = take_one(inherited, &passed->fd[i], &always);
 	if (r == 0 && inherited->n_listen_fds == 0) {
 		log_error(
 			"nothing to listen on: systemd passed no socket, and neither --socket nor --private is given");
 		r = EX_USAGE;
 	}
 	if (r == 0) {
-		open_escrow(&inherited->escrow, kept.in, kept.out);
-		open_note(&inherited->note, kept.note);
+		open_escrow(&inherited->escrow, always.in, always.out);
+		open_note(&inherited->note, always.note);
 	}
 	return r;
 }

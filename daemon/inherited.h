@@ -14,9 +14,9 @@ struct inherited {
 	size_t n_listen_fds;
 	struct escrow escrow;
 	struct note note;
-	struct stored_session *sessions;
+	struct kept_copy *sessions;
 	size_t n_sessions;
-	struct stored_holder *holders;
+	struct kept_copy *holders;
 	size_t n_holders;
 };
 

@@ -380,10 +380,10 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	manager->state_path = options->state_path;
 	manager->escrow = options->escrow;
 	if (options->escrow) {
-		manager->keeper = (struct session_keeper){
+		manager->keeper = (struct keeper){
 			.next = keeper_next, .keep = keeper_keep, .forget = keeper_forget, .userdata = manager
 		};
-		manager->sessions.keeper = manager->rpc.holders.keeper = &manager->keeper;
+		manager->sessions.kept.keeper = manager->rpc.holders.kept.keeper = &manager->keeper;
 	}
 	load_state(manager, options);
 	holder_store_settle(&manager->rpc.holders, options->holders, options->n_holders);
@@ -417,7 +417,7 @@ void manager_deinit(struct manager *manager) {
 
 	manager_stop_listening(manager);
 	reload_deinit(&manager->reload);
-	manager->rpc.holders.keeper = NULL; /* what is kept stays, and the next one sees what it is worth */
+	manager->rpc.holders.kept.keeper = NULL; /* what is kept stays, and the next one sees what it is worth */
 	kept = hand_over(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);

@@ -33,9 +33,9 @@ struct manager_options {
 	const char *state_path; /* borrowed as long as the manager lives; NULL: limiters are not remembered */
 	struct escrow *escrow; /* where the next daemon finds what this one has; borrowed; NULL: there is none */
 	struct note *note; /* where it finds what this one has if this one dies; borrowed; NULL: there is none */
-	struct stored_session *sessions; /* sockets of sessions that were kept; borrowed but for the descriptors */
+	struct kept_copy *sessions; /* sockets of sessions that were kept; borrowed but for the descriptors */
 	size_t n_sessions;
-	struct stored_holder *holders; /* pidfds of permits; as those */
+	struct kept_copy *holders; /* pidfds of permits; as those */
 	size_t n_holders;
 	struct config *config; /* what files define; taken over */
 };
@@ -56,7 +56,7 @@ struct manager {
 	struct escrow *escrow;
 	struct crash_note crash_note;
 	struct fd_store fd_store;
-	struct session_keeper keeper;
+	struct keeper keeper;
 	struct service_status status;
 	bool supervised; /* a service manager hears `status` */
 	struct reload reload;

@@ -12,4 +12,4 @@ libdaemon_la_SOURCES += \
 	daemon/peer/session-discard.c \
 	daemon/peer/session-handover.c \
 	daemon/peer/session-store.c daemon/peer/session-store.h \
-	daemon/peer/stored-name.c daemon/peer/stored-name.h
+	daemon/peer/kept.c daemon/peer/kept.h

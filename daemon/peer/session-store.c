@@ -9,87 +9,69 @@
 #include "daemon/peer/session-store.h"
 
 #include "daemon/peer/session-private.h"
-#include "daemon/peer/stored-name.h"
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
 #define PREFIX "session-"
 
-/* ---- names ---- */
-
-static const char *name_of(const struct session *session, char name[static STORED_NAME_ROOM]) {
-	return stored_name(name, PREFIX, session->id);
+void session_store_init(struct sessions *sessions, struct loop *loop) {
+	kept_init(&sessions->kept, loop, PREFIX);
 }
 
 bool session_store_parse_name(const char *name, uint64_t *ret) {
-	return stored_name_parse(name, PREFIX, ret);
+	return kept_parse_name(name, PREFIX, ret);
+}
+
+static struct session *session_of(struct kept_entry *entry) {
+	return container_of(entry, struct session, kept);
 }
 
 /* ---- keeping ---- */
 
 void session_store_offer(struct session *session) {
-	struct sessions *sessions = session->sessions;
-
-	if (!sessions->keeper || session->stored != SESSION_NOT_OFFERED)
-		return;
-	session->stored = SESSION_OFFERED;
-	session->offered_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
-	TAILQ_INSERT_TAIL(&sessions->offered, session, store_link);
+	kept_offer(&session->sessions->kept, &session->kept, session->id);
 }
 
+/* Of those that are stored: one more of the uid, or one less. */
 static void count(struct session *session, int n) {
-	struct sessions *sessions = session->sessions;
 	struct account *account = session->account;
 
 	if (account->n_stored == 0)
-		sessions->n_store_uids++;
-	sessions->n_stored += (size_t)n;
+		session->sessions->n_store_uids++;
 	account->n_stored += (size_t)n;
 	if (account->n_stored == 0)
-		sessions->n_store_uids--;
+		session->sessions->n_store_uids--;
 }
 
 void session_store_leave(struct session *session) {
-	struct sessions *sessions = session->sessions;
-
-	if (session->stored == SESSION_OFFERED)
-		TAILQ_REMOVE(&sessions->offered, session, store_link);
-	else if (session->stored == SESSION_STORED)
+	if (session->kept.state == KEPT_STORED)
 		count(session, -1);
-	session->stored = SESSION_NOT_OFFERED;
+	kept_leave(&session->sessions->kept, &session->kept);
 }
 
 static void set_stored(struct session *session) {
 	session_store_leave(session);
-	session->stored = SESSION_STORED;
+	kept_set_stored(&session->sessions->kept, &session->kept, session->id);
 	count(session, 1);
 }
 
 void session_store_withdraw(struct session *session) {
-	const struct session_keeper *keeper = session->sessions->keeper;
-	char name[STORED_NAME_ROOM];
-
-	if (session->stored == SESSION_STORED && keeper)
-		keeper->forget(keeper->userdata, name_of(session, name));
-	session_store_leave(session);
+	if (session->kept.state == KEPT_STORED)
+		count(session, -1);
+	kept_withdraw(&session->sessions->kept, &session->kept);
 }
 
 int64_t session_store_next(const struct sessions *sessions) {
-	const struct session *oldest = TAILQ_FIRST(&sessions->offered);
-	const struct session_keeper *keeper = sessions->keeper;
-
-	if (!oldest || !keeper)
-		return INT64_MAX;
-	return MAX(oldest->offered_ns + SESSION_KEPT_AGE_NS, keeper->next(keeper->userdata));
+	return kept_next(&sessions->kept);
 }
 
 /* The newest of a uid that has more than `fair`. */
 static struct session *find_surplus(struct sessions *sessions, size_t fair) {
-	struct session *session;
+	struct kept_entry *entry;
 
-	TAILQ_FOREACH_REVERSE(session, &sessions->all, session_list, link)
-	if (session->stored == SESSION_STORED && session->account->n_stored > fair)
-		return session;
+	TAILQ_FOREACH_REVERSE(entry, &sessions->kept.stored, kept_list, link)
+	if (session_of(entry)->account->n_stored > fair)
+		return session_of(entry);
 	return NULL;
 }
 
@@ -99,7 +81,7 @@ static bool make_room(struct session *session) {
 	size_t n = session->account->n_stored, fair = sessions->store_max / (sessions->n_store_uids + (n == 0));
 	struct session *surplus;
 
-	if (sessions->n_stored < sessions->store_max)
+	if (sessions->kept.n_stored < sessions->store_max)
 		return true;
 	surplus = n < fair ? find_surplus(sessions, fair) : NULL;
 	if (surplus)
@@ -109,43 +91,38 @@ static bool make_room(struct session *session) {
 
 /* One that finds no room is not looked at again: others wait behind it. */
 static void keep(struct session *session) {
-	struct sessions *sessions = session->sessions;
-	char name[STORED_NAME_ROOM];
-
-	session_store_leave(session);
 	if (!make_room(session))
-		return;
-	if (sessions->keeper->keep(sessions->keeper->userdata, name_of(session, name), session->fd) < 0)
-		return;
-	set_stored(session);
+		session_store_leave(session);
+	else if (kept_store(&session->sessions->kept, &session->kept, session->fd))
+		count(session, 1);
 }
 
 void session_store_tick(struct sessions *sessions, int64_t boottime_ns) {
 	while (session_store_next(sessions) <= boottime_ns)
-		keep(TAILQ_FIRST(&sessions->offered));
+		keep(session_of(TAILQ_FIRST(&sessions->kept.offered)));
 }
 
 /* ---- taking what was kept ---- */
 
 static int compare_ids(const void *a, const void *b) {
-	uint64_t x = ((const struct stored_session *)a)->id, y = ((const struct stored_session *)b)->id;
+	uint64_t x = ((const struct kept_copy *)a)->id, y = ((const struct kept_copy *)b)->id;
 
 	return x < y ? -1 : x > y;
 }
 
 /* Sessions that were handed over: there is one more descriptor of each, which is not needed. */
-static void recognize(struct sessions *sessions, struct stored_session *stored, size_t n) {
-	struct session *session, *next;
+static void recognize(struct sessions *sessions, struct kept_copy *copies, size_t n) {
+	struct kept_entry *entry, *next;
 
-	for (session = TAILQ_FIRST(&sessions->offered); session; session = next) {
-		struct stored_session key = { .id = session->id }, *found;
+	for (entry = TAILQ_FIRST(&sessions->kept.offered); entry; entry = next) {
+		struct kept_copy key = { .id = entry->id }, *found;
 
-		next = TAILQ_NEXT(session, store_link);
-		found = bsearch(&key, stored, n, sizeof(*stored), compare_ids);
+		next = TAILQ_NEXT(entry, link);
+		found = bsearch(&key, copies, n, sizeof(*copies), compare_ids);
 		if (!found || found->fd < 0)
 			continue;
 		found->fd = close_fd(found->fd);
-		set_stored(session);
+		set_stored(session_of(entry));
 	}
 }
 
@@ -159,15 +136,12 @@ static void begin_again(struct session *session) {
 		     outbox_put(&session->outbox, FRAME_EVENT, EVLOOP__METHOD__METHOD_TAKEN_OVER, 0, &message.base));
 }
 
-static bool take_over(struct sessions *sessions, const struct stored_session *stored) {
-	const struct session_keeper *keeper = sessions->keeper;
+static bool take_over(struct sessions *sessions, const struct kept_copy *copy) {
 	struct session *session = sessions_adopt(
-		sessions, stored->fd, &(struct session_past){ .id = stored->id, .client_name = "", .resumes = true });
-	char name[STORED_NAME_ROOM];
+		sessions, copy->fd, &(struct session_past){ .id = copy->id, .client_name = "", .resumes = true });
 
 	if (!session) {
-		if (keeper)
-			keeper->forget(keeper->userdata, name_of(&(struct session){ .id = stored->id }, name));
+		kept_forget(&sessions->kept, copy->id);
 		return false;
 	}
 	set_stored(session);
@@ -175,15 +149,15 @@ static bool take_over(struct sessions *sessions, const struct stored_session *st
 	return true;
 }
 
-size_t session_store_take(struct sessions *sessions, struct stored_session *stored, size_t n) {
+size_t session_store_take(struct sessions *sessions, struct kept_copy *copies, size_t n) {
 	size_t n_taken = 0;
 
 	if (n == 0)
 		return 0;
-	qsort(stored, n, sizeof(*stored), compare_ids);
-	recognize(sessions, stored, n);
+	qsort(copies, n, sizeof(*copies), compare_ids);
+	recognize(sessions, copies, n);
 	for (size_t i = 0; i < n; i++)
-		if (stored[i].fd >= 0 && take_over(sessions, &stored[i]))
+		if (copies[i].fd >= 0 && take_over(sessions, &copies[i]))
 			n_taken++;
 	return n_taken;
 }

@@ -7,22 +7,7 @@
 
 #include "daemon/peer/session.h"
 
-/* Who keeps them. */
-struct session_keeper {
-	/* From when on (boottime) keep() may be called. */
-	int64_t (*next)(void *userdata);
-	/* Keep a copy by that name.  Return: 0, −errno. */
-	int (*keep)(void *userdata, const char *name, int fd);
-	/* The copy of that name is of no use any more. */
-	void (*forget)(void *userdata, const char *name);
-	void *userdata;
-};
-
-/* A socket that was kept, by the id of its session. */
-struct stored_session {
-	uint64_t id;
-	int fd;
-};
+void session_store_init(struct sessions *sessions, struct loop *loop);
 
 /* Is that the name of a session's socket?  Then its id is in *ret. */
 bool session_store_parse_name(const char *name, uint64_t *ret);
@@ -44,4 +29,4 @@ void session_store_tick(struct sessions *sessions, int64_t boottime_ns);
  * What was kept is there; the descriptors are taken over.  It belongs either to a session that the daemon before has handed over, or to one
  * whose daemon has died: that one goes on, and is told so.  Return: how many of those there are.
  */
-size_t session_store_take(struct sessions *sessions, struct stored_session *stored, size_t n);
+size_t session_store_take(struct sessions *sessions, struct kept_copy *copies, size_t n);

@@ -662,7 +662,7 @@ int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler
 	TAILQ_INIT(&sessions->greeting);
 	TAILQ_INIT(&sessions->all);
 	TAILQ_INIT(&sessions->ready);
-	TAILQ_INIT(&sessions->offered);
+	session_store_init(sessions, loop);
 	packet_init(&sessions->input, sessions->buffers, PACKET_SIZE_MAX);
 	packet_init(&sessions->output, sessions->buffers + PACKET_SIZE_MAX, PACKET_SIZE_MAX);
 	return 0;

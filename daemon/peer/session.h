@@ -11,6 +11,7 @@
 #include "daemon/core/loop.h"
 #include "daemon/core/source.h"
 #include "daemon/peer/complaints.h"
+#include "daemon/peer/kept.h"
 #include "daemon/peer/outbox.h"
 #include "daemon/peer/quota.h"
 #include "proto/limits.h"
@@ -41,18 +42,10 @@ enum session_state {
 	SESSION_CLOSED, /* the socket is gone, the sources are being freed, some in every turn */
 };
 
-/* Does somebody keep its socket for the next daemon?  See session-store.h. */
-enum session_stored {
-	SESSION_NOT_OFFERED,
-	SESSION_OFFERED, /* he may, and will */
-	SESSION_STORED,
-};
-
 struct session {
 	struct sessions *sessions;
 	TAILQ_ENTRY(session) link; /* sessions::greeting while it is, else sessions::all */
 	TAILQ_ENTRY(session) ready_link; /* sessions::ready, if `ready` */
-	TAILQ_ENTRY(session) store_link; /* sessions::offered, if SESSION_OFFERED */
 	struct owner owner;
 	struct account *account; /* of its uid */
 	struct outbox outbox;
@@ -67,7 +60,7 @@ struct session {
 	bool resumes; /* its client can go on with another daemon, should this one die */
 	bool taken_over; /* from a daemon that has died */
 	bool dropping; /* what it has armed, turn by turn; nothing else is done for it meanwhile */
-	enum session_stored stored;
+	struct kept_entry kept; /* its socket, for the next daemon */
 	size_t buffer; /* bytes that its socket may take of the kernel's memory */
 	size_t bytes; /* that are counted for its uid: these, and what it keeps */
 	uint64_t id;
@@ -78,7 +71,6 @@ struct session {
 	gid_t group_asked; /* what session_in_group() was last asked, and its answer */
 	bool in_group;
 	int64_t connected_ns; /* boottime */
-	int64_t offered_ns; /* boottime: since when it is SESSION_OFFERED */
 	char client_name[CLIENT_NAME_LENGTH_MAX + 1];
 };
 
@@ -93,10 +85,9 @@ struct sessions {
 	struct session_list greeting; /* the oldest first */
 	struct session_list all; /* the others */
 	struct session_list ready; /* those with something to say */
-	struct session_list offered; /* those whose sockets are to be kept, the oldest first */
-	size_t n_stored, n_store_uids; /* that are kept, and uids that have any of them */
+	struct kept kept; /* sockets, for the next daemon */
+	size_t n_store_uids; /* that have any that are stored */
 	size_t store_max; /* how many may be */
-	const struct session_keeper *keeper; /* who keeps them; borrowed; NULL: nobody */
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
 	int64_t retry_ns; /* boottime: when to try again to close what no process could be made for; 0: there is nothing */

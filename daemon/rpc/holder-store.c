@@ -11,7 +11,6 @@
 #include "daemon/core/progress.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
-#include "daemon/peer/stored-name.h"
 #include "daemon/rpc/convert.h"
 #include "daemon/svc/log.h"
 #include "proto/limits.h"
@@ -19,82 +18,37 @@
 #define PREFIX "permit-"
 
 void holder_store_init(struct holder_store *store, struct loop *loop) {
-	*store = (struct holder_store){ .loop = loop };
-	TAILQ_INIT(&store->offered);
-	TAILQ_INIT(&store->kept);
+	kept_init(&store->kept, loop, PREFIX);
 }
 
 bool holder_store_parse_name(const char *name, uint64_t *ret) {
-	return stored_name_parse(name, PREFIX, ret);
+	return kept_parse_name(name, PREFIX, ret);
+}
+
+static struct holder *holder_of(struct kept_entry *entry) {
+	return container_of(entry, struct holder, kept);
 }
 
 /* ---- keeping ---- */
 
-static void forget(const struct holder_store *store, uint64_t id) {
-	char name[STORED_NAME_ROOM];
-
-	if (store->keeper)
-		store->keeper->forget(store->keeper->userdata, stored_name(name, PREFIX, id));
-}
-
-static void set_kept(struct holder *holder) {
-	struct holder_store *store = holder->store;
-
-	holder->stored = HOLDER_KEPT;
-	TAILQ_INSERT_TAIL(&store->kept, holder, link);
-	store->n_kept++;
-}
-
 void holder_store_offer(struct holder *holder) {
-	struct holder_store *store = holder->store;
-
-	if (!store->keeper || holder->stored != HOLDER_NOT_OFFERED)
-		return;
-	holder->stored = HOLDER_OFFERED;
-	holder->id = claim_source(holder->claim)->id;
-	holder->offered_ns = loop_now(store->loop)->ns[TIMER_CLOCK_BOOTTIME];
-	TAILQ_INSERT_TAIL(&store->offered, holder, link);
-}
-
-/* It is in neither list any more. */
-static void leave(struct holder *holder) {
-	struct holder_store *store = holder->store;
-
-	if (holder->stored == HOLDER_OFFERED)
-		TAILQ_REMOVE(&store->offered, holder, link);
-	else if (holder->stored == HOLDER_KEPT) {
-		TAILQ_REMOVE(&store->kept, holder, link);
-		store->n_kept--;
-	}
-	holder->stored = HOLDER_NOT_OFFERED;
+	kept_offer(&holder->store->kept, &holder->kept, claim_source(holder->claim)->id);
 }
 
 void holder_store_withdraw(struct holder *holder) {
-	if (holder->stored == HOLDER_KEPT)
-		forget(holder->store, holder->id);
-	leave(holder);
+	kept_withdraw(&holder->store->kept, &holder->kept);
 }
 
 int64_t holder_store_next(const struct holder_store *store) {
-	const struct holder *oldest = TAILQ_FIRST(&store->offered);
-
-	if (!oldest || !store->keeper || store->n_kept >= PERMITS_KEPT_MAX)
-		return INT64_MAX;
-	return MAX(oldest->offered_ns + SESSION_KEPT_AGE_NS, store->keeper->next(store->keeper->userdata));
-}
-
-static void keep(struct holder *holder) {
-	const struct session_keeper *keeper = holder->store->keeper;
-	char name[STORED_NAME_ROOM];
-
-	leave(holder);
-	if (keeper->keep(keeper->userdata, stored_name(name, PREFIX, holder->id), holder->pid_fd) == 0)
-		set_kept(holder);
+	return store->kept.n_stored < PERMITS_KEPT_MAX ? kept_next(&store->kept) : INT64_MAX;
 }
 
 void holder_store_tick(struct holder_store *store, int64_t boottime_ns) {
-	while (holder_store_next(store) <= boottime_ns)
-		keep(TAILQ_FIRST(&store->offered));
+	while (holder_store_next(store) <= boottime_ns) {
+		struct holder *holder = holder_of(TAILQ_FIRST(&store->kept.offered));
+
+		(void)kept_store(&store->kept, &holder->kept, holder->pid_fd);
+	}
 }
 
 /* ---- what they hold ---- */
@@ -118,17 +72,17 @@ static int save(const struct holder *holder, FILE *file) {
 }
 
 int holder_store_save(const struct holder_store *store, FILE *file) {
-	size_t room = PERMITS_KEPT_MAX - store->n_kept;
-	const struct holder *holder;
+	size_t room = PERMITS_KEPT_MAX - store->kept.n_stored;
+	struct kept_entry *entry;
 	int r = 0;
 
-	TAILQ_FOREACH(holder, &store->kept, link)
+	TAILQ_FOREACH(entry, &store->kept.stored, link)
 	if (r == 0)
-		r = save(holder, file);
-	TAILQ_FOREACH(holder, &store->offered, link) {
+		r = save(holder_of(entry), file);
+	TAILQ_FOREACH(entry, &store->kept.offered, link) {
 		if (r < 0 || room-- == 0)
 			break;
-		r = save(holder, file);
+		r = save(holder_of(entry), file);
 	}
 	return r;
 }
@@ -166,41 +120,39 @@ static int restore(struct holder_store *store, struct scheduler *scheduler, cons
 
 /* It is there, and its pidfd is kept already; or that is of no use. */
 static void recognize(struct holder_store *store, uint64_t id) {
-	struct holder *holder;
+	struct kept_entry *entry;
 
-	TAILQ_FOREACH(holder, &store->offered, link)
-	if (holder->id == id)
+	TAILQ_FOREACH(entry, &store->kept.offered, link)
+	if (entry->id == id)
 		break;
-	if (holder) {
-		leave(holder);
-		set_kept(holder);
-	} else {
-		forget(store, id);
-	}
+	if (entry)
+		kept_set_stored(&store->kept, entry, id);
+	else
+		kept_forget(&store->kept, id);
 }
 
 void holder_store_load(struct holder_store *store, struct scheduler *scheduler, const Evloop__SavedClaim *saved,
-		       struct stored_holder *stored, size_t n) {
+		       struct kept_copy *copies, size_t n) {
 	size_t i = 0;
 	int r;
 
-	while (i < n && (stored[i].id != saved->id || stored[i].fd < 0))
+	while (i < n && (copies[i].id != saved->id || copies[i].fd < 0))
 		i++;
 	if (i == n)
 		return;
-	r = restore(store, scheduler, saved, &stored[i].fd);
-	if (stored[i].fd < 0)
+	r = restore(store, scheduler, saved, &copies[i].fd);
+	if (copies[i].fd < 0)
 		recognize(store, saved->id);
 	if (r != 0)
 		log_warning("could not give a permit back to its process: %s",
 			    r < 0 ? strerror(-r) : "it does not fit in");
 }
 
-void holder_store_settle(struct holder_store *store, struct stored_holder *stored, size_t n) {
+void holder_store_settle(struct holder_store *store, struct kept_copy *copies, size_t n) {
 	for (size_t i = 0; i < n; i++) {
-		if (stored[i].fd < 0)
+		if (copies[i].fd < 0)
 			continue;
-		recognize(store, stored[i].id);
-		stored[i].fd = close_fd(stored[i].fd);
+		recognize(store, copies[i].id);
+		copies[i].fd = close_fd(copies[i].fd);
 	}
 }

@@ -5,21 +5,13 @@
  * another process's by then.  From the age of SESSION_KEPT_AGE_NS on, as many as PERMITS_KEPT_MAX.
  */
 
-#include <sys/queue.h>
-
 #include "daemon/core/loop.h"
-#include "daemon/peer/session-store.h"
+#include "daemon/peer/kept.h"
 #include "daemon/rpc/holder.h"
 #include "daemon/rpc/record.h"
 
-TAILQ_HEAD(holder_list, holder);
-
 struct holder_store {
-	struct loop *loop;
-	const struct session_keeper *keeper; /* who keeps them; borrowed; NULL: nobody */
-	struct holder_list offered; /* that he may keep, in the order in which they have got their permits */
-	struct holder_list kept;
-	size_t n_kept;
+	struct kept kept;
 };
 
 void holder_store_init(struct holder_store *store, struct loop *loop);
@@ -35,18 +27,12 @@ void holder_store_tick(struct holder_store *store, int64_t boottime_ns);
 /* Write down what they hold.  Return: 0, −errno. */
 int holder_store_save(const struct holder_store *store, FILE *file);
 
-/* A pidfd that was kept, by the id of its claim. */
-struct stored_holder {
-	uint64_t id;
-	int fd; /* −1: somebody has it */
-};
-
 /* Is that its name?  Then its id is in *ret. */
 bool holder_store_parse_name(const char *name, uint64_t *ret);
 
 /* After the death of a daemon: this was written down, and its process holds it again, if it is among those and lives. */
 void holder_store_load(struct holder_store *store, struct scheduler *scheduler, const Evloop__SavedClaim *saved,
-		       struct stored_holder *stored, size_t n);
+		       struct kept_copy *copies, size_t n);
 
 /* Those that are left belong to permits that were handed over, or to none. */
-void holder_store_settle(struct holder_store *store, struct stored_holder *stored, size_t n);
+void holder_store_settle(struct holder_store *store, struct kept_copy *copies, size_t n);

@@ -15,7 +15,7 @@
 static void ended(void *userdata, int fd _unused_, int events _unused_) {
 	struct holder *holder = userdata;
 
-	(void)loop_refresh(holder->store->loop);
+	(void)loop_refresh(holder->store->kept.loop);
 	(void)claim_end(holder->claim); /* frees the holder */
 }
 
@@ -47,7 +47,7 @@ int holder_new(struct holder **ret, struct holder_store *store, int pid_fd) {
 		.store = store,
 		.pid_fd = -1,
 	};
-	r = loop_add_io(store->loop, &holder->io, pid_fd, 0, ended, holder);
+	r = loop_add_io(store->kept.loop, &holder->io, pid_fd, 0, ended, holder);
 	if (r < 0) {
 		free(holder);
 		return r;

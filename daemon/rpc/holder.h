@@ -2,10 +2,9 @@
 #pragma once
 /* A holder: a process that a permit belongs to, and that gives it back by ending. */
 
-#include <sys/queue.h>
-
 #include "daemon/core/claim.h"
 #include "daemon/core/loop.h"
+#include "daemon/peer/kept.h"
 
 struct holder_store; /* rpc/holder-store.h */
 
@@ -14,23 +13,13 @@ enum {
 	HOLDER_E_ENDED, /* the process has ended */
 };
 
-/* Does somebody keep its pidfd for the next daemon? */
-enum holder_stored {
-	HOLDER_NOT_OFFERED,
-	HOLDER_OFFERED, /* he may, and will */
-	HOLDER_KEPT,
-};
-
 struct holder {
 	struct claim_binding binding;
 	struct claim *claim; /* NULL: not bound yet */
 	struct holder_store *store;
 	struct loop_io *io;
 	int pid_fd;
-	enum holder_stored stored;
-	TAILQ_ENTRY(holder) link; /* holder_store::offered or ::kept */
-	uint64_t id; /* of the claim, and so of what is kept */
-	int64_t offered_ns; /* boottime */
+	struct kept_entry kept; /* its pidfd, for the next daemon */
 };
 
 /* See that it is a pidfd of a process that lives; taken over where the result is 0.  Return: 0, HOLDER_E_*, −errno. */

@@ -34,7 +34,7 @@ struct noted {
 	size_t size;
 	const uint64_t *marks; /* MARKS_MAX */
 	struct holder_store *holders; /* NULL: permits are held by nobody */
-	struct stored_holder *stored; /* pidfds that were kept; those that are taken over become −1 */
+	struct kept_copy *stored; /* pidfds that were kept; those that are taken over become −1 */
 	size_t n_stored;
 };
 int noted_load(struct scheduler *scheduler, const struct noted *noted, unsigned *ret_taken);

@@ -176,7 +176,7 @@ static void forget(void *userdata _unused_, const char *name) {
 	assert(session_store_parse_name(name, &id));
 }
 
-static const struct session_keeper keeper = { .next = keeper_next, .keep = keep, .forget = forget };
+static const struct keeper keeper = { .next = keeper_next, .keep = keep, .forget = forget };
 
 /* ---- a starter: a process is the place of its run ---- */
 
@@ -279,7 +279,7 @@ void world_connect(struct world *world, unsigned n) {
 
 void world_take_over(struct world *world, unsigned n) {
 	struct world_peer *peer = &world->peers[n % WORLD_PEERS];
-	struct stored_session stored = { .id = world->sessions.last_id + 1 };
+	struct kept_copy stored = { .id = world->sessions.last_id + 1 };
 	int fds[2];
 
 	if (peer->fd >= 0)
@@ -501,7 +501,7 @@ void world_init(struct world *world) {
 	assert(rpc_init(&world->rpc, world->loop, world->scheduler, &world->quota, true) == 0);
 	assert(sessions_init(&world->sessions, world->loop, world->scheduler, &world->quota, &rpc_session_ops,
 			     &world->rpc) == 0);
-	world->sessions.keeper = &keeper;
+	world->sessions.kept.keeper = &keeper;
 	packet_init(&world->in, malloc(PACKET_SIZE_MAX), PACKET_SIZE_MAX);
 	assert(world->in.data && arena_init(&world->arena) == 0);
 }

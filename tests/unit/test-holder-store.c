@@ -21,7 +21,7 @@
 
 static struct peer_world before, after;
 static struct peer peer;
-static struct stored_holder kept[PERMITS_KEPT_MAX + 10];
+static struct kept_copy kept[PERMITS_KEPT_MAX + 10];
 static size_t n_kept, n_forgotten;
 static uint64_t marks[MARKS_MAX];
 static pid_t child;
@@ -54,7 +54,7 @@ static void keeper_forget(void *userdata _unused_, const char *name) {
 		}
 }
 
-static const struct session_keeper keeper = { .next = keeper_next, .keep = keeper_keep, .forget = keeper_forget };
+static const struct keeper keeper = { .next = keeper_next, .keep = keeper_keep, .forget = keeper_forget };
 
 /* ---- */
 
@@ -71,7 +71,7 @@ static int setup(void **state _unused_) {
 	assert_true(pid_fd >= 0);
 	assert_int_equal(peer_world_init(&before, NULL, NULL), 0);
 	assert_int_equal(peer_world_init(&after, NULL, NULL), 0);
-	before.rpc.holders.keeper = after.rpc.holders.keeper = &keeper;
+	before.rpc.holders.kept.keeper = after.rpc.holders.kept.keeper = &keeper;
 	peer_init(&peer, &before);
 	peer_open(&peer);
 	return 0;
@@ -89,7 +89,7 @@ static int teardown(void **state _unused_) {
 	end_child();
 	(void)close_fd(pid_fd);
 	peer_deinit(&peer);
-	before.rpc.holders.keeper = after.rpc.holders.keeper = NULL;
+	before.rpc.holders.kept.keeper = after.rpc.holders.kept.keeper = NULL;
 	if (before.loop)
 		peer_world_deinit(&before);
 	peer_world_deinit(&after);
@@ -147,7 +147,7 @@ static struct limiter_info info_of(struct peer_world *world, const char *name) {
 
 /* The first daemon dies, and the second one has what was noted and kept. */
 static void crash(void) {
-	struct stored_holder stored[ARRAY_SIZE(kept)];
+	struct kept_copy stored[ARRAY_SIZE(kept)];
 	struct noting noting;
 	size_t n = n_kept;
 	unsigned n_taken;
@@ -155,9 +155,9 @@ static void crash(void) {
 	assert_int_equal(noting_begin(&noting, before.scheduler, &before.rpc.holders), 0);
 	assert_int_equal(noting_go_on(&noting, SIZE_MAX), 0);
 	assert_int_equal(noting_finish(&noting), 0);
-	before.rpc.holders.keeper = NULL;
+	before.rpc.holders.kept.keeper = NULL;
 	for (size_t i = 0; i < n; i++)
-		stored[i] = (struct stored_holder){ .id = kept[i].id, .fd = fcntl(kept[i].fd, F_DUPFD_CLOEXEC, 3) };
+		stored[i] = (struct kept_copy){ .id = kept[i].id, .fd = fcntl(kept[i].fd, F_DUPFD_CLOEXEC, 3) };
 	(void)loop_refresh(after.loop);
 	assert_true(noted_load(after.scheduler,
 			       &(struct noted){ .data = noting.data,

@@ -43,7 +43,7 @@ static void keeper_forget(void *userdata _unused_, const char *name) {
 		assert_string_equal(name, last_name);
 }
 
-static const struct session_keeper keeper = { .next = keeper_next, .keep = keeper_keep, .forget = keeper_forget };
+static const struct keeper keeper = { .next = keeper_next, .keep = keeper_keep, .forget = keeper_forget };
 
 static int setup(void **state) {
 	next_ns = 0;
@@ -54,7 +54,7 @@ static int setup(void **state) {
 	(void)handover_setup(state);
 	peer_deinit(&peer);
 	peer_world_settle(&before);
-	before.sessions.keeper = after.sessions.keeper = &keeper;
+	before.sessions.kept.keeper = after.sessions.kept.keeper = &keeper;
 	peer_init(&peer, &before);
 	return 0;
 }
@@ -77,15 +77,15 @@ static void say_hello(bool resumes) {
 static void grow_old(void) {
 	struct session *session = peer_world_newest(&before);
 
-	sessions_tick(&before.sessions, session->offered_ns + SESSION_KEPT_AGE_NS);
+	sessions_tick(&before.sessions, session->kept.offered_ns + SESSION_KEPT_AGE_NS);
 }
 
 /* The daemon is gone; nobody has said anything to anybody, and the next one finds what was kept. */
 static size_t die(void) {
-	struct stored_session stored = { .fd = kept_fd };
+	struct kept_copy stored = { .fd = kept_fd };
 
 	kept_fd = -1;
-	before.sessions.keeper = NULL;
+	before.sessions.kept.keeper = NULL;
 	sessions_release(&before.sessions);
 	peer_world_deinit(&before);
 	before = (struct peer_world){ 0 };
@@ -152,19 +152,19 @@ static void test_age(void **state _unused_) {
 
 	say_hello(true);
 	session = peer_world_newest(&before);
-	due_ns = session->offered_ns + SESSION_KEPT_AGE_NS;
+	due_ns = session->kept.offered_ns + SESSION_KEPT_AGE_NS;
 	assert_int_equal(sessions_next(&before.sessions), due_ns);
 	sessions_tick(&before.sessions, due_ns - 1);
 	assert_int_equal(n_kept, 0);
 	sessions_tick(&before.sessions, due_ns);
 	assert_int_equal(n_kept, 1);
-	assert_int_equal(session->stored, SESSION_STORED);
+	assert_int_equal(session->kept.state, KEPT_STORED);
 	/* And then there is nothing to wake up for. */
 	assert_true(sessions_next(&before.sessions) == INT64_MAX);
 	peer_hang_up(&peer);
 	peer_world_settle(&before);
 	assert_int_equal(n_forgotten, 1);
-	assert_int_equal(before.sessions.n_stored, 0);
+	assert_int_equal(before.sessions.kept.n_stored, 0);
 }
 
 /* One that ends early costs the keeper nothing; nor does one whose client would not know what to do. */
@@ -186,7 +186,7 @@ static void test_as_fast_as_he_likes(void **state _unused_) {
 	int64_t due_ns;
 
 	say_hello(true);
-	due_ns = peer_world_newest(&before)->offered_ns + SESSION_KEPT_AGE_NS;
+	due_ns = peer_world_newest(&before)->kept.offered_ns + SESSION_KEPT_AGE_NS;
 	next_ns = due_ns + 5;
 	assert_int_equal(sessions_next(&before.sessions), next_ns);
 	sessions_tick(&before.sessions, next_ns - 1);
@@ -238,15 +238,15 @@ static void test_fair(void **state _unused_) {
 		grow_old();
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(mine); i++)
-		n += mine[i]->stored == SESSION_STORED;
+		n += mine[i]->kept.state == KEPT_STORED;
 	assert_int_equal(n, 2);
-	assert_int_equal(before.sessions.n_stored, 4);
-	assert_true(mine[0]->stored == SESSION_STORED && mine[1]->stored == SESSION_STORED);
-	assert_true(theirs[0]->stored == SESSION_STORED && theirs[1]->stored == SESSION_STORED);
+	assert_int_equal(before.sessions.kept.n_stored, 4);
+	assert_true(mine[0]->kept.state == KEPT_STORED && mine[1]->kept.state == KEPT_STORED);
+	assert_true(theirs[0]->kept.state == KEPT_STORED && theirs[1]->kept.state == KEPT_STORED);
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++)
 		peer_deinit(&peers[i]);
 	peer_world_settle(&before);
-	assert_int_equal(before.sessions.n_stored, 0);
+	assert_int_equal(before.sessions.kept.n_stored, 0);
 	assert_int_equal(before.sessions.n_store_uids, 0);
 }
 
@@ -254,7 +254,7 @@ static void test_keeper_says_no(void **state _unused_) {
 	say_hello(true);
 	refusal = -EOPNOTSUPP;
 	grow_old();
-	assert_int_equal(before.sessions.n_stored, 0);
+	assert_int_equal(before.sessions.kept.n_stored, 0);
 	assert_true(sessions_next(&before.sessions) == INT64_MAX); /* and is not asked again and again */
 	peer_hang_up(&peer);
 	peer_world_settle(&before);
@@ -294,7 +294,7 @@ static void test_goes_on(void **state _unused_) {
 	(void)arm(1);
 	/* And it is kept, without being asked for. */
 	assert_int_equal(n_kept, 1);
-	assert_int_equal(after.sessions.n_stored, 1);
+	assert_int_equal(after.sessions.kept.n_stored, 1);
 	peer_hang_up(&peer);
 	peer_world_settle(&after);
 	assert_int_equal(n_forgotten, 1);
@@ -421,7 +421,7 @@ static void test_gone_meanwhile(void **state _unused_) {
 
 /* No session at all: nobody knows what that is. */
 static void test_no_socket(void **state _unused_) {
-	struct stored_session stored = { .id = 7, .fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
+	struct kept_copy stored = { .id = 7, .fd = open("/dev/null", O_RDONLY | O_CLOEXEC) };
 
 	(void)snprintf(last_name, sizeof(last_name), "session-7");
 	assert_int_equal(session_store_take(&after.sessions, &stored, 1), 0);
@@ -431,7 +431,7 @@ static void test_no_socket(void **state _unused_) {
 
 /* It dies again before the client has said hello. */
 static void test_twice(void **state _unused_) {
-	struct stored_session stored = { 0 };
+	struct kept_copy stored = { 0 };
 
 	say_hello(true);
 	grow_old();
@@ -450,7 +450,7 @@ static void test_twice(void **state _unused_) {
 /* ---- a restart, by which nobody has died ---- */
 
 static void test_handed_over(void **state _unused_) {
-	struct stored_session stored = { 0 };
+	struct kept_copy stored = { 0 };
 	struct frame frame;
 	int fd;
 
@@ -461,7 +461,7 @@ static void test_handed_over(void **state _unused_) {
 	hand_over();
 	assert_int_equal(session_store_take(&after.sessions, &stored, 1), 0);
 	assert_int_equal(after.sessions.n, 1);
-	assert_int_equal(after.sessions.n_stored, 1);
+	assert_int_equal(after.sessions.kept.n_stored, 1);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	assert_false(peer_take(&peer, &frame)); /* nothing is said of it */
 	assert_int_equal(n_forgotten, 0);
@@ -476,7 +476,7 @@ static void test_handed_over_young(void **state _unused_) {
 	say_hello(true);
 	hand_over();
 	assert_int_equal(session_store_take(&after.sessions, NULL, 0), 0);
-	sessions_tick(&after.sessions, peer_world_newest(&after)->offered_ns + SESSION_KEPT_AGE_NS);
+	sessions_tick(&after.sessions, peer_world_newest(&after)->kept.offered_ns + SESSION_KEPT_AGE_NS);
 	assert_int_equal(n_kept, 1);
 }
 
