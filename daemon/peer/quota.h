@@ -47,7 +47,7 @@ struct account {
 	size_t refs;
 	uint64_t sessions, bytes;
 	size_t n_stored; /* of the sessions, by session-store.c */
-	struct turn_share heard, told; /* requests; events */
+	struct turn_share heard, told, dropped; /* requests; events; what its sessions have left behind */
 	int64_t charged_ns; /* up to that time */
 	struct closer closer; /* of what its sessions sent; holds a reference while it is busy */
 };

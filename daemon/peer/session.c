@@ -5,7 +5,8 @@
  * Reading: one packet at a time, whole or not at all; not while REPLIES_UNSENT_MAX bytes of answers have not been read, and not
  * while the sessions of the uid have had their share of this turn.  Both are looked at behind each frame, for a packet has
  * room for thousands of small questions with large answers: what is left of it waits in the session, and nothing further is
- * received meanwhile.  Writing: at most PACKETS_PER_TURN a turn; events stay in their sources until the socket takes them.
+ * received meanwhile.  Writing: at most PACKETS_PER_TURN a turn, and while the sessions of the uid have had no more than their share
+ * of it; events stay in their sources until the socket takes them.  Who got nothing for want of time is first in the next turn.
  *
  * Must not know what a frame means: that is behind session_ops.
  */
@@ -23,10 +24,8 @@
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
-/* Of one uid, before it is another one's turn: so long for its requests, and as long for its events. */
+/* Of one uid, before it is another one's turn: so long for its requests, as long for its events, and for what its sessions have left behind. */
 #define UID_TIME_PER_TURN_NS (30 * NSEC_PER_USEC)
-/* For what sessions have left behind, all together. */
-#define DROPPING_TIME_PER_TURN_NS (30 * NSEC_PER_USEC)
 #define FRAMES_UNLOOKED 8 /* handled between two looks at the clock */
 #define SOURCES_UNLOOKED 16 /* dropped between two */
 
@@ -34,27 +33,30 @@
 static bool is_quiet(const struct session *session) {
 	const struct turn_share *told = &session->account->told;
 
-	return !session->dropping &&
+	return session->state < SESSION_FAILED && !session->dropping && !session->rest && !session->unheard &&
 	       (told->turn + 1 < session->sessions->turn || told->spent_ns < UID_TIME_PER_TURN_NS / 4);
-}
-
-static void set_ready(struct session *session) {
-	struct session_list *ready = &session->sessions->ready;
-
-	if (session->ready)
-		return;
-	session->ready = true;
-	if (is_quiet(session))
-		TAILQ_INSERT_HEAD(ready, session, ready_link);
-	else
-		TAILQ_INSERT_TAIL(ready, session, ready_link);
 }
 
 static void clear_ready(struct session *session) {
 	if (!session->ready)
 		return;
-	session->ready = false;
-	TAILQ_REMOVE(&session->sessions->ready, session, ready_link);
+	TAILQ_REMOVE(&session->ready->list, session, ready_link);
+	session->ready->n--;
+	session->ready = NULL;
+}
+
+static void put_ready(struct session *session, enum ready_class class) {
+	struct ready *ready = &session->sessions->ready[class];
+
+	clear_ready(session);
+	TAILQ_INSERT_TAIL(&ready->list, session, ready_link);
+	ready->n++;
+	session->ready = ready;
+}
+
+static void set_ready(struct session *session) {
+	if (!session->ready)
+		put_ready(session, is_quiet(session) ? READY_QUIET : READY_OTHERS);
 }
 
 /* May more of its requests be handled?  Not if its answers are not read, too much of what its uid has sent is still being closed, or its
@@ -296,10 +298,13 @@ static void session_read(struct session *session) {
 	struct packet *input = &sessions->input;
 	struct account *account = session->account;
 
+	/* Else those whose sockets are looked at first would be the only ones that are read. */
 	if (!has_time(sessions, &account->heard, 0)) {
-		session_schedule_rest(session);
+		session->unheard = true;
+		set_ready(session);
 		return;
 	}
+	session->unheard = false;
 	account->refs++;
 	account->charged_ns = loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
 	session->n_unlooked = 0;
@@ -347,15 +352,11 @@ static int put_events(struct session *session) {
 	return 0;
 }
 
-/* Return: true: there are more, and the socket takes them. */
+/* There is time for it.  Return: true: there are more, and the socket takes them. */
 static bool send_events(struct session *session) {
 	struct sessions *sessions = session->sessions;
 	struct account *account = session->account;
 
-	if (TAILQ_EMPTY(&session->owner.pending))
-		return false;
-	if (!has_time(sessions, &account->told, 0))
-		return !outbox_is_blocked(&session->outbox);
 	account->charged_ns = now_of(sessions);
 	if (put_events(session) < 0 || outbox_push(&session->outbox) < 0 || session->outbox.lost) {
 		session_close(session);
@@ -366,6 +367,10 @@ static bool send_events(struct session *session) {
 }
 
 static void session_write(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	struct account *account = session->account;
+
+	account->charged_ns = now_of(sessions);
 	if (!outbox_flush(&session->outbox, PACKETS_PER_TURN))
 		goto out;
 	if (session->state == SESSION_FAILED) {
@@ -379,6 +384,8 @@ out:
 		session_close(session);
 	session_watch(session);
 	session_schedule_rest(session);
+	(void)has_time(sessions, &account->told, 0);
+	charge(sessions, account, &account->told);
 }
 
 static void session_event(void *userdata, int fd _unused_, int events) {
@@ -395,15 +402,24 @@ static void session_has_event(struct owner *owner) {
 	set_ready(container_of(owner, struct session, owner));
 }
 
-/* Events first, for they are older than the answers to what is left of a packet. */
-static void session_turn(struct session *session) {
-	if (send_events(session))
-		set_ready(session);
-	session_watch(session);
-	if (session->rest && is_heard(session)) {
-		(void)loop_refresh(session->sessions->loop);
-		session_read(session);
+/* Events first, for they are older than the answers to what is left of a packet.  Return: false: there was no time for one of both. */
+static bool session_turn(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	bool served = true;
+
+	if (!TAILQ_EMPTY(&session->owner.pending) && !outbox_is_blocked(&session->outbox)) {
+		served = has_time(sessions, &session->account->told, 0);
+		if (served && send_events(session))
+			set_ready(session);
 	}
+	session_watch(session);
+	if ((!session->rest && !session->unheard) || !is_heard(session))
+		return served;
+	if (!has_time(sessions, &session->account->heard, 0))
+		return false;
+	(void)loop_refresh(sessions->loop);
+	session_read(session);
+	return served;
 }
 
 bool session_drop_sources(struct session *session, size_t most) {
@@ -422,37 +438,51 @@ bool session_drop_sources(struct session *session, size_t most) {
 	return false;
 }
 
-/* What is left at that time waits for the next turn. */
-static void drop_until(struct session *session, int64_t until_ns) {
-	const struct sessions *sessions = session->sessions;
+/* Return: false: there is more, but no time. */
+static bool drop_some(struct session *session) {
+	struct sessions *sessions = session->sessions;
+	struct account *account = session->account;
+	bool more = true;
 
-	do {
-		if (now_of(sessions) >= until_ns) {
-			set_ready(session);
-			return;
-		}
-	} while (session_drop_sources(session, SOURCES_UNLOOKED));
+	account->refs++;
+	account->charged_ns = now_of(sessions);
+	while (more && has_time(sessions, &account->dropped, 0)) {
+		more = session_drop_sources(session, SOURCES_UNLOOKED);
+		charge(sessions, account, &account->dropped);
+	}
+	account_unref(account);
+	return !more;
+}
+
+/* Return: false: it goes on in the next turn, before those who were served in this one. */
+static bool take_turn(struct session *session) {
+	if (session->state == SESSION_CLOSED || session->dropping)
+		return drop_some(session);
+	if (session->state < SESSION_FAILED)
+		return session_turn(session) || session->state == SESSION_CLOSED;
+	return true;
 }
 
 bool sessions_flush(struct sessions *sessions) {
-	struct session_list round = TAILQ_HEAD_INITIALIZER(round);
-	int64_t dropping_until_ns = INT64_MIN;
-	struct session *session;
+	size_t n[READY_MAX];
+	bool more = false;
 
 	sessions->turn++;
-	TAILQ_CONCAT(&round, &sessions->ready, ready_link);
-	while ((session = TAILQ_FIRST(&round))) {
-		TAILQ_REMOVE(&round, session, ready_link);
-		session->ready = false;
-		if (session->state == SESSION_CLOSED || session->dropping) {
-			if (dropping_until_ns == INT64_MIN)
-				dropping_until_ns = now_of(sessions) + DROPPING_TIME_PER_TURN_NS;
-			drop_until(session, dropping_until_ns);
-		} else if (session->state < SESSION_FAILED) {
-			session_turn(session);
+	/* Those that come to be ready meanwhile wait for the next turn. */
+	for (unsigned i = 0; i < READY_MAX; i++)
+		n[i] = sessions->ready[i].n;
+	for (unsigned i = 0; i < READY_MAX; i++)
+		while (n[i] > 0 && sessions->ready[i].n > 0) {
+			struct session *session = TAILQ_FIRST(&sessions->ready[i].list);
+
+			n[i]--;
+			clear_ready(session);
+			if (!take_turn(session))
+				put_ready(session, READY_LATE);
 		}
-	}
-	return !TAILQ_EMPTY(&sessions->ready);
+	for (unsigned i = 0; i < READY_MAX; i++)
+		more = more || sessions->ready[i].n > 0;
+	return more;
 }
 
 /* ---- the beginning of a session ---- */
@@ -661,7 +691,8 @@ int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler
 	closers_init(&sessions->closers, loop);
 	TAILQ_INIT(&sessions->greeting);
 	TAILQ_INIT(&sessions->all);
-	TAILQ_INIT(&sessions->ready);
+	for (unsigned i = 0; i < READY_MAX; i++)
+		TAILQ_INIT(&sessions->ready[i].list);
 	session_store_init(sessions, loop);
 	packet_init(&sessions->input, sessions->buffers, PACKET_SIZE_MAX);
 	packet_init(&sessions->output, sessions->buffers + PACKET_SIZE_MAX, PACKET_SIZE_MAX);

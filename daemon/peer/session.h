@@ -22,7 +22,7 @@ struct session;
 struct session_ops {
 	/*
 	 * Frames of a packet that has passed packet_check(), by packet_next(), until session_goes_on() says no: then the
-	 * rest comes in a later call.  Return: 0; −errno: the session cannot go on.
+	 * rest comes in a later call, from packet::position on.  Return: 0; −errno: the session cannot go on.
 	 */
 	int (*dispatch)(void *userdata, struct session *session, struct packet *packet);
 	/* Put an event into the session's outbox.  Return: 0; −errno: the session cannot go on. */
@@ -45,7 +45,8 @@ enum session_state {
 struct session {
 	struct sessions *sessions;
 	TAILQ_ENTRY(session) link; /* sessions::greeting while it is, else sessions::all */
-	TAILQ_ENTRY(session) ready_link; /* sessions::ready, if `ready` */
+	TAILQ_ENTRY(session) ready_link;
+	struct ready *ready; /* where it waits for the next turn; NULL: there is nothing to be done for it */
 	struct owner owner;
 	struct account *account; /* of its uid */
 	struct outbox outbox;
@@ -56,7 +57,7 @@ struct session {
 	enum session_state state;
 	size_t frame_progress; /* of whoever handles the first frame of the rest in parts, see session_has_time() */
 	unsigned n_unlooked; /* frames handled since the clock was looked at */
-	bool ready;
+	bool unheard; /* its socket was readable, when the time of its uid was up */
 	bool resumes; /* its client can go on with another daemon, should this one die */
 	bool taken_over; /* from a daemon that has died */
 	bool dropping; /* what it has armed, turn by turn; nothing else is done for it meanwhile */
@@ -76,6 +77,19 @@ struct session {
 
 TAILQ_HEAD(session_list, session);
 
+/* Sessions with something to say, or to be read without being asked for, in the order in which a turn comes to them. */
+enum ready_class {
+	READY_QUIET, /* of uids with next to nothing */
+	READY_LATE, /* who got nothing in the last turn, for the time of their uid was up */
+	READY_OTHERS,
+	READY_MAX,
+};
+
+struct ready {
+	struct session_list list;
+	size_t n;
+};
+
 struct sessions {
 	struct loop *loop;
 	struct scheduler *scheduler;
@@ -84,7 +98,7 @@ struct sessions {
 	void *userdata;
 	struct session_list greeting; /* the oldest first */
 	struct session_list all; /* the others */
-	struct session_list ready; /* those with something to say */
+	struct ready ready[READY_MAX];
 	struct kept kept; /* sockets, for the next daemon */
 	size_t n_store_uids; /* that have any that are stored */
 	size_t store_max; /* how many may be */
@@ -160,7 +174,7 @@ bool session_in_group(struct session *session, gid_t group);
  */
 bool session_goes_on(struct session *session, bool dear);
 
-/* The same, where what is to come will take about so long. */
+/* Is there time for what will take about so long?  To be asked within a frame. */
 bool session_has_time(struct session *session, int64_t needed_ns);
 
 /* The next event's sequence number. */

@@ -26,6 +26,7 @@ static struct script {
 	struct arena arena;
 	unsigned handled;
 	uint64_t handle;
+	unsigned event_us; /* that it takes to tell of an event */
 	uint8_t bytes[60000];
 } script;
 
@@ -102,6 +103,7 @@ static int dispatch(void *userdata _unused_, struct session *session, struct pac
 static int notify(void *userdata _unused_, struct session *session, const struct event *event) {
 	Evloop__Event message = EVLOOP__EVENT__INIT;
 
+	spin(script.event_us);
 	message.handle = event->handle;
 	return outbox_put(&session->outbox, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, session_next_sequence(session),
 			  &message.base);
@@ -116,6 +118,7 @@ static int setup(void **state _unused_) {
 	assert_int_equal(arena_init(&script.arena), 0);
 	script.handled = 0;
 	script.handle = 0;
+	script.event_us = 0;
 	return peer_world_init(&world, &ops, NULL);
 }
 
@@ -543,6 +546,74 @@ static void test_too_many_bytes(void **state _unused_) {
 	peer_deinit(&second);
 }
 
+static unsigned take_all(struct peer *peer) {
+	struct frame frame;
+	unsigned n = 0;
+
+	while (peer_take(peer, &frame))
+		n++;
+	return n;
+}
+
+/* Each of these sessions of one uid could use up its time for ever: each comes up all the same, and so does one that has little to ask. */
+static void test_shares_of_requests(void **state _unused_) {
+	struct peer greedy[3], modest;
+	unsigned answers[3] = { 0 }, answered = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+		(void)begin(&greedy[i]);
+	(void)begin(&modest);
+	for (unsigned turn = 0; turn < 60; turn++) {
+		for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+			for (unsigned behind = turn == 0 ? 0 : 1; behind < 2; behind++) {
+				(void)put(&greedy[i], SPIN, 100);
+				(void)peer_flush(&greedy[i]); /* or it is full */
+			}
+		if (turn % 10 == 0) {
+			(void)put(&modest, ANSWER, 1);
+			assert_true(peer_flush(&modest));
+		}
+		peer_world_turn(&world);
+		for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+			answers[i] += take_all(&greedy[i]);
+		answered += take_all(&modest);
+	}
+	assert_int_equal(answered, 6);
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++) {
+		assert_in_range(answers[i], 10, 100);
+		peer_deinit(&greedy[i]);
+	}
+	peer_deinit(&modest);
+}
+
+/* The same of events. */
+static void test_shares_of_events(void **state _unused_) {
+	struct session *sessions[3], *last;
+	struct peer greedy[3], modest;
+	unsigned events[3] = { 0 }, told = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+		sessions[i] = begin(&greedy[i]);
+	last = begin(&modest);
+	script.event_us = 20;
+	for (unsigned turn = 0; turn < 60; turn++) {
+		for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+			arm(sessions[i], 20);
+		if (turn % 10 == 0)
+			arm(last, 1);
+		peer_world_turn(&world);
+		for (size_t i = 0; i < ARRAY_SIZE(greedy); i++)
+			events[i] += take_all(&greedy[i]);
+		told += take_all(&modest);
+	}
+	assert_in_range(told, 5, 12); /* FIRED, and maybe ENDED */
+	for (size_t i = 0; i < ARRAY_SIZE(greedy); i++) {
+		assert_in_range(events[i], 60, 1000);
+		peer_deinit(&greedy[i]);
+	}
+	peer_deinit(&modest);
+}
+
 /* A session that ends with many timers must not hold up a turn. */
 static void test_end_with_many_timers(void **state _unused_) {
 	const struct tenant_use *use;
@@ -645,6 +716,8 @@ int main(void) {
 		TEST(test_silence),
 		TEST(test_too_many),
 		TEST(test_too_many_bytes),
+		TEST(test_shares_of_requests),
+		TEST(test_shares_of_events),
 		TEST(test_end_with_many_timers),
 		TEST(test_names),
 		TEST(test_descriptors_that_nobody_takes),
