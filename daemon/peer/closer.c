@@ -19,10 +19,10 @@ bool closer_is_safe(int socket_fd) {
 	(void)shutdown(socket_fd, SHUT_RDWR);
 	(void)setsockopt(socket_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 	for (unsigned i = 0; i < PACKETS_DROPPED; i++) {
-		unread = closer_look(socket_fd);
+		unread = closers_look(socket_fd);
 		if (unread != CLOSER_DATA)
 			return unread == CLOSER_NOTHING;
-		closer_drop_packet(socket_fd);
+		closers_drop_packet(socket_fd);
 	}
 	return false;
 }
@@ -91,7 +91,7 @@ bool closer_add(struct closer *closer, struct closers *closers, const int *fds, 
 	closer->userdata = userdata;
 	if (was_busy || !start(closer, fds, n)) {
 		if (!keep(closer, fds, n))
-			closer_close_all(fds, n);
+			closers_close_all(fds, n);
 		if (!closer->process)
 			start_waiting(closer);
 	}

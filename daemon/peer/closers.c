@@ -12,6 +12,7 @@
 
 #include "daemon/peer/closers.h"
 
+#include <assert.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
@@ -21,12 +22,14 @@
 #include <sys/wait.h>
 
 #define IDLE_NS (10 * NSEC_PER_SEC)
+#define AGE_MAX_NS (60 * NSEC_PER_SEC) /* what the daemon's memory was when it was made is kept as long as it lives */
 
 struct closer_process {
 	LIST_ENTRY(closer_process) link; /* closers::all */
 	struct closers *closers;
 	pid_t pid;
 	int pid_fd, ours, theirs; /* −1: there is none */
+	int64_t born_ns; /* boottime */
 	struct loop_io *exit_io, *answer_io; /* NULL: neither is seen */
 	void (*done)(void *userdata); /* NULL: nobody waits for it */
 	void *userdata;
@@ -38,7 +41,7 @@ struct closer_process {
  * An empty packet looks like the end; but only with a packet come the credentials of its sender.  And there is room for nothing else, so that
  * descriptors are not had, but told of.
  */
-enum closer_unread closer_look(int socket_fd) {
+enum closer_unread closers_look(int socket_fd) {
 	char control[CMSG_SPACE(sizeof(struct ucred))];
 	struct msghdr msg = { .msg_control = control };
 
@@ -53,18 +56,18 @@ enum closer_unread closer_look(int socket_fd) {
 	return CLOSER_NOTHING;
 }
 
-void closer_drop_packet(int socket_fd) {
+void closers_drop_packet(int socket_fd) {
 	char byte;
 
 	(void)recv(socket_fd, &byte, sizeof(byte), MSG_DONTWAIT);
 }
 
 static void empty(int socket_fd) {
-	while (closer_look(socket_fd) != CLOSER_NOTHING)
-		closer_drop_packet(socket_fd);
+	while (closers_look(socket_fd) != CLOSER_NOTHING)
+		closers_drop_packet(socket_fd);
 }
 
-void closer_close_all(const int *fds, size_t n) {
+void closers_close_all(const int *fds, size_t n) {
 	for (size_t i = 0; i < n; i++) {
 		int fd = fds[i];
 
@@ -79,14 +82,16 @@ void closer_close_all(const int *fds, size_t n) {
 /* ---- within the process ---- */
 
 /* Nothing of the daemon's memory is touched here that this would have a copy of. */
-static _Noreturn void work(int socket_fd, const int *fds, size_t n) {
+static _Noreturn void work(pid_t daemon, int socket_fd, const int *fds, size_t n) {
 	static int more[CLOSERS_BATCH_MAX];
 	ssize_t size;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != daemon) /* it has died before it could be known */
+		_exit(0);
 	(void)prctl(PR_SET_NAME, "evloopd-close");
 	for (;;) {
-		closer_close_all(fds, n);
+		closers_close_all(fds, n);
 		if (socket_fd < 0 || send(socket_fd, "", 1, MSG_NOSIGNAL) < 0)
 			_exit(0);
 		size = recv(socket_fd, more, sizeof(more), 0);
@@ -110,14 +115,14 @@ static pid_t fork_with_files(int *ret_pid_fd) {
 
 /* Signals to all of the service are the daemon's to answer, and not for what it has in common with this one.  Return: as fork(2). */
 static pid_t start_process(struct closer_process *process, const int *fds, size_t n) {
+	pid_t daemon = getpid(), pid;
 	sigset_t all, before;
-	pid_t pid;
 
 	sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork_with_files(&process->pid_fd);
 	if (pid == 0)
-		work(process->theirs, fds, n);
+		work(daemon, process->theirs, fds, n);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
@@ -146,14 +151,29 @@ static void call_done(struct closer_process *process) {
 		done(process->userdata);
 }
 
-/* It has ended, maybe by somebody else's hand. */
+static struct closer_process *process_new(struct closers *closers, const int *fds, size_t n);
+
+/*
+ * It has ended, maybe by somebody else's hand.  What it was given and has not taken is given to another one; of what it had taken nobody
+ * knows how much is closed.
+ */
 static void process_ended(struct closer_process *process) {
+	struct closers *closers = process->closers;
 	void (*done)(void *userdata) = process->done;
 	void *userdata = process->userdata;
+	static int left[CLOSERS_BATCH_MAX];
+	ssize_t size = process->theirs >= 0 ? recv(process->theirs, left, sizeof(left), MSG_DONTWAIT) : -1;
 
 	process_free(process);
-	if (done)
+	if (!done)
+		return;
+	process = size > 0 ? process_new(closers, left, (size_t)size / sizeof(*left)) : NULL;
+	if (!process) {
 		done(userdata);
+		return;
+	}
+	process->done = done;
+	process->userdata = userdata;
 }
 
 void closer_process_look(struct closer_process *process) {
@@ -183,15 +203,17 @@ static void dismiss(struct closer_process *process) {
 static void process_answered(void *userdata, int fd, int events _unused_) {
 	struct closer_process *process = userdata;
 	struct closers *closers = process->closers;
+	int64_t now_ns;
 	char byte;
 
 	if (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) != 1)
 		return;
-	if (closers->idle) {
+	now_ns = loop_now(closers->loop)->ns[TIMER_CLOCK_BOOTTIME];
+	if (closers->idle || now_ns - process->born_ns > AGE_MAX_NS) {
 		dismiss(process);
 	} else {
 		closers->idle = process;
-		closers->idle_until_ns = loop_now(closers->loop)->ns[TIMER_CLOCK_BOOTTIME] + IDLE_NS;
+		closers->idle_until_ns = now_ns + IDLE_NS;
 	}
 	call_done(process);
 }
@@ -217,6 +239,7 @@ static struct closer_process *process_new(struct closers *closers, const int *fd
 		return NULL;
 	(void)socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 	*process = (struct closer_process){ .closers = closers, .pid_fd = -1, .ours = pair[0], .theirs = pair[1] };
+	process->born_ns = loop_now(closers->loop)->ns[TIMER_CLOCK_BOOTTIME];
 	LIST_INSERT_HEAD(&closers->all, process, link);
 	process->pid = start_process(process, fds, n);
 	if (process->pid < 0) {
@@ -237,9 +260,13 @@ struct closer_process *closers_start(struct closers *closers, const int *fds, si
 				     void *userdata) {
 	struct closer_process *process = closers->idle;
 
-	if (process && give(process, fds, n))
-		closers->idle = NULL;
-	else
+	assert(n <= CLOSERS_BATCH_MAX);
+	closers->idle = NULL;
+	if (process && !give(process, fds, n)) {
+		dismiss(process);
+		process = NULL;
+	}
+	if (!process)
 		process = process_new(closers, fds, n);
 	if (process) {
 		process->done = done;
@@ -269,7 +296,7 @@ void closers_deinit(struct closers *closers) {
 
 	if (closers->idle) {
 		process = closers->idle;
-		dismiss(process);
+		(void)kill(process->pid, SIGKILL);
 		(void)waitid(P_PID, (id_t)process->pid, &info, WEXITED | __WALL);
 		process_free(process);
 	}

@@ -53,10 +53,10 @@ enum closer_unread {
 	CLOSER_DATA,
 	CLOSER_DESCRIPTORS
 };
-enum closer_unread closer_look(int socket_fd);
+enum closer_unread closers_look(int socket_fd);
 
 /* Throw away the first packet, with what came with it. */
-void closer_drop_packet(int socket_fd);
+void closers_drop_packet(int socket_fd);
 
 /* Close them here, however long it takes. */
-void closer_close_all(const int *fds, size_t n);
+void closers_close_all(const int *fds, size_t n);

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/peer/closer.h"
@@ -292,6 +293,26 @@ static void test_killed(void **state) {
 	}
 }
 
+/* It has died without our knowing yet, when it is given more: another one closes that. */
+static void test_dead_already(void **state) {
+	siginfo_t info;
+	int a[2], b[2];
+
+	(void)state;
+	make_pair(a);
+	make_pair(b);
+	assert_true(add(a, 2));
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(kill(last_pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)last_pid, &info, WEXITED | WNOWAIT | __WALL), 0);
+	assert_true(add(b, 2));
+	while (closer_is_busy(&closer))
+		assert_int_equal(loop_run(loop), 0);
+	assert_false(is_open(b[0]) || is_open(b[1]));
+	assert_int_equal(n_processes, 2);
+	assert_int_equal(n_done, 2);
+}
+
 /* Where none can be made nothing is closed, until one can. */
 static void test_stalled(void **state) {
 	int fds[2];
@@ -383,10 +404,10 @@ static void test_end(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_closed),  TEST(test_same_process), TEST(test_many),
-					    TEST(test_idle),    TEST(test_two),          TEST(test_killed),
-					    TEST(test_stalled), TEST(test_emptied),      TEST(test_no_pidfd),
-					    TEST(test_end) };
+	const struct CMUnitTest tests[] = { TEST(test_closed),       TEST(test_same_process), TEST(test_many),
+					    TEST(test_idle),         TEST(test_two),          TEST(test_killed),
+					    TEST(test_dead_already), TEST(test_stalled),      TEST(test_emptied),
+					    TEST(test_no_pidfd),     TEST(test_end) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
