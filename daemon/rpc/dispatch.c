@@ -112,18 +112,25 @@ bool call_reply_with_fds(struct call *call, const ProtobufCMessage *reply, const
 	return true;
 }
 
+#define HANDLE_TAG (1 << 3) /* of a varint in field 1 */
+#define DEAR_BODY_SIZE 512
+
 /* The handle that a request names is its field 1, where it has one: every message with a handle begins with it. */
 static uint64_t named_handle(const struct call *call) {
 	const struct method *method = method_find(call->frame->method);
 	const ProtobufCFieldDescriptor *field =
 		method && method->input ? protobuf_c_message_descriptor_get_field(method->input, 1) : NULL;
+	const uint8_t *body = call->frame->body;
 	Evloop__HandleRequest *request;
+	size_t n = 0;
 
 	if (!field || strcmp(field->name, "handle") != 0)
 		return 0;
-	/* All other fields are unknown to this message, and ignored. */
-	request = message_unpack(&call->rpc->arena, &evloop__handle_request__descriptor, call->frame->body,
-				 call->frame->body_size);
+	/* Whatever is wrong with the others, which are unknown to this message anyway. */
+	if (call->frame->body_size > 0 && body[n++] == HANDLE_TAG)
+		while (n < call->frame->body_size && body[n++] & 0x80)
+			;
+	request = message_unpack(&call->rpc->arena, &evloop__handle_request__descriptor, body, n);
 	return request ? request->handle : 0;
 }
 
@@ -210,7 +217,8 @@ static void serve(struct call *call) {
 	void *request;
 	int r;
 
-	debug_frame(call->session, '<', frame->kind, frame->method, frame->serial);
+	if (call->session->frame_progress == 0)
+		debug_frame(call->session, '<', frame->kind, frame->method, frame->serial);
 	if (!frame_is_welcome(call, method))
 		return;
 	request = message_unpack(&call->rpc->arena, method->input, frame->body, frame->body_size);
@@ -227,10 +235,11 @@ static void serve(struct call *call) {
 			    r == -ENOMEM ? "the daemon is out of memory" : strerror(-r));
 }
 
-/* Does it look at many things, or copy much? */
-static bool is_dear(uint16_t method) {
-	return (method >= EVLOOP__METHOD__METHOD_LIST && method <= EVLOOP__METHOD__METHOD_LOG) ||
-	       method == EVLOOP__METHOD__METHOD_LIMITER_SET || method >= EVLOOP__METHOD__METHOD_LIMITER_LIST;
+/* Does it look at many things, copy much, or have many values? */
+static bool is_dear(const struct frame *frame) {
+	return (frame->method >= EVLOOP__METHOD__METHOD_LIST && frame->method <= EVLOOP__METHOD__METHOD_LOG) ||
+	       frame->method == EVLOOP__METHOD__METHOD_LIMITER_SET ||
+	       frame->method >= EVLOOP__METHOD__METHOD_LIMITER_LIST || frame->body_size > DEAR_BODY_SIZE;
 }
 
 static int dispatch(void *userdata, struct session *session, struct packet *packet) {
@@ -252,7 +261,8 @@ static int dispatch(void *userdata, struct session *session, struct packet *pack
 			packet->fd_position = fd_position;
 			break;
 		}
-		if (!session_goes_on(session, call.dear || is_dear(frame.method)))
+		session->frame_progress = 0;
+		if (!session_goes_on(session, call.dear || is_dear(&frame)))
 			break;
 	}
 	return 0;

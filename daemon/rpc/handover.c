@@ -93,6 +93,7 @@ static void save_session(struct saving *saving, struct session *session) {
 	if (rest) {
 		saved.rest = (ProtobufCBinaryData){ .data = rest->data + rest->position,
 						    .len = rest->size - rest->position };
+		saved.rest_progress = session->frame_progress;
 		saved.rest_fd = rest_fds;
 		for (size_t i = rest->fd_position; i < rest->n_fds && saved.n_rest_fd < ARRAY_SIZE(rest_fds); i++)
 			rest_fds[saved.n_rest_fd++] = saving_put(saving, rest->fds[i]);
@@ -286,6 +287,7 @@ static void adopt_rest(struct loading *loading, struct session *session, const E
 
 	for (size_t i = 0; i < saved->n_rest_fd && n < ARRAY_SIZE(fds); i++)
 		fds[n++] = loading_take(loading, saved->rest_fd[i]);
+	session->frame_progress = saved->rest_progress;
 	if (session_adopt_rest(session, saved->rest.data, saved->rest.len, fds, n) < 0)
 		loading_lost(loading, "requests of session", saved->id, -ENOMEM);
 }

@@ -161,7 +161,6 @@ int rpc_ack(struct call *call, const void *data) {
 		}
 		owner_ack(&call->session->owner, request->handles[i]);
 	}
-	*progress = 0;
 	call_reply(call, &reply.base);
 	return 0;
 }

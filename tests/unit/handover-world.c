@@ -16,7 +16,7 @@ struct peer peer;
 unsigned n_flushes;
 int lost_fd;
 
-static int carried[64];
+static int carried[512];
 static size_t n_carried;
 
 static int carry(void *userdata _unused_, int fd) {

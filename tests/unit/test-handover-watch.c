@@ -90,6 +90,44 @@ static void test_descriptor_lost(void **state _unused_) {
 	(void)close(pair[1]);
 }
 
+/* An Ack of which a part was done: the rest of it is, and only that. */
+static void test_ack_in_parts(void **state _unused_) {
+	Evloop__AckRequest request = EVLOOP__ACK_REQUEST__INIT;
+	uint64_t handles[300];
+	size_t progress;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++) {
+		handles[i] = i + 1;
+		watch_for(i + 1, fds[0], 0);
+	}
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++) {
+		Evloop__Event *event;
+
+		assert_true(next_event(&event));
+	}
+	request.handles = handles;
+	request.n_handles = ARRAY_SIZE(handles);
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ACK), &request);
+	assert_true(peer_flush(&peer));
+	peer_world_turn(&before);
+	progress = peer_world_newest(&before)->frame_progress;
+	assert_in_range(progress, 1, ARRAY_SIZE(handles) - 1);
+	hand_over();
+	assert_int_equal(peer_world_newest(&after)->frame_progress, progress);
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++) {
+		Evloop__Event *event;
+
+		assert_true(next_event(&event));
+		assert_int_equal(event->fire_seq, 2);
+	}
+	expect_none();
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 /* A timeout counts from where it began, not from the restart; and one that was not told yet is told. */
 static void test_timeouts(void **state _unused_) {
 	struct session *session = peer_world_newest(&before);
@@ -271,7 +309,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		test(test_watches),          test(test_descriptor_lost), test(test_timeouts),
 		test(test_path_that_failed), test(test_messages),        test(test_messages_behind_a_gate),
-		test(test_topic_that_ended),
+		test(test_topic_that_ended), test(test_ack_in_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
