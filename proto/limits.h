@@ -14,11 +14,11 @@
 	16384 /* bytes a sender gathers into one packet: four packets of 64 KiB fill a default socket buffer and turn it into stop-and-wait */
 #define PACKET_FDS_MAX 16 /* descriptors in one packet */
 
-/* Bytes that unpacking one frame may take: protobuf-c turns hostile input into up to 92 times its size, and a command of 20,000
- * words of one letter into 30 times. */
+/* Bytes that unpacking one frame may take: protobuf-c turns hostile input into up to 92 times its size, as far as
+ * MESSAGE_VALUES_MAX lets it. */
 #define MESSAGE_ARENA_MAX (3 * 1024 * 1024)
 #define ACK_HANDLES_MAX 1024 /* in one Ack */
-#define MESSAGE_VALUES_MAX 2560 /* fields of one frame; a command of the shortest words has 2293 of them */
+#define MESSAGE_VALUES_MAX 2560 /* fields of one frame; a command of empty words has 2389 of them */
 #define MESSAGE_DEPTH_MAX 4 /* nesting of messages; the deepest one of evloop.proto has 3 */
 
 #define NAME_LENGTH_MAX 128 /* bytes of a name */

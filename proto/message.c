@@ -198,14 +198,18 @@ static bool read_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret) {
 	return false;
 }
 
-/* How many there can be in packed bytes of that type: each varint ends with a byte that says so. */
-static size_t count_packed(const ProtobufCFieldDescriptor *field, const uint8_t *p, size_t size) {
-	size_t n = 0;
+#define DEAR_VALUES                                                                                                    \
+	16 /* as which a message within counts, beside its fields, and a field that is not known: each is allocated */
 
-	if (field->label != PROTOBUF_C_LABEL_REPEATED || field->type >= PROTOBUF_C_TYPE_STRING)
-		return 0;
-	for (size_t i = 0; i < size; i++)
-		n += p[i] < 0x80;
+/* As how many values a field counts; packed numbers of `size` bytes, of which each ends with a byte that says so. */
+static size_t count_values(const ProtobufCFieldDescriptor *field, const uint8_t *packed, size_t size) {
+	size_t n = 1;
+
+	if (!field || field->type == PROTOBUF_C_TYPE_MESSAGE)
+		return DEAR_VALUES;
+	if (field->label == PROTOBUF_C_LABEL_REPEATED && field->type < PROTOBUF_C_TYPE_STRING)
+		for (size_t i = 0; i < size; i++)
+			n += packed[i] < 0x80;
 	return n;
 }
 
@@ -216,16 +220,16 @@ static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const
 		return false;
 	while (p < end) {
 		const ProtobufCFieldDescriptor *field;
-		uint64_t tag, length = 0;
+		uint64_t tag, length = 0, number;
 		size_t n;
 
-		if (!read_varint(&p, end, &tag) || tag > UINT32_MAX || (*values)-- == 0)
+		if (!read_varint(&p, end, &tag) || tag > UINT32_MAX)
 			return false;
 		switch (tag & 7) {
 		case 0:
-			if (!read_varint(&p, end, &length))
+			if (!read_varint(&p, end, &number))
 				return false;
-			continue;
+			break;
 		case 1:
 			length = 8;
 			break;
@@ -241,17 +245,17 @@ static bool walk(const ProtobufCMessageDescriptor *type, const uint8_t *p, const
 		}
 		if (length > (uint64_t)(end - p))
 			return false;
-		if ((tag & 7) == 2) {
-			field = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
-			if (field && field->type == PROTOBUF_C_TYPE_STRING && !text_is_valid(p, (size_t)length))
+		field = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
+		n = count_values(field, p, (tag & 7) == 2 ? (size_t)length : 0);
+		if (n > *values)
+			return false;
+		*values -= n;
+		if (field && (tag & 7) == 2) {
+			if (field->type == PROTOBUF_C_TYPE_STRING && !text_is_valid(p, (size_t)length))
 				return false;
-			if (field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+			if (field->type == PROTOBUF_C_TYPE_MESSAGE &&
 			    !walk(field->descriptor, p, p + length, depth + 1, values))
 				return false;
-			n = field ? count_packed(field, p, (size_t)length) : 0;
-			if (n > *values)
-				return false;
-			*values -= n;
 		}
 		p += length;
 	}

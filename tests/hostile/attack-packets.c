@@ -405,6 +405,39 @@ static void amplification(struct rig *rig, char *got, size_t size) {
 	snprintf(got, size, "140 times refused or ignored, at most %ld KiB", peak);
 }
 
+/* As many values as a frame may have, in a dozen frames of a packet. */
+static void many_values(struct rig *rig, char *got, size_t size) {
+	static const struct {
+		uint16_t method;
+		uint8_t tag, value; /* of an empty item, or of a field that is not known */
+	} table[] = {
+		{ EVLOOP__METHOD__METHOD_LIMITER_MULTI, 1 << 3 | 2, 0 },
+		{ EVLOOP__METHOD__METHOD_PING, 15 << 3, 1 },
+		{ EVLOOP__METHOD__METHOD_ACK, 1 << 3, 1 },
+	};
+	uint8_t *data = malloc(PACKET_SIZE_MAX), body[2 * MESSAGE_VALUES_MAX];
+	struct peer *peer = peer_open(rig);
+	unsigned n = 0;
+
+	assert(data);
+	for (unsigned round = 0; round < 20; round++)
+		for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+			uint8_t *p = data;
+
+			for (size_t j = 0; j < sizeof(body); j += 2) {
+				body[j] = table[i].tag;
+				body[j + 1] = table[i].value;
+			}
+			for (; p + FRAME_HEADER_SIZE + sizeof(body) <= data + PACKET_SIZE_MAX; n++)
+				p = put_raw(p, FRAME_REQUEST, table[i].method, body, sizeof(body));
+			CHECK(rig, peer_send(peer, data, (size_t)(p - data), NULL, 0));
+			CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+		}
+	free(data);
+	peer_close(peer);
+	snprintf(got, size, "%u frames of %d values, refused or of no use", n, MESSAGE_VALUES_MAX);
+}
+
 /* Names that are none, and what terminals and logs would make of them. */
 static void names(struct rig *rig, char *got, size_t size) {
 	static const char *const table[] = { "../../etc/passwd", "1",    "-",       ".",     "/",        "a\nb",
@@ -516,6 +549,7 @@ const struct attack attacks_on_packets[] = {
 	{ .name = "unknown methods and kinds", .run = unknown },
 	{ .name = "deep nesting", .run = nesting },
 	{ .name = "amplification", .run = amplification },
+	{ .name = "many values", .run = many_values },
 	{ .name = "names", .run = names },
 	{ .name = "client name", .run = client_name },
 	{ .name = "long texts", .run = long_texts },
