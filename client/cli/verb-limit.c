@@ -218,25 +218,33 @@ static int establish(struct evl *evl, struct limit *limit) {
 	return 0;
 }
 
+static bool holds(const Evloop__ClaimInfo *claim, const struct take *take) {
+	return claim->state == EVLOOP__CLAIM_STATE__CLAIM_HELD &&
+	       (!take->key ||
+		(claim->key.len == strlen(take->key) && memcmp(claim->key.data, take->key, claim->key.len) == 0));
+}
+
 /* Who has the places: the pid of the first, 0: nobody knows. */
 static uint64_t find_holder(struct evl *evl, const struct take *take) {
 	Evloop__LimiterClaimsRequest request = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
-	_cleanup_message_ ProtobufCMessage *message = NULL;
-	const Evloop__LimiterClaimsReply *reply;
+	uint64_t pid = 0;
+	bool more = true;
 
 	request.name = (char *)take->name;
-	if (evl_call(evl, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &request.base, &message) < 0)
-		return 0;
-	reply = (const Evloop__LimiterClaimsReply *)message;
-	for (size_t i = 0; i < reply->n_claims; i++) {
-		const Evloop__ClaimInfo *claim = reply->claims[i];
+	while (pid == 0 && more) {
+		_cleanup_message_ ProtobufCMessage *message = NULL;
+		const Evloop__LimiterClaimsReply *reply;
 
-		if (claim->state == EVLOOP__CLAIM_STATE__CLAIM_HELD &&
-		    (!take->key ||
-		     (claim->key.len == strlen(take->key) && memcmp(claim->key.data, take->key, claim->key.len) == 0)))
-			return claim->pid;
+		if (evl_call(evl, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &request.base, &message) < 0)
+			return 0;
+		reply = (const Evloop__LimiterClaimsReply *)message;
+		for (size_t i = 0; i < reply->n_claims && pid == 0; i++) {
+			pid = holds(reply->claims[i], take) ? reply->claims[i]->pid : 0;
+			request.after = reply->claims[i]->id;
+		}
+		more = reply->more && reply->n_claims > 0;
 	}
-	return 0;
+	return pid;
 }
 
 static int deny(const struct invocation *inv, struct evl *evl, const struct limit *limit, const struct taken *taken,
