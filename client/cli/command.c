@@ -144,8 +144,10 @@ static int complain_capture(const struct invocation *inv, const struct evl_timer
 	case -E2BIG:
 		argv_size = count_bytes(timer->argv);
 		environment_size = count_bytes(timer->environment);
-		return complain_value(inv, "%zu bytes of command and %zu of environment are too many, %d is the most%s",
-				      argv_size, environment_size, COMMAND_SIZE_MAX,
+		return complain_value(inv,
+				      "%zu bytes of command and %zu of environment, with %d for each word, are too "
+				      "many, %d is the most%s",
+				      argv_size, environment_size, COMMAND_WORD_COST, COMMAND_SIZE_MAX,
 				      argv_size < COMMAND_SIZE_MAX / 2 ? "; --clean-env takes less along" : "");
 	case -ENOENT:
 		complain("%s: the working directory does not exist any more", inv->verb->name);

@@ -16,7 +16,10 @@
 static void complain_unreachable(const char *path, bool private) {
 	const char *setting = getenv("EVLOOP_AUTOSTART"), *program = evl_daemon_program();
 
-	if (!private)
+	if (!private && strcmp(path, EVL_SYSTEM) == 0)
+		complain("%s: no daemon listens there; 'systemctl enable --now evloopd.socket' makes that socket",
+			 path);
+	else if (!private)
 		complain("%s: no daemon listens there", path);
 	else if (setting && strcmp(setting, "0") == 0)
 		complain("%s: no daemon listens there, and EVLOOP_AUTOSTART=0 forbids to start one", path);

@@ -88,8 +88,8 @@ END
 
 @test "the system's daemon is only asked for by --system" {
     [[ ! -S /run/evloopd/socket ]] || skip "there is one on this machine"
-    refused 69 '*/run/evloopd/socket: no daemon listens there' --system ping
-    refused 69 '*/run/evloopd/socket: no daemon listens there' ping --system
+    refused 69 '*/run/evloopd/socket: no daemon listens there; *systemctl enable --now evloopd.socket*' --system ping
+    refused 69 '*/run/evloopd/socket: no daemon listens there; *systemctl enable --now evloopd.socket*' ping --system
 }
 
 @test "a socket that is none, is another's, or does not speak the protocol" {
