@@ -197,7 +197,7 @@ static void expect_alive(struct peer *peer) {
 /* ---- reading ---- */
 
 static void test_answers_share_a_packet(void **state _unused_) {
-	uint64_t serials[10];
+	uint64_t serials[8]; /* as many as are handled without a look at the clock */
 	struct peer peer;
 	ssize_t n;
 
@@ -207,7 +207,7 @@ static void test_answers_share_a_packet(void **state _unused_) {
 	assert_true(peer_flush(&peer));
 	peer_world_turn(&world); /* one is enough */
 	n = recv(peer.fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-	assert_true(n > 1000 && n < 2000);
+	assert_true(n > 800 && n < 1600);
 	for (size_t i = 0; i < ARRAY_SIZE(serials); i++)
 		expect_answer(&peer, serials[i]);
 	expect_nothing(&peer);
