@@ -48,6 +48,7 @@
 /* The daemon. */
 #define REPLIES_UNSENT_MAX 65536 /* bytes of unsent replies at which the daemon stops reading a session */
 #define PACKETS_PER_TURN 4 /* packets sent to one session in a turn of the loop */
+#define ATTACHMENTS_MAX 1024 /* to one timer: its fire is told to all of them at once */
 #define TIMERS_PER_TURN 128 /* timers of one uid dispatched in a turn */
 #define SESSION_BUFFER_MAX 212992 /* bytes of one session's socket buffer: the kernel's default */
 #define HELLO_TIMEOUT_NS (5 * NSEC_PER_SEC)

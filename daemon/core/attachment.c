@@ -11,6 +11,7 @@
 
 #include "daemon/core/scheduler.h"
 #include "daemon/core/timer-private.h"
+#include "proto/limits.h"
 
 void fire_record_fill(const struct fire_record *record, struct event *ret) {
 	ret->generation = record->generation;
@@ -63,6 +64,8 @@ int attachment_new(struct attachment **ret, struct timer *timer, struct owner *o
 	int r;
 
 	assert(handle != 0 && timer_extra(timer));
+	if (timer_extra(timer)->n_attachments >= ATTACHMENTS_MAX)
+		return TIMER_E_CROWDED;
 	r = new_alone(ret, owner, handle, timer->source.id, timer_name(timer));
 	if (r == 0)
 		attachment_link(*ret, timer);

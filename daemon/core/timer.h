@@ -66,6 +66,7 @@ enum {
 	TIMER_E_NO_COMMAND,
 	TIMER_E_NOT_RUNNING,
 	TIMER_E_UNCHANGED, /* already so, or finished */
+	TIMER_E_CROWDED, /* ATTACHMENTS_MAX are attached to it */
 };
 
 /*
@@ -73,7 +74,7 @@ enum {
  * A detached timer belongs to the tenant: `owner` follows it under `handle`, unless that is 0, and its owner_cancel()
  * cancels the timer.  So it is with ENSURE where the name's holder is not the source with that handle; a holder that is
  * detached where `spec` is not, or the other way round, is not updated: TIMER_E_NAME_EXISTS.
- * Return: 0, TIMER_E_HANDLE_EXISTS, TIMER_E_NAME_EXISTS, TIMER_E_PAST_UNTIL, -ENOMEM.
+ * Return: 0, TIMER_E_HANDLE_EXISTS, TIMER_E_NAME_EXISTS, TIMER_E_PAST_UNTIL, TIMER_E_CROWDED, -ENOMEM.
  */
 int timer_arm(struct scheduler *scheduler, struct owner *owner, struct timer_spec *spec, struct timer **ret_timer,
 	      enum timer_change *ret_change);
@@ -105,7 +106,7 @@ int timer_poke(struct timer *timer);
 int timer_kill(struct timer *timer, int signal_number);
 
 /* Follow a timer from `owner` under `handle`.  A finished one has its events pending at once.
- * `handle` is not 0.  Return: 0, TIMER_E_HANDLE_EXISTS, -ENOMEM. */
+ * `handle` is not 0.  Return: 0, TIMER_E_HANDLE_EXISTS, TIMER_E_CROWDED, -ENOMEM. */
 int timer_attach(struct timer *timer, struct owner *owner, uint64_t handle, bool output);
 
 /* Everything that can be said of a timer; borrowed, valid until the next call on the core. */

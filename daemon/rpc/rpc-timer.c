@@ -181,6 +181,12 @@ static void reply_armed(struct call *call, const struct timer *timer, enum timer
 	call_reply(call, &reply.base);
 }
 
+static int refuse_crowded(struct call *call) {
+	call_refuse(call, EVLOOP__STATUS__STATUS_QUOTA, "%d are attached to that timer, which is the most",
+		    ATTACHMENTS_MAX);
+	return 0;
+}
+
 static int refuse_exists(struct call *call, const char *name, const struct timer *holder) {
 	Evloop__Error error = EVLOOP__ERROR__INIT;
 	char message[NAME_LENGTH_MAX + 96];
@@ -269,6 +275,8 @@ int rpc_arm(struct call *call, const void *data) {
 	case TIMER_E_PAST_UNTIL:
 		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "until_ns lies before the first time");
 		return 0;
+	case TIMER_E_CROWDED:
+		return refuse_crowded(call);
 	default:
 		return r;
 	}
@@ -354,6 +362,8 @@ int rpc_attach(struct call *call, const void *data) {
 		call_refuse(call, EVLOOP__STATUS__STATUS_EXISTS, "handle %" PRIu64 " is in use", request->handle);
 		return 0;
 	}
+	if (r == TIMER_E_CROWDED)
+		return refuse_crowded(call);
 	if (r < 0)
 		return r;
 	reply = convert_timer(&call->rpc->arena, scheduler_now(call->rpc->scheduler), timer, false);

@@ -397,23 +397,35 @@ static void large_commands(struct rig *rig, char *got, size_t size) {
 /* One timer, followed under ten thousand handles, and triggered. */
 static void attach_flood(struct rig *rig, char *got, size_t size) {
 	Evloop__AttachRequest request = EVLOOP__ATTACH_REQUEST__INIT;
+	Evloop__ManageRequest trigger = EVLOOP__MANAGE_REQUEST__INIT;
 	Evloop__Target target = EVLOOP__TARGET__INIT;
-	unsigned n = 10000, fired = 0;
+	unsigned n = 10 * ATTACHMENTS_MAX, fired = 0;
 	struct peer *peer = peer_open(rig);
+	static unsigned run; /* the timers of the one before may be being dropped still */
 	struct frame frame;
+	char name[32];
 
-	put_arm(peer, FRAME_ONEWAY, 1, 3600 * NSEC_PER_SEC, "followed", 0);
-	target.name = (char *)"followed";
-	request.target = &target;
+	run++;
+	target.name = name;
+	request.target = trigger.target = &target;
 	for (unsigned i = 0; i < n; i++) {
-		request.handle = i + 2;
+		snprintf(name, sizeof(name), "followed%u.%u", run, i / ATTACHMENTS_MAX);
+		if (i % ATTACHMENTS_MAX == 0)
+			put_arm(peer, FRAME_ONEWAY, n + i + 1, 3600 * NSEC_PER_SEC, name, 0);
+		request.handle = i + 1;
 		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_ATTACH, &request);
 	}
-	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
-	CHECK(rig, manage(peer, EVLOOP__METHOD__METHOD_TRIGGER, "followed", NULL));
-	while (fired < n + 1 && peer_next(peer, &frame, ANSWER_TIMEOUT_MS))
+	request.handle = 3 * n;
+	CHECK(rig,
+	      !peer_call(peer, EVLOOP__METHOD__METHOD_ATTACH, &request) && peer->error == EVLOOP__STATUS__STATUS_QUOTA);
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "followed%u.%u", run, i);
+		peer_put(peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_TRIGGER, &trigger);
+	}
+	peer_flush(peer);
+	while (fired < n + 10 && peer_next(peer, &frame, ANSWER_TIMEOUT_MS))
 		fired += frame.method == EVLOOP__METHOD__METHOD_EVENT;
-	CHECK(rig, fired == n + 1);
+	CHECK(rig, fired == n + 10);
 	peer_close(peer);
 	snprintf(got, size, "%u events", fired);
 }

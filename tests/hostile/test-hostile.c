@@ -29,7 +29,7 @@
  */
 #define TARGET_NS (5 * MS)
 #define TARGET_IDLE 2
-#define TARGET_ROUNDS 300
+#define TARGET_ROUNDS 800
 #define TARGET_MS 3000
 
 struct seen {

@@ -369,6 +369,23 @@ static void test_handles_that_are_none(void **state _unused_) {
 	assert_string_equal(error->message, "a pattern does not name one timer");
 }
 
+static void test_attached_by_many(void **state _unused_) {
+	Evloop__AttachRequest attach = EVLOOP__ATTACH_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	Evloop__TimerSpec spec = spec_later();
+	const Evloop__Error *error = NULL;
+
+	spec.handle = 5000;
+	spec.name = target.name = (char *)"followed";
+	attach.target = &target;
+	assert_non_null(peer_call(&peer, METHOD(ARM), &spec, NULL));
+	for (attach.handle = 1; attach.handle <= ATTACHMENTS_MAX; attach.handle++)
+		assert_non_null(peer_call(&peer, METHOD(ATTACH), &attach, NULL));
+	assert_null(peer_call(&peer, METHOD(ATTACH), &attach, &error));
+	assert_int_equal(error->status, STATUS(QUOTA));
+	assert_string_equal(error->message, "1024 are attached to that timer, which is the most");
+}
+
 static void test_restart(void **state _unused_) {
 	Evloop__TimerSpec spec = spec_later();
 	Evloop__RestartRequest restart = EVLOOP__RESTART_REQUEST__INIT;
@@ -577,6 +594,7 @@ int main(void) {
 		TEST(test_refused_commands),
 		TEST(test_name_that_is_taken),
 		TEST(test_handles_that_are_none),
+		TEST(test_attached_by_many),
 		TEST(test_restart),
 		TEST(test_limit_of_timers),
 		TEST(test_limit_of_commands),
