@@ -24,8 +24,14 @@
 #include "daemon/svc/log.h"
 #include "proto/evloop.pb-c.h"
 
-/* Of one uid, before it is another one's turn: so long for its requests, as long for its events, and for what its sessions have left behind. */
+/*
+ * Of one uid, before it is another one's turn: so long for its requests, as long for its events, and for what its sessions have left behind.
+ * To come to each of many sessions that are ready takes long, too; where nobody else waits, they get more at once.
+ */
 #define UID_TIME_PER_TURN_NS (30 * NSEC_PER_USEC)
+#define UID_TIME_ALONE_MAX_NS (300 * NSEC_PER_USEC)
+#define SESSION_TIME_NS (NSEC_PER_USEC) /* more, for each that is ready */
+#define CONTENDED_NS (100 * NSEC_PER_MSEC) /* after another uid was served */
 #define FRAMES_UNLOOKED 8 /* handled between two looks at the clock */
 #define SOURCES_UNLOOKED 16 /* dropped between two */
 
@@ -201,9 +207,14 @@ static int64_t now_of(const struct sessions *sessions) {
 }
 
 /* Time has passed in the service of the uid, which has that share of it. */
-static void charge(const struct sessions *sessions, struct account *account, struct turn_share *share) {
+static void charge(struct sessions *sessions, struct account *account, struct turn_share *share) {
 	int64_t now = now_of(sessions);
 
+	if (account->uid != sessions->last_uid) {
+		sessions->last_uid = account->uid;
+		sessions->contended_until_ns = now + CONTENDED_NS;
+		sessions->share_ns = UID_TIME_PER_TURN_NS;
+	}
 	share->spent_ns += now - account->charged_ns;
 	account->charged_ns = now;
 }
@@ -212,7 +223,7 @@ static void charge(const struct sessions *sessions, struct account *account, str
 static bool has_time(const struct sessions *sessions, struct turn_share *share, int64_t needed_ns) {
 	if (share->turn != sessions->turn)
 		*share = (struct turn_share){ .turn = sessions->turn };
-	return share->spent_ns + needed_ns < UID_TIME_PER_TURN_NS;
+	return share->spent_ns + needed_ns < sessions->share_ns;
 }
 
 bool session_has_time(struct session *session, int64_t needed_ns) {
@@ -463,14 +474,22 @@ static bool take_turn(struct session *session) {
 	return true;
 }
 
+/* So many sessions are ready. */
+static int64_t share_of(const struct sessions *sessions, size_t n_ready) {
+	if (loop_now(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME] < sessions->contended_until_ns)
+		return UID_TIME_PER_TURN_NS;
+	return MIN(UID_TIME_PER_TURN_NS + (int64_t)n_ready * SESSION_TIME_NS, UID_TIME_ALONE_MAX_NS);
+}
+
 bool sessions_flush(struct sessions *sessions) {
-	size_t n[READY_MAX];
+	size_t n[READY_MAX], n_ready = 0;
 	bool more = false;
 
 	sessions->turn++;
 	/* Those that come to be ready meanwhile wait for the next turn. */
 	for (unsigned i = 0; i < READY_MAX; i++)
-		n[i] = sessions->ready[i].n;
+		n_ready += n[i] = sessions->ready[i].n;
+	sessions->share_ns = share_of(sessions, n_ready);
 	for (unsigned i = 0; i < READY_MAX; i++)
 		while (n[i] > 0 && sessions->ready[i].n > 0) {
 			struct session *session = TAILQ_FIRST(&sessions->ready[i].list);
@@ -685,6 +704,7 @@ int sessions_init(struct sessions *sessions, struct loop *loop, struct scheduler
 		.userdata = userdata,
 		.buffers = malloc(2 * (size_t)PACKET_SIZE_MAX),
 		.store_max = SESSIONS_KEPT_MAX,
+		.share_ns = UID_TIME_PER_TURN_NS,
 	};
 	if (!sessions->buffers)
 		return -ENOMEM;

@@ -104,6 +104,9 @@ struct sessions {
 	size_t store_max; /* how many may be */
 	size_t n; /* that are not SESSION_CLOSED */
 	uint64_t last_id, turn;
+	int64_t share_ns; /* of this turn, for each uid */
+	uid_t last_uid; /* that was served */
+	int64_t contended_until_ns; /* boottime: until then there was more than one of late */
 	int64_t retry_ns; /* boottime: when to try again to close what no process could be made for; 0: there is nothing */
 	struct closers closers;
 	struct complaints complaints;
