@@ -206,6 +206,12 @@ static int64_t now_of(const struct sessions *sessions) {
 	return loop_refresh(sessions->loop)->ns[TIMER_CLOCK_BOOTTIME];
 }
 
+/* In a new turn nothing of it is spent. */
+static void renew(const struct sessions *sessions, struct turn_share *share) {
+	if (share->turn != sessions->turn)
+		*share = (struct turn_share){ .turn = sessions->turn };
+}
+
 /* Time has passed in the service of the uid, which has that share of it. */
 static void charge(struct sessions *sessions, struct account *account, struct turn_share *share) {
 	int64_t now = now_of(sessions);
@@ -215,14 +221,14 @@ static void charge(struct sessions *sessions, struct account *account, struct tu
 		sessions->contended_until_ns = now + CONTENDED_NS;
 		sessions->share_ns = UID_TIME_PER_TURN_NS;
 	}
+	renew(sessions, share);
 	share->spent_ns += now - account->charged_ns;
 	account->charged_ns = now;
 }
 
 /* Has the uid more than that left of its share of this turn?  If not, whatever waits is found again by the next turn. */
 static bool has_time(const struct sessions *sessions, struct turn_share *share, int64_t needed_ns) {
-	if (share->turn != sessions->turn)
-		*share = (struct turn_share){ .turn = sessions->turn };
+	renew(sessions, share);
 	return share->spent_ns + needed_ns < sessions->share_ns;
 }
 
@@ -395,7 +401,6 @@ out:
 		session_close(session);
 	session_watch(session);
 	session_schedule_rest(session);
-	(void)has_time(sessions, &account->told, 0);
 	charge(sessions, account, &account->told);
 }
 
