@@ -107,10 +107,6 @@ void hand_over(void) {
 	hand_over_with(false);
 }
 
-int64_t now_of(const struct peer_world *world) {
-	return loop_refresh(world->loop)->ns[TIMER_CLOCK_BOOTTIME];
-}
-
 bool next_event(Evloop__Event **ret) {
 	struct frame frame;
 

@@ -20,9 +20,6 @@ void hand_over(void);
 /* `unknown`: with things in between that the second one does not know. */
 void hand_over_with(bool unknown);
 
-/* Boottime, just read. */
-int64_t now_of(const struct peer_world *world);
-
 /* The client's next event, after as many turns as it takes.  Return: false: there is none. */
 bool next_event(Evloop__Event **ret);
 const Evloop__Event *expect(uint64_t handle, Evloop__EventType type);

@@ -291,6 +291,7 @@ TESTS += $(daemon_tests)
 daemon_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
 daemon_test_LDADD = libdaemon.la $(CMOCKA_LIBS)
 peer_world = tests/unit/peer-world.c tests/unit/peer-world.h tests/unit/test.h
+peer_world_wraps = -Wl,--wrap=instant_now
 
 tests_unit_test_closer_SOURCES = tests/unit/test-closer.c tests/unit/test.h
 tests_unit_test_closer_CFLAGS = $(daemon_test_CFLAGS)
@@ -321,6 +322,7 @@ tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_crash_note_SOURCES = tests/unit/test-crash-note.c $(core_world)
 tests_unit_test_crash_note_CFLAGS = $(daemon_test_CFLAGS)
@@ -329,6 +331,7 @@ tests_unit_test_crash_note_LDADD = $(daemon_test_LDADD)
 tests_unit_test_holder_store_SOURCES = tests/unit/test-holder-store.c $(peer_world)
 tests_unit_test_holder_store_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_holder_store_LDADD = $(daemon_test_LDADD)
+tests_unit_test_holder_store_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_noted_SOURCES = tests/unit/test-noted.c tests/unit/noted-fixture.h $(core_world)
 tests_unit_test_noted_CFLAGS = $(daemon_test_CFLAGS)
@@ -341,24 +344,29 @@ tests_unit_test_noted_random_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_held_SOURCES = tests/unit/test-rpc-held.c $(peer_world)
 tests_unit_test_rpc_held_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_held_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_held_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_path_SOURCES = \
 	tests/unit/test-rpc-path.c $(peer_world) \
 	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
 tests_unit_test_rpc_path_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_path_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_path_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_watch_SOURCES = tests/unit/test-rpc-watch.c $(peer_world)
 tests_unit_test_rpc_watch_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_watch_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_watch_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_gate_SOURCES = tests/unit/test-rpc-gate.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_gate_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_gate_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_gate_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_topic_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 handover_world = \
 	tests/unit/handover-world.c tests/unit/handover-world.h \
@@ -366,27 +374,31 @@ handover_world = \
 tests_unit_test_handover_SOURCES = tests/unit/test-handover.c $(handover_world)
 tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
+tests_unit_test_handover_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 tests_unit_test_session_store_SOURCES = tests/unit/test-session-store.c $(handover_world)
 tests_unit_test_session_store_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_session_store_LDADD = $(daemon_test_LDADD)
+tests_unit_test_session_store_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 tests_unit_test_handover_oom_SOURCES = tests/unit/test-handover-oom.c $(handover_world)
 tests_unit_test_handover_oom_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_oom_LDADD = $(daemon_test_LDADD)
-tests_unit_test_handover_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
+tests_unit_test_handover_oom_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
 tests_unit_test_handover_watch_SOURCES = \
 	tests/unit/test-handover-watch.c $(handover_world) \
 	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
 tests_unit_test_handover_watch_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_watch_LDADD = $(daemon_test_LDADD)
+tests_unit_test_handover_watch_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_daemon_SOURCES = tests/unit/test-rpc-daemon.c $(peer_world)
 tests_unit_test_rpc_daemon_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_daemon_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_daemon_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_oom_SOURCES = tests/unit/test-rpc-oom.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
 tests_unit_test_rpc_oom_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_oom_LDADD = $(daemon_test_LDADD)
-tests_unit_test_rpc_oom_LDFLAGS = $(AM_LDFLAGS) \
+tests_unit_test_rpc_oom_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=mmap
 
 tests_unit_test_state_SOURCES = tests/unit/test-state.c $(core_world)
@@ -396,6 +408,7 @@ tests_unit_test_state_LDADD = $(daemon_test_LDADD)
 tests_unit_test_session_SOURCES = tests/unit/test-session.c $(peer_world)
 tests_unit_test_session_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_session_LDADD = $(daemon_test_LDADD)
+tests_unit_test_session_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 # The process around the loop.
 service_tests = \

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Sessions on a real loop, without a process: whoever connects is the other end of a socketpair in the hands of the test, which
- * also says when the loop turns.  Nothing ever waits.
+ * also says when the loop turns, and what time it is.  Nothing ever waits.  To be linked with $(peer_world_wraps).
  */
 
 #include "daemon/core/loop.h"
@@ -31,6 +31,13 @@ void peer_world_deinit(struct peer_world *world);
 void peer_world_turn(struct peer_world *world);
 /* So many turns that nothing is left to do. */
 void peer_world_settle(struct peer_world *world);
+
+/* Time passes, for every world there is, before anything else happens; and a little whenever the daemon reads its clocks. */
+void peer_world_pass(int64_t ns);
+/* So much between two readings, until the next world begins; otherwise half a microsecond. */
+void peer_world_slow(int64_t ns);
+/* Boottime. */
+int64_t peer_world_now(void);
 
 /* The other end of a session. */
 struct peer {

@@ -369,6 +369,7 @@ static void test_ack_in_parts(void **state _unused_) {
 		struct frame frame;
 
 		if (round > 0) {
+			peer_world_slow(5 * NSEC_PER_USEC);
 			request.handles = handles;
 			request.n_handles = ARRAY_SIZE(handles);
 			(void)peer_put(&peer, FRAME_ONEWAY, METHOD(ACK), &request);

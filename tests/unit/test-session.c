@@ -51,13 +51,6 @@ static void arm(struct session *session, unsigned n) {
 	}
 }
 
-static void spin(unsigned us) {
-	int64_t end = loop_refresh(world.loop)->ns[TIMER_CLOCK_BOOTTIME] + us * NSEC_PER_USEC;
-
-	while (loop_refresh(world.loop)->ns[TIMER_CLOCK_BOOTTIME] < end)
-		;
-}
-
 static int handle(struct session *session, const struct frame *frame) {
 	const Evloop__LogRequest *request;
 
@@ -75,7 +68,7 @@ static int handle(struct session *session, const struct frame *frame) {
 		arm(session, request->limit);
 		return answer(session, frame, 0);
 	case SPIN:
-		spin(request->limit);
+		peer_world_pass(request->limit * NSEC_PER_USEC);
 		return answer(session, frame, 0);
 	case BREAK:
 		return -ENOMEM;
@@ -103,7 +96,7 @@ static int dispatch(void *userdata _unused_, struct session *session, struct pac
 static int notify(void *userdata _unused_, struct session *session, const struct event *event) {
 	Evloop__Event message = EVLOOP__EVENT__INIT;
 
-	spin(script.event_us);
+	peer_world_pass(script.event_us * NSEC_PER_USEC);
 	message.handle = event->handle;
 	return outbox_put(&session->outbox, FRAME_EVENT, EVLOOP__METHOD__METHOD_EVENT, session_next_sequence(session),
 			  &message.base);
