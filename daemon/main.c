@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
 
@@ -114,6 +115,16 @@ static int parse_jobs(const char *option, const char *value) {
 	return usage(option, value, "it is units, direct or auto");
 }
 
+/* What it is to be read from is there, unlike directories that only may have something in them. */
+static int parse_config_dir(const char *value) {
+	struct stat st;
+
+	arg_config_dir = value;
+	if (stat(value, &st) < 0)
+		return usage("--config-dir", value, strerror(errno));
+	return S_ISDIR(st.st_mode) ? 0 : usage("--config-dir", value, strerror(ENOTDIR));
+}
+
 static int parse_ready_fd(const char *value) {
 	char *end;
 	long fd = strtol(value, &end, 10);
@@ -169,8 +180,7 @@ static int parse_option(int option, const char *value) {
 	case OPTION_LIMIT:
 		return parse_limit(value);
 	case OPTION_CONFIG_DIR:
-		arg_config_dir = value;
-		return *value ? 0 : usage("--config-dir", value, "a directory is expected");
+		return parse_config_dir(value);
 	case OPTION_CHECK_CONFIG:
 		arg_check_config = true;
 		return 0;

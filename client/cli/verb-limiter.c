@@ -215,6 +215,8 @@ static int run_show(const struct invocation *inv, struct order *order) {
 		       info->spec->deny_when_full ? "deny" : "shared");
 	if (info->grant)
 		show_grant(info->grant);
+	if (info->hold_ns > 0)
+		line_seconds("hold ends in", info->hold_ns);
 	line_number("waiting", info->waiting);
 	if (info->spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY)
 		line_number("held", info->held);

@@ -541,6 +541,7 @@ static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limite
 	Evloop__LimiterInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
 	Evloop__Grant *peeked = arena_alloc(&call->rpc->arena, sizeof(*peeked));
 	const struct access *access;
+	struct limiter_bucket bucket;
 	struct limiter_info info;
 	struct grant grant;
 
@@ -550,9 +551,10 @@ static Evloop__LimiterInfo *message_of(struct call *call, struct limiter *limite
 	message->spec = message_of_spec(call, limiter_spec(limiter));
 	if (!message->spec)
 		return NULL;
-	if (limiter_peek(limiter, (struct limiter_key){ 0 }, 1, &grant) == 0) {
+	if (limiter_explain(limiter, (struct limiter_key){ 0 }, 1, &bucket, &grant) == 0) {
 		convert_grant(&grant, peeked);
 		message->grant = peeked;
+		message->hold_ns = MAX(bucket.hold_until_ns - grant.now_ns, 0);
 	}
 	limiter_describe(limiter, &info);
 	message->id = limiter_id(limiter);

@@ -76,10 +76,10 @@ $config/limits.d/users.limit: users"
 }
 
 @test "no directory is no configuration" {
-    config=$BATS_TEST_TMPDIR/nowhere
-    check_config
+    status=0
+    output=$(XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/nowhere "$EVLOOPD" --check-config 2>&1 3>&-) || status=$?
     expect_status 0
-    [[ -z $output && -z $stderr ]]
+    [[ -z $output ]] || fail
 }
 
 @test "the first mistake is named by file, line, key and value" {
@@ -124,6 +124,17 @@ $config/limits.d/users.limit: users"
     mkfifo "$config/limits.d/pipe.limit"
     check_config
     [[ $stderr == "evloopd: $config/limits.d/pipe.limit: it is no regular file" ]] || fail
+}
+
+@test "a directory that is named is one" {
+    config=$BATS_TEST_TMPDIR/nowhere
+    check_config
+    expect_status 64
+    [[ -z $output && $stderr == "evloopd: --config-dir: bad value '$config': No such file or directory" ]] || fail
+    : >"$config"
+    check_config
+    expect_status 64
+    [[ -z $output && $stderr == "evloopd: --config-dir: bad value '$config': Not a directory" ]] || fail
 }
 
 @test "a daemon does not begin with mistakes" {

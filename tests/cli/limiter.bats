@@ -69,6 +69,10 @@ allowed      4*'
     expect_output 'api held for 1h'
     evl limiter hold api 1h --json
     [[ $(jq -r .retry_after_ns <<<"$output") == 3600000000000 ]] || fail
+    evl limiter show api
+    expect_match $'*\nhold ends in 3[0-9]*.[0-9]*\nwaiting *'
+    evl limiter show api --json
+    jq -e '.hold_ns | tonumber | . > 3500000000000 and . <= 3600000000000' <<<"$output" >"$BATS_TEST_TMPDIR/out" || fail
     evl limiter set each --rate 1/h --keyed --max-keys 1 --on-full deny
     evl limiter hold each 90s --key 'a key'
     expect_output "each held for 1m30s key='a key'"
@@ -80,6 +84,8 @@ allowed      4*'
     refused 65 "*'-5s' is not a duration: it must not be negative" limiter hold api -5s
     refused 65 "*'-5s' is not a duration: it must not be negative" limiter hold -5s api
     evl limiter reset api
+    evl limiter show api
+    [[ $output != *hold* ]] || fail
     evl limiter peek api -n 10
     expect_match 'allowed remaining=10 *'
     refused 65 "*has permits, which are waited for and held" limiter refund "$(evl limiter set db --concurrency 1; echo db)"
