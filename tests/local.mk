@@ -6,6 +6,7 @@ AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_top_srcdir)'; builddir='$(abs_top_builddir)'; export srcdir builddir; \
 	EVLOOPD='$(abs_top_builddir)/evloopd'; EVLOOP='$(abs_top_builddir)/evloop'; export EVLOOPD EVLOOP; \
 	EVLOOP_EXEC='$(abs_top_builddir)/evloop-exec'; export EVLOOP_EXEC; \
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CC='$(CC)'; CXX='$(CXX)'; PYTHON='$(PYTHON_PROTOBUF)'; PROTOC='$(PROTOC)'; export CC CXX PYTHON PROTOC; \
 	unset EVLOOP_SOCKET EVLOOP_DEBUG EVLOOP_AUTOSTART; EVLOOP_JOBS=direct; export EVLOOP_JOBS;
 
