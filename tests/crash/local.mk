@@ -9,19 +9,13 @@ tests_crash_fail_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 
 check_PROGRAMS += tests/crash/test-torture
 TESTS += tests/crash/test-torture
-tests_crash_test_torture_SOURCES = \
-	tests/crash/fail.h \
-	tests/crash/test-torture.c \
-	tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h \
-	tests/hostile/peer.c \
-	tests/hostile/rig.c tests/hostile/rig.h \
-	tests/hostile/victim.c
+tests_crash_test_torture_SOURCES = tests/crash/test-torture.c tests/crash/fail.h
 tests_crash_test_torture_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
-tests_crash_test_torture_LDADD = libproto.la $(PROTOBUF_C_LIBS)
+tests_crash_test_torture_LDADD = tests/hostile/librig.la tests/e2e/libdaemonfixture.la libproto.la $(PROTOBUF_C_LIBS)
 
 # As users have it: the shared library and nothing of its inside.
 check_PROGRAMS += tests/crash/test-kill
 TESTS += tests/crash/test-kill
-tests_crash_test_kill_SOURCES = tests/crash/test-kill.c tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h
+tests_crash_test_kill_SOURCES = tests/crash/test-kill.c
 tests_crash_test_kill_CFLAGS = $(AM_CFLAGS) -pthread
-tests_crash_test_kill_LDADD = libevloop.la
+tests_crash_test_kill_LDADD = tests/e2e/libdaemonfixture.la libevloop.la

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
+# Who attacks, and who suffers; the tortured daemon has them, too.
+check_LTLIBRARIES += tests/hostile/librig.la
+tests_hostile_librig_la_SOURCES = \
+	tests/hostile/peer.c \
+	tests/hostile/rig.c tests/hostile/rig.h \
+	tests/hostile/victim.c
+tests_hostile_librig_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
+
 check_PROGRAMS += tests/hostile/test-hostile
 TESTS += tests/hostile/test-hostile
 tests_hostile_test_hostile_SOURCES = \
-	tests/e2e/daemon-fixture.c tests/e2e/daemon-fixture.h \
 	tests/hostile/attack-death.c \
 	tests/hostile/attack-descriptors.c \
 	tests/hostile/attack-floods.c \
@@ -13,12 +20,9 @@ tests_hostile_test_hostile_SOURCES = \
 	tests/hostile/attack-topics.c \
 	tests/hostile/attack-watches.c \
 	tests/hostile/fuse-server.h \
-	tests/hostile/peer.c \
-	tests/hostile/rig.c tests/hostile/rig.h \
-	tests/hostile/test-hostile.c \
-	tests/hostile/victim.c
+	tests/hostile/test-hostile.c
 tests_hostile_test_hostile_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(FUSE_CFLAGS)
-tests_hostile_test_hostile_LDADD = libproto.la $(PROTOBUF_C_LIBS) $(FUSE_LIBS)
+tests_hostile_test_hostile_LDADD = tests/hostile/librig.la tests/e2e/libdaemonfixture.la libproto.la $(PROTOBUF_C_LIBS) $(FUSE_LIBS)
 if FUSE
 tests_hostile_test_hostile_SOURCES += tests/hostile/fuse-server.c
 else

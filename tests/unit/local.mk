@@ -52,10 +52,10 @@ tests_unit_test_cli_text_LDADD = libcli.la $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test-json-message tests/unit/test-cli-descriptor
 TESTS += tests/unit/test-json-message tests/unit/test-cli-descriptor
-tests_unit_test_json_message_SOURCES = tests/unit/test-json-message.c tests/unit/test.h
+tests_unit_test_json_message_SOURCES = tests/unit/test-json-message.c
 tests_unit_test_json_message_CFLAGS = $(libcli_la_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_json_message_LDADD = libcli.la libproto.la $(CMOCKA_LIBS)
-tests_unit_test_cli_descriptor_SOURCES = tests/unit/test-cli-descriptor.c tests/unit/test.h
+tests_unit_test_cli_descriptor_SOURCES = tests/unit/test-cli-descriptor.c
 tests_unit_test_cli_descriptor_CFLAGS = $(libcli_la_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_cli_descriptor_LDADD = libcli.la $(CMOCKA_LIBS)
 
@@ -77,10 +77,12 @@ client_tests = \
 check_PROGRAMS += $(client_tests)
 TESTS += $(client_tests)
 client_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS) -pthread
-client_test_LDADD = libevloop-core.la libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
-client_peer = tests/unit/client-peer.c tests/unit/client-peer.h
+client_test_LDADD = tests/unit/libclientpeer.la libevloop-core.la libproto.la $(PROTOBUF_C_LIBS) $(CMOCKA_LIBS)
+check_LTLIBRARIES += tests/unit/libclientpeer.la
+tests_unit_libclientpeer_la_SOURCES = tests/unit/client-peer.c tests/unit/client-peer.h tests/unit/test.h
+tests_unit_libclientpeer_la_CFLAGS = $(client_test_CFLAGS)
 
-tests_unit_test_client_executor_SOURCES = tests/unit/test-client-executor.c $(client_peer)
+tests_unit_test_client_executor_SOURCES = tests/unit/test-client-executor.c
 tests_unit_test_client_executor_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_executor_LDADD = $(client_test_LDADD)
 
@@ -88,51 +90,51 @@ tests_unit_test_client_handle_SOURCES = tests/unit/test-client-handle.c
 tests_unit_test_client_handle_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_handle_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_link_SOURCES = tests/unit/test-client-link.c $(client_peer)
+tests_unit_test_client_link_SOURCES = tests/unit/test-client-link.c
 tests_unit_test_client_link_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_link_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_loop_SOURCES = tests/unit/test-client-loop.c $(client_peer)
+tests_unit_test_client_loop_SOURCES = tests/unit/test-client-loop.c
 tests_unit_test_client_loop_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_loop_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_oom_SOURCES = tests/unit/test-client-oom.c $(client_peer)
+tests_unit_test_client_oom_SOURCES = tests/unit/test-client-oom.c
 tests_unit_test_client_oom_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_oom_LDADD = $(client_test_LDADD)
 tests_unit_test_client_oom_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
 
-tests_unit_test_client_readiness_SOURCES = tests/unit/test-client-readiness.c $(client_peer)
+tests_unit_test_client_readiness_SOURCES = tests/unit/test-client-readiness.c
 tests_unit_test_client_readiness_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_readiness_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c $(client_peer)
+tests_unit_test_client_source_SOURCES = tests/unit/test-client-source.c
 tests_unit_test_client_source_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_source_LDADD = $(client_test_LDADD)
 
 # In which time is what the test says.
-tests_unit_test_client_memory_SOURCES = tests/unit/test-client-memory.c $(client_peer)
+tests_unit_test_client_memory_SOURCES = tests/unit/test-client-memory.c
 tests_unit_test_client_memory_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_memory_LDADD = $(client_test_LDADD)
 tests_unit_test_client_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_ns
 
-tests_unit_test_client_takeover_SOURCES = tests/unit/test-client-takeover.c $(client_peer)
+tests_unit_test_client_takeover_SOURCES = tests/unit/test-client-takeover.c
 tests_unit_test_client_takeover_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_takeover_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_takeover_order_SOURCES = tests/unit/test-client-takeover-order.c $(client_peer)
+tests_unit_test_client_takeover_order_SOURCES = tests/unit/test-client-takeover-order.c
 tests_unit_test_client_takeover_order_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_takeover_order_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_takeover_raw_SOURCES = tests/unit/test-client-takeover-raw.c $(client_peer)
+tests_unit_test_client_takeover_raw_SOURCES = tests/unit/test-client-takeover-raw.c
 tests_unit_test_client_takeover_raw_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_takeover_raw_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_topic_SOURCES = tests/unit/test-client-topic.c $(client_peer)
+tests_unit_test_client_topic_SOURCES = tests/unit/test-client-topic.c
 tests_unit_test_client_topic_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_topic_LDADD = $(client_test_LDADD)
 
-tests_unit_test_client_watch_SOURCES = tests/unit/test-client-watch.c $(client_peer)
+tests_unit_test_client_watch_SOURCES = tests/unit/test-client-watch.c
 tests_unit_test_client_watch_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_watch_LDADD = $(client_test_LDADD)
 
@@ -163,100 +165,101 @@ core_tests = \
 check_PROGRAMS += $(core_tests)
 TESTS += $(core_tests)
 core_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-core_test_LDADD = libcore.la $(LIBEVENT_LIBS) $(CMOCKA_LIBS)
-core_world = \
+core_test_LDADD = tests/unit/libcoreworld.la libcore.la $(LIBEVENT_LIBS) $(CMOCKA_LIBS)
+check_LTLIBRARIES += tests/unit/libcoreworld.la
+tests_unit_libcoreworld_la_SOURCES = \
 	tests/unit/core-world.c tests/unit/core-world.h \
 	tests/unit/fake-starter.c tests/unit/fake-starter.h \
-	tests/unit/test.h
+	tests/unit/fake-watcher.c tests/unit/fake-watcher.h \
+	tests/unit/limiter-fixture.h tests/unit/timer-fixture.h
+tests_unit_libcoreworld_la_CFLAGS = $(core_test_CFLAGS)
 
-tests_unit_test_core_oom_SOURCES = tests/unit/test-core-oom.c $(core_world)
+tests_unit_test_core_oom_SOURCES = tests/unit/test-core-oom.c
 tests_unit_test_core_oom_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_core_oom_LDADD = $(core_test_LDADD)
 tests_unit_test_core_oom_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=mmap
 
-tests_unit_test_command_SOURCES = tests/unit/test-command.c tests/unit/test.h
+tests_unit_test_command_SOURCES = tests/unit/test-command.c
 tests_unit_test_command_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_command_LDADD = $(core_test_LDADD)
 
-tests_unit_test_job_SOURCES = tests/unit/test-job.c tests/unit/test.h
+tests_unit_test_job_SOURCES = tests/unit/test-job.c
 tests_unit_test_job_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_job_LDADD = $(core_test_LDADD)
 
-tests_unit_test_output_SOURCES = tests/unit/test-output.c tests/unit/test.h
+tests_unit_test_output_SOURCES = tests/unit/test-output.c
 tests_unit_test_output_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_output_LDADD = $(core_test_LDADD)
 
-tests_unit_test_core_random_SOURCES = tests/unit/test-core-random.c $(core_world)
+tests_unit_test_core_random_SOURCES = tests/unit/test-core-random.c
 tests_unit_test_core_random_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_core_random_LDADD = $(core_test_LDADD)
 
-tests_unit_test_loop_SOURCES = tests/unit/test-loop.c $(core_world)
+tests_unit_test_loop_SOURCES = tests/unit/test-loop.c
 tests_unit_test_loop_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_loop_LDADD = $(core_test_LDADD)
 tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=timerfd_settime,--wrap=read
 
-tests_unit_test_map_SOURCES = tests/unit/test-map.c tests/unit/test.h
+tests_unit_test_map_SOURCES = tests/unit/test-map.c
 tests_unit_test_map_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_map_LDADD = $(core_test_LDADD)
 
-tests_unit_test_poller_SOURCES = tests/unit/test-poller.c tests/unit/test.h
+tests_unit_test_poller_SOURCES = tests/unit/test-poller.c
 tests_unit_test_poller_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_poller_LDADD = $(core_test_LDADD)
 
-tests_unit_test_watch_SOURCES = tests/unit/test-watch.c $(core_world)
+tests_unit_test_watch_SOURCES = tests/unit/test-watch.c
 tests_unit_test_watch_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_watch_LDADD = $(core_test_LDADD)
 
-tests_unit_test_pool_SOURCES = tests/unit/test-pool.c tests/unit/test.h
+tests_unit_test_pool_SOURCES = tests/unit/test-pool.c
 tests_unit_test_pool_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_pool_LDADD = $(core_test_LDADD)
 
-tests_unit_test_queue_SOURCES = tests/unit/test-queue.c tests/unit/test.h
+tests_unit_test_queue_SOURCES = tests/unit/test-queue.c
 tests_unit_test_queue_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_queue_LDADD = $(core_test_LDADD)
 
-tests_unit_test_path_watch_SOURCES = \
-	tests/unit/test-path-watch.c $(core_world) \
-	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
+tests_unit_test_path_watch_SOURCES = tests/unit/test-path-watch.c
 tests_unit_test_path_watch_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_path_watch_LDADD = $(core_test_LDADD)
 
-tests_unit_test_reminder_SOURCES = tests/unit/test-reminder.c $(core_world)
+tests_unit_test_reminder_SOURCES = tests/unit/test-reminder.c
 tests_unit_test_reminder_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_reminder_LDADD = $(core_test_LDADD)
 
-tests_unit_test_scheduler_SOURCES = tests/unit/test-scheduler.c $(core_world)
+tests_unit_test_scheduler_SOURCES = tests/unit/test-scheduler.c
 tests_unit_test_scheduler_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_scheduler_LDADD = $(core_test_LDADD)
 
-tests_unit_test_simulation_SOURCES = tests/unit/test-simulation.c $(core_world)
+tests_unit_test_simulation_SOURCES = tests/unit/test-simulation.c
 tests_unit_test_simulation_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_simulation_LDADD = $(core_test_LDADD)
 
-tests_unit_test_source_SOURCES = tests/unit/test-source.c $(core_world)
+tests_unit_test_source_SOURCES = tests/unit/test-source.c
 tests_unit_test_source_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_source_LDADD = $(core_test_LDADD)
 
-tests_unit_test_timer_SOURCES = tests/unit/test-timer.c tests/unit/timer-fixture.h $(core_world)
+tests_unit_test_timer_SOURCES = tests/unit/test-timer.c
 tests_unit_test_timer_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_LDADD = $(core_test_LDADD)
 
-tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c tests/unit/timer-fixture.h $(core_world)
+tests_unit_test_timer_name_SOURCES = tests/unit/test-timer-name.c
 tests_unit_test_timer_name_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_timer_name_LDADD = $(core_test_LDADD)
 
-tests_unit_test_gate_SOURCES = tests/unit/test-gate.c $(core_world)
+tests_unit_test_gate_SOURCES = tests/unit/test-gate.c
 tests_unit_test_gate_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_gate_LDADD = $(core_test_LDADD)
 
-tests_unit_test_topic_SOURCES = tests/unit/test-topic.c $(core_world)
+tests_unit_test_topic_SOURCES = tests/unit/test-topic.c
 tests_unit_test_topic_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_topic_LDADD = $(core_test_LDADD)
 
-tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c tests/unit/limiter-fixture.h $(core_world)
+tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c
 tests_unit_test_limiter_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_limiter_LDADD = $(core_test_LDADD)
-tests_unit_test_limiter_memory_SOURCES = tests/unit/test-limiter-memory.c tests/unit/limiter-fixture.h $(core_world)
+tests_unit_test_limiter_memory_SOURCES = tests/unit/test-limiter-memory.c
 tests_unit_test_limiter_memory_CFLAGS = $(core_test_CFLAGS) -pthread
 tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)
 
@@ -289,123 +292,121 @@ daemon_tests = \
 check_PROGRAMS += $(daemon_tests)
 TESTS += $(daemon_tests)
 daemon_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PROTOBUF_C_CFLAGS)
-daemon_test_LDADD = libdaemon.la $(CMOCKA_LIBS)
-peer_world = tests/unit/peer-world.c tests/unit/peer-world.h tests/unit/test.h
+daemon_test_LDADD = tests/unit/libpeerworld.la tests/unit/libcoreworld.la libdaemon.la $(CMOCKA_LIBS)
 peer_world_wraps = -Wl,--wrap=instant_now
+check_LTLIBRARIES += tests/unit/libpeerworld.la
+tests_unit_libpeerworld_la_SOURCES = \
+	tests/unit/peer-world.c tests/unit/peer-world.h \
+	tests/unit/handover-world.c tests/unit/handover-world.h \
+	tests/unit/noted-fixture.h
+tests_unit_libpeerworld_la_CFLAGS = $(daemon_test_CFLAGS)
 
-tests_unit_test_closer_SOURCES = tests/unit/test-closer.c tests/unit/test.h
+tests_unit_test_closer_SOURCES = tests/unit/test-closer.c
 tests_unit_test_closer_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_closer_LDADD = $(daemon_test_LDADD)
 tests_unit_test_closer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=syscall
 
-tests_unit_test_fd_store_SOURCES = tests/unit/test-fd-store.c tests/unit/test.h
+tests_unit_test_fd_store_SOURCES = tests/unit/test-fd-store.c
 tests_unit_test_fd_store_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_fd_store_LDADD = $(daemon_test_LDADD)
 tests_unit_test_fd_store_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=systemd_store_always
 
-tests_unit_test_descriptor_SOURCES = tests/unit/test-descriptor.c tests/unit/test.h
+tests_unit_test_descriptor_SOURCES = tests/unit/test-descriptor.c
 tests_unit_test_descriptor_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_descriptor_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_complaints_SOURCES = tests/unit/test-complaints.c tests/unit/test.h
+tests_unit_test_complaints_SOURCES = tests/unit/test-complaints.c
 tests_unit_test_complaints_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_complaints_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_no_exec_SOURCES = tests/unit/test-no-exec.c tests/unit/test.h
+tests_unit_test_no_exec_SOURCES = tests/unit/test-no-exec.c
 tests_unit_test_no_exec_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_no_exec_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_quota_SOURCES = tests/unit/test-quota.c tests/unit/test.h
+tests_unit_test_quota_SOURCES = tests/unit/test-quota.c
 tests_unit_test_quota_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_quota_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_rpc_SOURCES = tests/unit/test-rpc.c
 tests_unit_test_rpc_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_crash_note_SOURCES = tests/unit/test-crash-note.c $(core_world)
+tests_unit_test_crash_note_SOURCES = tests/unit/test-crash-note.c
 tests_unit_test_crash_note_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_crash_note_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_holder_store_SOURCES = tests/unit/test-holder-store.c $(peer_world)
+tests_unit_test_holder_store_SOURCES = tests/unit/test-holder-store.c
 tests_unit_test_holder_store_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_holder_store_LDADD = $(daemon_test_LDADD)
 tests_unit_test_holder_store_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_noted_SOURCES = tests/unit/test-noted.c tests/unit/noted-fixture.h $(core_world)
+tests_unit_test_noted_SOURCES = tests/unit/test-noted.c
 tests_unit_test_noted_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_noted_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_noted_random_SOURCES = tests/unit/test-noted-random.c tests/unit/noted-fixture.h $(core_world)
+tests_unit_test_noted_random_SOURCES = tests/unit/test-noted-random.c
 tests_unit_test_noted_random_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_noted_random_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_rpc_held_SOURCES = tests/unit/test-rpc-held.c $(peer_world)
+tests_unit_test_rpc_held_SOURCES = tests/unit/test-rpc-held.c
 tests_unit_test_rpc_held_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_held_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_held_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_rpc_path_SOURCES = \
-	tests/unit/test-rpc-path.c $(peer_world) \
-	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
+tests_unit_test_rpc_path_SOURCES = tests/unit/test-rpc-path.c
 tests_unit_test_rpc_path_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_path_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_path_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_rpc_watch_SOURCES = tests/unit/test-rpc-watch.c $(peer_world)
+tests_unit_test_rpc_watch_SOURCES = tests/unit/test-rpc-watch.c
 tests_unit_test_rpc_watch_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_watch_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_watch_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_rpc_gate_SOURCES = tests/unit/test-rpc-gate.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_rpc_gate_SOURCES = tests/unit/test-rpc-gate.c
 tests_unit_test_rpc_gate_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_gate_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_gate_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c $(peer_world)
+tests_unit_test_rpc_topic_SOURCES = tests/unit/test-rpc-topic.c
 tests_unit_test_rpc_topic_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_topic_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_topic_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-handover_world = \
-	tests/unit/handover-world.c tests/unit/handover-world.h \
-	tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
-tests_unit_test_handover_SOURCES = tests/unit/test-handover.c $(handover_world)
+tests_unit_test_handover_SOURCES = tests/unit/test-handover.c
 tests_unit_test_handover_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_LDADD = $(daemon_test_LDADD)
 tests_unit_test_handover_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
-tests_unit_test_session_store_SOURCES = tests/unit/test-session-store.c $(handover_world)
+tests_unit_test_session_store_SOURCES = tests/unit/test-session-store.c
 tests_unit_test_session_store_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_session_store_LDADD = $(daemon_test_LDADD)
 tests_unit_test_session_store_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
-tests_unit_test_handover_oom_SOURCES = tests/unit/test-handover-oom.c $(handover_world)
+tests_unit_test_handover_oom_SOURCES = tests/unit/test-handover-oom.c
 tests_unit_test_handover_oom_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_oom_LDADD = $(daemon_test_LDADD)
 tests_unit_test_handover_oom_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps) -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup
-tests_unit_test_handover_watch_SOURCES = \
-	tests/unit/test-handover-watch.c $(handover_world) \
-	tests/unit/fake-watcher.c tests/unit/fake-watcher.h
+tests_unit_test_handover_watch_SOURCES = tests/unit/test-handover-watch.c
 tests_unit_test_handover_watch_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_handover_watch_LDADD = $(daemon_test_LDADD)
 tests_unit_test_handover_watch_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_rpc_daemon_SOURCES = tests/unit/test-rpc-daemon.c $(peer_world)
+tests_unit_test_rpc_daemon_SOURCES = tests/unit/test-rpc-daemon.c
 tests_unit_test_rpc_daemon_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_daemon_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_daemon_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
-tests_unit_test_rpc_oom_SOURCES = tests/unit/test-rpc-oom.c tests/unit/fake-starter.c tests/unit/fake-starter.h $(peer_world)
+tests_unit_test_rpc_oom_SOURCES = tests/unit/test-rpc-oom.c
 tests_unit_test_rpc_oom_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_oom_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_oom_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps) \
 	-Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=mmap
 
-tests_unit_test_state_SOURCES = tests/unit/test-state.c $(core_world)
+tests_unit_test_state_SOURCES = tests/unit/test-state.c
 tests_unit_test_state_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_state_LDADD = $(daemon_test_LDADD)
 
-tests_unit_test_session_SOURCES = tests/unit/test-session.c $(peer_world)
+tests_unit_test_session_SOURCES = tests/unit/test-session.c
 tests_unit_test_session_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_session_LDADD = $(daemon_test_LDADD)
 tests_unit_test_session_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
@@ -420,26 +421,26 @@ service_tests = \
 	tests/unit/test-service-status
 check_PROGRAMS += $(service_tests)
 TESTS += $(service_tests)
-tests_unit_test_note_SOURCES = tests/unit/test-note.c tests/unit/test.h
+tests_unit_test_note_SOURCES = tests/unit/test-note.c
 tests_unit_test_note_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_note_LDADD = libdaemon.la $(CMOCKA_LIBS)
-tests_unit_test_escrow_SOURCES = tests/unit/test-escrow.c tests/unit/test.h
+tests_unit_test_escrow_SOURCES = tests/unit/test-escrow.c
 tests_unit_test_escrow_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_escrow_LDADD = libdaemon.la $(CMOCKA_LIBS)
 
-tests_unit_test_ids_SOURCES = tests/unit/test-ids.c tests/unit/test.h
+tests_unit_test_ids_SOURCES = tests/unit/test-ids.c
 tests_unit_test_ids_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_ids_LDADD = libdaemon.la $(CMOCKA_LIBS)
 tests_unit_test_ids_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
 
-tests_unit_test_service_socket_SOURCES = tests/unit/test-service-socket.c tests/unit/test.h
+tests_unit_test_service_socket_SOURCES = tests/unit/test-service-socket.c
 tests_unit_test_service_socket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_service_socket_LDADD = libdaemon.la $(CMOCKA_LIBS)
 
 tests_unit_test_service_status_SOURCES = tests/unit/test-service-status.c
 tests_unit_test_service_status_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_service_status_LDADD = libdaemon.la $(CMOCKA_LIBS)
-tests_unit_test_journal_SOURCES = tests/unit/test-journal.c tests/unit/test.h
+tests_unit_test_journal_SOURCES = tests/unit/test-journal.c
 tests_unit_test_journal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_journal_LDADD = libdaemon.la $(CMOCKA_LIBS)
 tests_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sendmsg
