@@ -32,7 +32,7 @@ void peer_init(struct peer *peer) {
 }
 
 void peer_deinit(struct peer *peer) {
-	peer->fd = close_fd(peer->fd);
+	peer_hang_up(peer);
 	peer->listen_fd = close_fd(peer->listen_fd);
 	(void)unlink(peer->path);
 	(void)rmdir(peer->directory);
@@ -54,9 +54,14 @@ static bool receive(struct peer *peer, int timeout_ms) {
 	return true;
 }
 
+/* Nobody asks for what came with it. */
 void peer_expect(struct peer *peer, struct frame *ret_frame) {
-	while (!packet_next(&peer->in, ret_frame, NULL))
+	int *fds;
+
+	while (!packet_next(&peer->in, ret_frame, &fds))
 		assert(receive(peer, PATIENCE_MS));
+	for (size_t i = 0; i < ret_frame->n_fds; i++)
+		(void)close(TAKE_FD(fds[i]));
 }
 
 ProtobufCMessage *peer_expect_message(struct peer *peer, Evloop__Method method, int *ret_fd) {
@@ -133,8 +138,8 @@ static void *accept_one(void *userdata) {
 
 		(void)close_fd(fd);
 	}
+	peer_hang_up(peer);
 	peer->fd = accept4(peer->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	packet_clear(&peer->in);
 	peer->sequence = 0;
 	peer->taken_over = false;
 	/* A client that gives up before its hello is none. */
@@ -169,6 +174,8 @@ int peer_reconnect(struct peer *peer, struct evl *evl) {
 
 void peer_hang_up(struct peer *peer) {
 	peer->fd = close_fd(peer->fd);
+	for (size_t i = peer->in.fd_position; i < peer->in.n_fds; i++)
+		(void)close(TAKE_FD(peer->in.fds[i]));
 	packet_clear(&peer->in);
 }
 

@@ -162,9 +162,11 @@ static void test_timeout(void **state _unused_) {
 static void test_process(void **state _unused_) {
 	Evloop__WatchPidRequest request = EVLOOP__WATCH_PID_REQUEST__INIT;
 	const Evloop__Event *event = NULL;
-	pid_t pid = fork();
+	pid_t pid;
 	int pid_fd;
 
+	skip_in_valgrind();
+	pid = fork();
 	if (pid == 0)
 		_exit(42);
 	pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -214,8 +216,11 @@ static void test_cancel(void **state _unused_) {
 static void test_refused(void **state _unused_) {
 	Evloop__WatchFdRequest request = request_of(1, READABLE);
 	Evloop__WatchPidRequest process = EVLOOP__WATCH_PID_REQUEST__INIT;
-	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd = eventfd(1, EFD_CLOEXEC);
+	int file, fd;
 
+	skip_in_valgrind();
+	file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	fd = eventfd(1, EFD_CLOEXEC);
 	process.handle = 1;
 	expect_refusal(METHOD(WATCH_FD), &request, file, STATUS(INVALID), "a regular file");
 	expect_refusal(METHOD(WATCH_FD), &request, -1, STATUS(INVALID), "the descriptor is missing");
@@ -243,10 +248,12 @@ static void test_refused(void **state _unused_) {
 /* A oneway that is refused is told of by an event with its handle. */
 static void test_refused_oneway(void **state _unused_) {
 	Evloop__WatchFdRequest request = request_of(77, READABLE);
-	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int file;
 	const Evloop__Error *error;
 	struct frame frame;
 
+	skip_in_valgrind();
+	file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	(void)peer_put_with_fds(&peer, FRAME_ONEWAY, METHOD(WATCH_FD), &request, &file, 1);
 	assert_true(peer_flush(&peer));
 	peer_world_turn(&world);
@@ -262,8 +269,10 @@ static void test_limit(void **state _unused_) {
 	Evloop__WatchFdRequest request = request_of(3, READABLE);
 	Evloop__HandleRequest cancel = EVLOOP__HANDLE_REQUEST__INIT;
 	const Evloop__Error *error = NULL;
-	int fd = eventfd(0, EFD_CLOEXEC);
+	int fd;
 
+	skip_in_valgrind();
+	fd = eventfd(0, EFD_CLOEXEC);
 	assert_null(quota_set(&world.quota, "descriptors=2"));
 	watch(1, fd, READABLE);
 	watch(2, fd, READABLE);
@@ -286,10 +295,12 @@ static void test_limit(void **state _unused_) {
 /* Some are left for who connects. */
 static void test_limit_of_the_process(void **state _unused_) {
 	Evloop__WatchFdRequest request = request_of(1, READABLE);
-	int fd = eventfd(0, EFD_CLOEXEC);
+	int fd;
 	const Evloop__Error *error = NULL;
 	struct rlimit limit, low;
 
+	skip_in_valgrind();
+	fd = eventfd(0, EFD_CLOEXEC);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	low = (struct rlimit){ .rlim_cur = 66, .rlim_max = limit.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
@@ -304,9 +315,11 @@ static void test_limit_of_the_process(void **state _unused_) {
 /* The kernel has a limit of its own: so often it lets one thing be waited for behind two epolls. */
 static void test_watched_too_often(void **state _unused_) {
 	Evloop__WatchFdRequest request = request_of(1, READABLE);
-	int fd = eventfd(0, EFD_CLOEXEC);
+	int fd;
 	const Evloop__Error *error = NULL;
 
+	skip_in_valgrind();
+	fd = eventfd(0, EFD_CLOEXEC);
 	while (request.handle <= 1000 && peer_call_with_fd(&peer, METHOD(WATCH_FD), &request, fd, &error))
 		request.handle++;
 	assert_in_range(request.handle, 100, 1000);

@@ -18,7 +18,11 @@ static inline bool is_in_valgrind(void) {
 	return getenv("TEST_IN_VALGRIND");
 }
 
-/* Valgrind 3.19 knows no descriptors of processes and no processes that share descriptors, and what takes milliseconds takes seconds. */
+/*
+ * Valgrind 3.19 knows no descriptors of processes and no processes that share descriptors, as the one has that closes what the
+ * daemon refuses.
+ */
+
 /* For main(): a program that valgrind cannot run at all, with the reason.  Return: it is to return 77. */
 static inline bool is_not_for_valgrind(const char *reason) {
 	if (is_in_valgrind())
