@@ -27,6 +27,15 @@ static int watch_fork(struct evl *evl) {
 	return 0;
 }
 
+static void free_found_paths(struct evl *evl) {
+	while (!SLIST_EMPTY(&evl->found_paths)) {
+		struct found_path *found = SLIST_FIRST(&evl->found_paths);
+
+		SLIST_REMOVE_HEAD(&evl->found_paths, link);
+		free(found);
+	}
+}
+
 static void free_parts(struct evl *evl) {
 	output_reset(&evl->output);
 	input_deinit(&evl->input);
@@ -40,7 +49,7 @@ static void free_parts(struct evl *evl) {
 	if (evl->error)
 		evloop__error__free_unpacked(evl->error, NULL);
 	free(evl->path);
-	free(evl->socket_path);
+	free_found_paths(evl);
 	free(evl->last_words);
 	if (evl->alive)
 		(void)munmap((void *)evl->alive, (size_t)sysconf(_SC_PAGESIZE));

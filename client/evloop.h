@@ -73,7 +73,7 @@ struct evl *evl_close(struct evl *evl);
  * over.  Errors: as evl_connect(); −EISCONN. */
 int evl_reconnect(struct evl *evl);
 
-const char *evl_socket_path(struct evl *evl); /* of the daemon's socket; borrowed */
+const char *evl_socket_path(struct evl *evl); /* of the daemon's socket; good until evl_close() */
 const char *evl_daemon_version(struct evl *evl); /* e.g. "0.1"; borrowed */
 const char *evl_version(void); /* of this library */
 

@@ -147,13 +147,23 @@ static int say_hello(struct evl *evl, bool held) {
 	return hello_accept(evl, (Evloop__HelloReply *)reply);
 }
 
+/* Threads, and whoever borrowed it, may still read where the last one was found. */
 static int remember_place(struct evl *evl, const struct place *place) {
-	char *path = strdup(place->path);
+	size_t size = strlen(place->path) + 1;
+	struct found_path *found;
 
-	if (!path)
-		return -ENOMEM;
-	free(evl->socket_path);
-	evl->socket_path = path;
+	SLIST_FOREACH(found, &evl->found_paths, link) {
+		if (strcmp(found->path, place->path) == 0)
+			break;
+	}
+	if (!found) {
+		found = malloc(sizeof(*found) + size);
+		if (!found)
+			return -ENOMEM;
+		memcpy(found->path, place->path, size);
+		SLIST_INSERT_HEAD(&evl->found_paths, found, link);
+	}
+	evl->socket_path = found->path;
 	return 0;
 }
 

@@ -549,6 +549,12 @@ struct places {
 	} place[2];
 };
 
+/* Where a daemon was found. */
+struct found_path {
+	SLIST_ENTRY(found_path) link;
+	char path[];
+};
+
 /* Return: 0, -ENAMETOOLONG, -EINVAL. */
 int locate_places(const char *path, struct places *ret);
 
@@ -631,7 +637,8 @@ struct evl {
 
 	char *path; /* as asked for; NULL: the user's own */
 	unsigned flags; /* enum evl_connect_flags */
-	char *socket_path; /* as found */
+	_Atomic(const char *) socket_path; /* as found, in one of the next; threads read it */
+	SLIST_HEAD(found_path_list, found_path) found_paths; /* kept until evl_close() */
 	Evloop__HelloReply *hello;
 	bool relative; /* the daemon lives in another time namespace: its boottime and monotonic clocks are not ours */
 

@@ -249,6 +249,7 @@ static void test_reconnect(void **state _unused_) {
 	struct evl_timer timer = EVL_TIMER_INIT;
 	struct evl_source *once, *repeating, *plain;
 	Evloop__TimerSpec *spec;
+	const char *path = evl_socket_path(evl);
 	int fd = evl_fd(evl);
 	int64_t deadline;
 	uint64_t handle;
@@ -275,6 +276,7 @@ static void test_reconnect(void **state _unused_) {
 	assert_int_equal(n_destroyed, 1); /* the plain one */
 
 	assert_int_equal(peer_reconnect(&peer, evl), 0);
+	assert_ptr_equal(evl_socket_path(evl), path); /* others may be reading it */
 	evl_flush(evl);
 	handle = peer_expect_arm(&peer, &spec);
 	assert_int_equal(spec->deadline_ns, deadline);
