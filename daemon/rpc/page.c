@@ -10,15 +10,16 @@
 
 #define TIME_MIN_NS (20 * NSEC_PER_USEC) /* so that short lists are answered in one page */
 
-void page_begin(struct page *page, struct call *call, uint32_t most) {
-	struct loop *loop = call->rpc->loop;
+static int64_t page_now(const struct page *page) {
+	return loop_refresh(page->call->rpc->loop)->ns[TIMER_CLOCK_BOOTTIME];
+}
 
+void page_begin(struct page *page, struct call *call, uint32_t most) {
 	*page = (struct page){
-		.session = call->session,
-		.loop = loop,
-		.begun_ns = loop_refresh(loop)->ns[TIMER_CLOCK_BOOTTIME],
+		.call = call,
 		.most = most > 0 ? MIN(most, LIST_PAGE_MAX) : LIST_PAGE_MAX,
 	};
+	page->begun_ns = page_now(page);
 }
 
 bool page_goes_on(struct page *page) {
@@ -28,9 +29,9 @@ bool page_goes_on(struct page *page) {
 		return false;
 	if (page->n_looked++ == 0)
 		return true;
-	took_ns = loop_refresh(page->loop)->ns[TIMER_CLOCK_BOOTTIME] - page->begun_ns;
+	took_ns = page_now(page) - page->begun_ns;
 	/* To pack it will take as long again. */
-	return took_ns < TIME_MIN_NS || session_has_time(page->session, took_ns);
+	return took_ns < TIME_MIN_NS || session_has_time(page->call->session, took_ns);
 }
 
 bool page_takes(struct page *page, const ProtobufCMessage *entry) {

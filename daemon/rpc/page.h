@@ -8,8 +8,7 @@
 #include "daemon/rpc/dispatch.h"
 
 struct page {
-	struct session *session;
-	struct loop *loop;
+	struct call *call; /* which it answers */
 	int64_t begun_ns;
 	size_t n, most; /* entries */
 	size_t bytes; /* of them, at most */
