@@ -7,6 +7,9 @@
 
 #include "daemon/core/bucket.h"
 
+#define REST_LENGTH 64 /* shorter lines are looked at as often as need be */
+#define REST_NS (10 * NSEC_PER_USEC) /* for each in line: some two hundred times as long as a look at him takes */
+
 typedef unsigned __int128 wide;
 
 static uint64_t saturate(wide ticks) {
@@ -196,6 +199,10 @@ static void walk_begin(const struct bucket *bucket, const struct bucket_rules *r
 	walk->words[0] = without_line(walk->words[0], queued_ticks(bucket, rules));
 }
 
+static uint64_t at_whole_ns(uint64_t ticks) {
+	return saturate((wide)gcra_nsec(ticks) * GCRA_TICKS_PER_NSEC);
+}
+
 /* Grant `cost` in thought. */
 static void walk_grant(const struct bucket_rules *rules, uint64_t cost, struct outlook *walk) {
 	for (unsigned i = 0; i < rules->n; i++) {
@@ -207,9 +214,30 @@ static void walk_grant(const struct bucket_rules *rules, uint64_t cost, struct o
 			walk->last = i;
 		}
 	}
-	walk->time = saturate((wide)gcra_nsec(walk->time) * GCRA_TICKS_PER_NSEC);
+	walk->time = at_whole_ns(walk->time);
 	for (unsigned i = 0; i < rules->n; i++)
 		walk->words[i] = saturate((wide)MAX(walk->words[i], walk->time) + (wide)cost * rules->rule[i].interval);
+}
+
+/*
+ * Is the time of each grant in line that of its place, whatever comes of those before it?  With one rule it is: what they take is in the word.
+ * Only who needs all of a full bucket may find it full since less than a nanosecond when he is granted, and that is gone, where
+ * tokens do not come at whole nanoseconds.
+ */
+static bool is_smooth(const struct bucket *bucket, const struct bucket_rules *rules) {
+	return rules->n == 1 && (bucket->line->n_tight == 0 || (rules->rule[0].interval % GCRA_TICKS_PER_NSEC == 0 &&
+								read_word(bucket, 0) % GCRA_TICKS_PER_NSEC == 0));
+}
+
+/* As a walk along the line would find it, without one. */
+static void look_at_end(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
+			struct outlook *ret) {
+	uint64_t now = GCRA_TICKS_MAX, word = read_word(bucket, 0), tolerance = rules->rule[0].tolerance;
+
+	(void)gcra_ticks(now_ns, &now);
+	*ret = (struct outlook){ .words = { word }, .time = MAX(now, hold_ticks(bucket)) };
+	if (word > tolerance)
+		ret->time = MAX(ret->time, at_whole_ns(word - tolerance));
 }
 
 /* Valid as long as nobody in line is due, for then it does not depend on the present time. */
@@ -217,7 +245,10 @@ static const struct outlook *outlook_at_end(struct bucket *bucket, const struct 
 	struct line *line = bucket->line;
 	const struct waiter *waiter;
 
-	if (!line->end_is_known) {
+	if (is_smooth(bucket, rules)) {
+		look_at_end(bucket, rules, now_ns, &line->end);
+		line->end_is_known = false;
+	} else if (!line->end_is_known) {
 		walk_begin(bucket, rules, now_ns, &line->end);
 		TAILQ_FOREACH(waiter, &line->waiters, link)
 		walk_grant(rules, waiter->cost, &line->end);
@@ -279,11 +310,20 @@ static void lift(struct bucket *bucket, const struct bucket_rules *rules, uint64
 	} while (!swap_word(bucket, 0, before, after));
 }
 
+/* Nobody is in it. */
+static void reset_line(struct line *line) {
+	line->earliest_ns = INT64_MAX;
+	line->looks_again = false;
+}
+
 static void unlink_waiter(struct bucket *bucket, struct waiter *waiter) {
 	TAILQ_REMOVE(&bucket->line->waiters, waiter, link);
 	bucket->line->cost -= waiter->cost;
 	bucket->line->length--;
+	bucket->line->n_tight -= waiter->tight;
 	forget_outlook(bucket);
+	if (!has_line(bucket))
+		reset_line(bucket->line);
 }
 
 int bucket_make_line(struct bucket *bucket) {
@@ -293,8 +333,15 @@ int bucket_make_line(struct bucket *bucket) {
 	if (!bucket->line)
 		return -ENOMEM;
 	*bucket->line = (struct line){ 0 };
+	reset_line(bucket->line);
 	TAILQ_INIT(&bucket->line->waiters);
 	return 0;
+}
+
+static bool is_tight(const struct bucket_rules *rules, uint64_t cost) {
+	const struct gcra_rule *rule = &rules->rule[0];
+
+	return rules->n == 1 && (wide)cost * rule->interval + GCRA_TICKS_PER_NSEC > rule->tolerance;
 }
 
 static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
@@ -305,12 +352,16 @@ static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t
 		return r;
 	(void)gcra_ticks(now_ns, &now);
 	(void)outlook_at_end(bucket, rules, now_ns);
-	walk_grant(rules, waiter->cost, &bucket->line->end);
+	if (bucket->line->end_is_known)
+		walk_grant(rules, waiter->cost, &bucket->line->end);
+	waiter->tight = is_tight(rules, waiter->cost);
 	lift(bucket, rules, MAX(now, hold_ticks(bucket)));
 	account(bucket, rules, +1, waiter->cost);
 	TAILQ_INSERT_TAIL(&bucket->line->waiters, waiter, link);
 	bucket->line->cost += waiter->cost;
 	bucket->line->length++;
+	bucket->line->n_tight += waiter->tight;
+	bucket->line->earliest_ns = MIN(bucket->line->earliest_ns, waiter->latest_ns);
 	return 0;
 }
 
@@ -340,14 +391,43 @@ void bucket_leave(struct bucket *bucket, const struct bucket_rules *rules, struc
 	account(bucket, rules, -1, waiter->cost);
 }
 
-int64_t bucket_next(const struct bucket *bucket, const struct bucket_rules *rules) {
+/* When the first in line will be granted. */
+static int64_t first_time(const struct bucket *bucket, const struct bucket_rules *rules) {
 	struct outlook walk;
 
-	if (!has_line(bucket))
-		return INT64_MAX;
 	walk_begin(bucket, rules, 0, &walk);
 	walk_grant(rules, TAILQ_FIRST(&bucket->line->waiters)->cost, &walk);
 	return gcra_nsec(walk.time);
+}
+
+/* When all of the line may be looked at again. */
+static int64_t rested_at(const struct bucket *bucket) {
+	const struct line *line = bucket->line;
+
+	return line->looked_ns + (line->length >= REST_LENGTH ? (int64_t)line->length * REST_NS : 0);
+}
+
+int64_t bucket_next(const struct bucket *bucket, const struct bucket_rules *rules) {
+	int64_t first_ns;
+
+	if (!has_line(bucket))
+		return INT64_MAX;
+	first_ns = first_time(bucket, rules);
+	return bucket->line->looks_again ? MIN(first_ns, rested_at(bucket)) : first_ns;
+}
+
+struct waiter *bucket_late(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
+	struct waiter *waiter;
+	int64_t first_ns;
+
+	if (!has_line(bucket) || !bucket->line->looks_again)
+		return NULL;
+	waiter = TAILQ_FIRST(&bucket->line->waiters);
+	first_ns = first_time(bucket, rules);
+	if (first_ns > now_ns || first_ns <= waiter->latest_ns)
+		return NULL;
+	bucket_leave(bucket, rules, waiter);
+	return waiter;
 }
 
 struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
@@ -355,7 +435,7 @@ struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *ru
 	uint64_t words[BUCKET_RULES_MAX], now;
 	struct waiter *waiter;
 
-	if (bucket_next(bucket, rules) > now_ns || gcra_ticks(now_ns, &now) != 0)
+	if (!has_line(bucket) || first_time(bucket, rules) > now_ns || gcra_ticks(now_ns, &now) != 0)
 		return NULL;
 	waiter = TAILQ_FIRST(&bucket->line->waiters);
 	lift(bucket, rules, now);
@@ -372,20 +452,47 @@ struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *ru
 	return waiter;
 }
 
+bool bucket_looks_again(const struct bucket *bucket, int64_t now_ns) {
+	return has_line(bucket) && bucket->line->looks_again && rested_at(bucket) <= now_ns;
+}
+
+/* Without looking at each of them; false: somebody may be. */
+static bool nobody_is_late(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
+	struct outlook end;
+
+	if (bucket->line->earliest_ns == INT64_MAX)
+		return true;
+	if (!is_smooth(bucket, rules))
+		return false;
+	look_at_end(bucket, rules, now_ns, &end);
+	return gcra_nsec(end.time) <= bucket->line->earliest_ns;
+}
+
 void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter_list *list) {
 	struct waiter *waiter, *next;
+	struct line *line = bucket->line;
 	struct outlook walk;
 
 	if (!has_line(bucket))
 		return;
+	line->looks_again = false;
+	if (nobody_is_late(bucket, rules, now_ns))
+		return;
+	line->looks_again = now_ns < rested_at(bucket);
+	if (line->looks_again)
+		return;
+	line->looked_ns = now_ns;
+	line->earliest_ns = INT64_MAX;
 	walk_begin(bucket, rules, now_ns, &walk);
-	for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
+	for (waiter = TAILQ_FIRST(&line->waiters); waiter; waiter = next) {
 		struct outlook before = walk;
 
 		next = TAILQ_NEXT(waiter, link);
 		walk_grant(rules, waiter->cost, &walk);
-		if (gcra_nsec(walk.time) <= waiter->latest_ns)
+		if (gcra_nsec(walk.time) <= waiter->latest_ns) {
+			line->earliest_ns = MIN(line->earliest_ns, waiter->latest_ns);
 			continue;
+		}
 		walk = before; /* those behind him move up */
 		bucket_leave(bucket, rules, waiter);
 		TAILQ_INSERT_TAIL(list, waiter, link);
@@ -508,6 +615,9 @@ int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const
 	if (has_line(bucket))
 		for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
 			next = TAILQ_NEXT(waiter, link);
+			bucket->line->n_tight -= waiter->tight;
+			waiter->tight = is_tight(to, waiter->cost);
+			bucket->line->n_tight += waiter->tight;
 			if (fits(to, waiter->cost))
 				continue;
 			unlink_waiter(bucket, waiter);

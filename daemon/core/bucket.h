@@ -33,6 +33,7 @@ struct waiter {
 	TAILQ_ENTRY(waiter) link; /* line::waiters */
 	uint64_t cost;
 	int64_t latest_ns; /* a later grant is of no use to him; INT64_MAX: any */
+	bool tight; /* he needs all of a full bucket: how late he is granted may move those behind him */
 };
 
 TAILQ_HEAD(waiter_list, waiter);
@@ -49,6 +50,10 @@ struct line {
 	struct waiter_list waiters;
 	uint64_t cost; /* of all of them */
 	size_t length;
+	size_t n_tight;
+	int64_t earliest_ns; /* nobody has a waiter::latest_ns before that */
+	int64_t looked_ns; /* when bucket_expire() has looked at all of them */
+	bool looks_again; /* and has been asked to, too soon after that */
 	struct outlook end; /* behind everybody; kept, so that to ask and to join do not take a walk along the line */
 	bool end_is_known;
 };
@@ -107,14 +112,22 @@ int bucket_make_line(struct bucket *bucket);
 /* Leave the line; what joining it took is given back. */
 void bucket_leave(struct bucket *bucket, const struct bucket_rules *rules, struct waiter *waiter);
 
-/* When the first in line will be granted, as things stand; INT64_MAX: nobody is in line. */
+/* When the first in line will be granted, or it is time for bucket_expire() again; INT64_MAX: nobody is in line. */
 int64_t bucket_next(const struct bucket *bucket, const struct bucket_rules *rules);
 
 /* Grant the first in line, if it is time.  Return: him, out of the line; NULL: nobody yet. */
 struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct grant *ret);
 
-/* Take those out of the line whose grant has moved beyond their latest_ns, and append them to `list`. */
+/*
+ * Take those out of the line whose grant has moved beyond their latest_ns, and append them to `list`.  Where they are many, looking at
+ * them takes so long that it is not done again at once: what is asked for meanwhile is done when bucket_looks_again().
+ */
 void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter_list *list);
+
+bool bucket_looks_again(const struct bucket *bucket, int64_t now_ns);
+
+/* The first in line, where it is known before that that his grant comes too late; out of the line.  Return: NULL: it does not. */
+struct waiter *bucket_late(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns);
 
 /* When `waiter`, who is in line, will be granted, as things stand; *ret_position: 0: he is the first. */
 int64_t bucket_expected(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,

@@ -12,6 +12,8 @@
 #include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
 
+#define GRANTED_AT_ONCE 128 /* to those in line */
+
 static struct scheduler *scheduler_of(const struct cell *cell) {
 	return cell->limiter->tenant->scheduler;
 }
@@ -24,8 +26,14 @@ int64_t cell_now(const struct cell *cell) {
 	return scheduler_of(cell)->now.ns[TIMER_CLOCK_BOOTTIME];
 }
 
+static bool is_of_former(const struct cell *cell) {
+	return cell->generation != cell->limiter->generation;
+}
+
 static const struct bucket_rules *rules_of(const struct cell *cell) {
-	return &cell->limiter->spec.rules;
+	const struct limiter *limiter = cell->limiter;
+
+	return is_of_former(cell) ? &limiter->former->spec.rules : &limiter->spec.rules;
 }
 
 static bool words_are_allocated(const struct cell *cell) {
@@ -119,7 +127,10 @@ struct cell *cell_new(struct limiter *limiter, struct limiter_key key) {
 
 	if (!cell)
 		return NULL;
-	*cell = (struct cell){ .limiter = limiter, .place = CELL_NOT_QUEUED, .key_size = (uint8_t)key.size };
+	*cell = (struct cell){ .limiter = limiter,
+			       .place = CELL_NOT_QUEUED,
+			       .generation = limiter->generation,
+			       .key_size = (uint8_t)key.size };
 	LIST_INIT(&cell->claims);
 	if (fill(cell) < 0) {
 		give_memory(cell);
@@ -289,19 +300,34 @@ static void leave(struct cell *cell, struct claim *claim) {
 		bucket_leave(&cell->bucket, rules_of(cell), &claim->waiter);
 }
 
-void cell_free(struct cell *cell) {
+/* It is to be looked at then; INT64_MAX: no more. */
+static void set_due(struct cell *cell, int64_t due_ns) {
 	struct scheduler *scheduler = scheduler_of(cell);
-	struct claim *claim;
 
-	while ((claim = LIST_FIRST(&cell->claims))) {
-		if (claim->state == CLAIM_WAITING)
-			leave(cell, claim);
-		claim_failed(claim, CLAIM_REMOVED);
+	if (due_ns == INT64_MAX) {
+		if (cell->place != CELL_NOT_QUEUED)
+			queue_remove(&scheduler->cells, &cell->place);
+		cell->place = CELL_NOT_QUEUED;
+	} else if (cell->place == CELL_NOT_QUEUED) {
+		queue_insert(&scheduler->cells, &cell->place, due_ns, scheduler->next_seq++);
+	} else if (due_ns != scheduler->cells.entries[cell->place].deadline) {
+		queue_update(&scheduler->cells, &cell->place, due_ns, scheduler->next_seq++);
 	}
-	if (cell->place != CELL_NOT_QUEUED)
-		queue_remove(&scheduler->cells, &cell->place);
-	queue_release(&scheduler->cells);
+}
+
+void cell_drop_claim(struct cell *cell, struct claim *claim) {
+	if (claim->state == CLAIM_WAITING)
+		leave(cell, claim);
+	claim_failed(claim, CLAIM_REMOVED);
+}
+
+void cell_free(struct cell *cell) {
+	assert(LIST_EMPTY(&cell->claims));
+	set_due(cell, INT64_MAX);
+	queue_release(&scheduler_of(cell)->cells);
 	cell_unshare(cell);
+	if (is_of_former(cell))
+		cell->limiter->n_former--;
 	empty(cell);
 	give_memory(cell);
 }
@@ -316,67 +342,79 @@ static int64_t next_due(const struct cell *cell) {
 	return INT64_MAX;
 }
 
-static void reschedule(struct cell *cell) {
-	struct scheduler *scheduler = scheduler_of(cell);
-	int64_t due_ns = next_due(cell);
+/* Those leave whose grant has moved beyond what is of use to them. */
+static void drop_late(struct cell *cell, int64_t now_ns) {
+	struct waiter_list late = TAILQ_HEAD_INITIALIZER(late);
+	struct waiter *waiter;
 
-	if (due_ns == INT64_MAX) {
-		if (cell->place != CELL_NOT_QUEUED)
-			queue_remove(&scheduler->cells, &cell->place);
-		cell->place = CELL_NOT_QUEUED;
-	} else if (cell->place == CELL_NOT_QUEUED) {
-		queue_insert(&scheduler->cells, &cell->place, due_ns, scheduler->next_seq++);
-	} else if (due_ns != scheduler->cells.entries[cell->place].deadline) {
-		queue_update(&scheduler->cells, &cell->place, due_ns, scheduler->next_seq++);
+	bucket_expire(&cell->bucket, rules_of(cell), now_ns, &late);
+	while ((waiter = TAILQ_FIRST(&late))) {
+		TAILQ_REMOVE(&late, waiter, link);
+		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
 	}
 }
 
-static void grant_tokens(struct cell *cell, int64_t now_ns) {
+/* Return: how many have got an answer, at most GRANTED_AT_ONCE and those who were late. */
+static size_t grant_tokens(struct cell *cell, int64_t now_ns) {
 	struct waiter *waiter;
 	struct grant grant;
+	size_t n = 0;
 
-	while ((waiter = bucket_grant(&cell->bucket, rules_of(cell), now_ns, &grant)))
+	if (bucket_looks_again(&cell->bucket, now_ns))
+		drop_late(cell, now_ns);
+	for (; n < GRANTED_AT_ONCE; n++) {
+		waiter = bucket_late(&cell->bucket, rules_of(cell), now_ns);
+		if (waiter) {
+			claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
+			continue;
+		}
+		waiter = bucket_grant(&cell->bucket, rules_of(cell), now_ns, &grant);
+		if (!waiter)
+			break;
 		claim_granted(container_of(waiter, struct claim, waiter), &grant);
+	}
+	return n;
 }
 
-static void grant_permits(struct cell *cell, int64_t now_ns) {
+static size_t grant_permits(struct cell *cell, int64_t now_ns) {
 	struct permit_waiter *waiter;
+	size_t n = 0;
 
-	while ((waiter = permits_grant(cell->permits, now_ns)))
+	for (; n < GRANTED_AT_ONCE && (waiter = permits_grant(cell->permits, now_ns)); n++)
 		claim_granted(container_of(waiter, struct claim, permit_waiter),
 			      &(struct grant){ .allowed = true,
 					       .remaining = permits_available(cell->permits, now_ns),
 					       .limit = cell->permits->max,
 					       .now_ns = now_ns });
+	return n;
 }
 
-void cell_settle(struct cell *cell) {
+size_t cell_settle(struct cell *cell) {
+	int64_t now_ns = cell_now(cell);
+	size_t n;
+
+	if (cell->limiter->removed) {
+		set_due(cell, INT64_MAX);
+		return 0;
+	}
 	repair(cell);
-	if (cell_is_permits(cell))
-		grant_permits(cell, cell_now(cell));
-	else
-		grant_tokens(cell, cell_now(cell));
-	reschedule(cell);
+	n = cell_is_permits(cell) ? grant_permits(cell, now_ns) : grant_tokens(cell, now_ns);
+	/* There may be more of them: that is for the next turn. */
+	set_due(cell, n < GRANTED_AT_ONCE ? next_due(cell) : now_ns);
+	return n;
 }
 
 void cell_expire(struct cell *cell) {
-	struct waiter_list late = TAILQ_HEAD_INITIALIZER(late);
-	struct waiter *waiter;
-
 	if (!cell_is_permits(cell))
-		bucket_expire(&cell->bucket, rules_of(cell), cell_now(cell), &late);
-	while ((waiter = TAILQ_FIRST(&late))) {
-		TAILQ_REMOVE(&late, waiter, link);
-		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
-	}
-	cell_settle(cell);
+		drop_late(cell, cell_now(cell));
+	(void)cell_settle(cell);
 }
 
-int cell_prepare(struct cell *cell, const struct limiter_spec *to, void **ret) {
+int cell_prepare(struct cell *cell, const struct limiter_spec *to, int64_t now_ns, void **ret) {
 	*ret = NULL;
 	if (cell_is_permits(cell))
 		return 0;
-	if (!bucket_can_convert(&cell->bucket, rules_of(cell), &to->rules, cell_now(cell)))
+	if (!bucket_can_convert(&cell->bucket, rules_of(cell), &to->rules, now_ns))
 		return LIMITER_E_RANGE;
 	if (to->rules.n > 1 && !words_are_allocated(cell)) {
 		*ret = calloc(BUCKET_RULES_MAX, sizeof(*cell->bucket.words));
@@ -404,30 +442,75 @@ static void change_permits(struct cell *cell, uint64_t max) {
 	}
 }
 
-void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepared) {
+static void set_renewed(struct cell *cell) {
+	cell->generation = cell->limiter->generation;
+	cell->limiter->n_former--;
+}
+
+static void change_bucket(struct cell *cell, int64_t now_ns, void *prepared) {
+	const struct limiter_spec *to = &cell->limiter->spec;
 	struct waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
 	_Atomic uint64_t *before;
 	struct waiter *waiter;
 
-	if (cell_is_permits(cell)) {
-		change_permits(cell, to->concurrency);
-		return;
-	}
 	if (to->rules.n != 1)
 		cell_unshare(cell);
-	before = cell->bucket.words;
+	before = words_are_allocated(cell) ? cell->bucket.words : NULL;
 	begin_change(cell);
-	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared),
-			     cell_now(cell), &unfit);
+	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared), now_ns,
+			     &unfit);
 	if (cell->limiter->drained_ns > 0)
 		bucket_drain(&cell->bucket, &to->rules, rules_of(cell)->n, cell->limiter->drained_ns);
 	end_change(cell, to);
-	if (words_are_allocated(cell) && before != cell->bucket.words)
+	if (before != cell->bucket.words)
 		free((void *)before);
+	set_renewed(cell);
 	while ((waiter = TAILQ_FIRST(&unfit))) {
 		TAILQ_REMOVE(&unfit, waiter, link);
 		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
 	}
+}
+
+void cell_change(struct cell *cell, int64_t now_ns, void *prepared) {
+	if (!cell_is_permits(cell)) {
+		change_bucket(cell, now_ns, prepared);
+		return;
+	}
+	set_renewed(cell);
+	change_permits(cell, cell->limiter->spec.concurrency);
+}
+
+/* What it owes would be too much to count: that is as if all had been taken. */
+static int renew_empty(struct cell *cell, int64_t now_ns) {
+	int64_t hold_until_ns = cell->bucket.hold_until_ns;
+	const struct limiter_spec *to = &cell->limiter->spec;
+	void *prepared;
+	int r;
+
+	bucket_reset(&cell->bucket, rules_of(cell), now_ns);
+	r = cell_prepare(cell, to, now_ns, &prepared);
+	if (r != 0)
+		return r;
+	cell_change(cell, now_ns, prepared);
+	bucket_drain(&cell->bucket, &to->rules, 0, now_ns);
+	cell->bucket.hold_until_ns = hold_until_ns;
+	return 0;
+}
+
+int cell_renew(struct cell *cell) {
+	int64_t until_ns;
+	void *prepared;
+	int r;
+
+	if (!is_of_former(cell))
+		return 0;
+	until_ns = cell->limiter->former->until_ns;
+	r = cell_prepare(cell, &cell->limiter->spec, until_ns, &prepared);
+	if (r == LIMITER_E_RANGE)
+		return renew_empty(cell, until_ns);
+	if (r == 0)
+		cell_change(cell, until_ns, prepared);
+	return r;
 }
 
 void cell_hold(struct cell *cell, int64_t until_ns) {

@@ -183,7 +183,7 @@ void claim_expire(struct claim *claim) {
 
 	permits_leave(cell->permits, &claim->permit_waiter);
 	claim_failed(claim, CLAIM_TIMED_OUT);
-	cell_settle(cell); /* who asked for many may have held up others */
+	(void)cell_settle(cell); /* who asked for many may have held up others */
 }
 
 /* What is due by that is for cell_settle(). */
@@ -212,7 +212,7 @@ void claim_give_back(struct claim *claim) {
 	if (!claim->cell)
 		return;
 	give_back(claim);
-	cell_settle(claim->cell);
+	(void)cell_settle(claim->cell);
 }
 
 enum cancel_outcome claim_end(struct claim *claim) {
@@ -223,7 +223,7 @@ enum cancel_outcome claim_end(struct claim *claim) {
 		give_back(claim);
 	claim_free(claim);
 	if (cell)
-		cell_settle(cell);
+		(void)cell_settle(cell);
 	if (pending)
 		return CANCEL_WITHDRAWN;
 	return cell ? CANCEL_CANCELLED : CANCEL_GONE;

@@ -22,11 +22,18 @@ struct cell {
 	_Atomic uint64_t word;
 	struct claim_list claims; /* who waits here, and who holds permits of it */
 	uint32_t place; /* in scheduler::cells, by when it is to be looked at; CELL_NOT_QUEUED: it is not there */
+	uint8_t generation; /* limiter::generation: it obeys limiter::spec; else limiter::former */
 	uint8_t key_size;
 	uint8_t key[];
 };
 
 #define CELL_NOT_QUEUED UINT32_MAX
+
+/* What cells obey that nobody has come to since there is another definition. */
+struct former {
+	struct limiter_spec spec;
+	int64_t until_ns; /* boottime */
+};
 
 struct limiter {
 	struct tenant *tenant;
@@ -43,6 +50,12 @@ struct limiter {
 	int64_t created_realtime_ns;
 	int64_t drained_ns; /* boottime: a cell that is made, and a rule that is new, begins as if all had been taken then; 0: full */
 	uint32_t mark; /* in scheduler::marks */
+	uint8_t generation; /* of `spec` */
+	bool removed; /* it has no name any more, only claims and cells, and its tenant by a reference */
+	struct former *former; /* of cells of another generation, which nobody waits for; NULL: all are of this one */
+	size_t n_former; /* cells of another generation */
+	size_t position; /* in `cells`, of who renews or frees them */
+	TAILQ_ENTRY(limiter) unfinished; /* scheduler::unfinished, where it has a former definition or is removed */
 	char name[];
 };
 
@@ -69,6 +82,9 @@ static inline struct claim *claim_of(struct source *source) {
 	return container_of(source, struct claim, source);
 }
 
+/* Nobody finds it any more. */
+void limiter_unname(struct limiter *limiter);
+
 /* All cells, in an order that stays the same while none comes or goes.  *position is 0 at first.  Return: NULL: no more. */
 struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position);
 
@@ -76,6 +92,14 @@ struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position);
 int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret);
 /* The one that has no key.  Return: 0, -ENOMEM. */
 int limiter_get_common(struct limiter *limiter, struct cell **ret);
+
+/* Work that limiters have left for later, on so many cells.  Return: there is more of it. */
+bool limiters_go_on(struct scheduler *scheduler, size_t n);
+/* All of that of one tenant, which ends. */
+void limiters_finish(struct tenant *tenant);
+
+/* Obey that definition.  Return: as limiter_set(). */
+int limiter_change(struct limiter *limiter, const struct limiter_spec *spec);
 
 /* It has become another, or has more to grant; and: so much was taken from it, which outlives this process. */
 void limiter_changed(struct limiter *limiter);
@@ -98,24 +122,29 @@ void cell_pools_deinit(struct pool *pools);
 
 /* Return: NULL: no memory. */
 struct cell *cell_new(struct limiter *limiter, struct limiter_key key);
-/* Who waits is told that the limiter is gone; what is held is forgotten. */
+/* That one is told that the limiter is gone, if it waits; what it holds is forgotten. */
+void cell_drop_claim(struct cell *cell, struct claim *claim);
+/* It has no claims. */
 void cell_free(struct cell *cell);
 
 bool cell_is_permits(const struct cell *cell);
 int64_t cell_now(const struct cell *cell);
 
-/* Hand out what is due, and find when to look again.  After every change, and when the time has come. */
-void cell_settle(struct cell *cell);
+/* Hand out what is due, if it is not too much for one turn, and find when to look again.  After every change, and when the time has come.
+ * Return: how many have got an answer. */
+size_t cell_settle(struct cell *cell);
 /* The same, where grants may have moved away: first those leave for whom they come too late. */
 void cell_expire(struct cell *cell);
 
 /*
- * Can it live under the other definition?  Then nothing is in the way of cell_change(); *ret is for that, and free(3)d where it is not
- * called.  Return: 0, LIMITER_E_RANGE, -ENOMEM.
+ * Could it obey the other definition at that time?  Then nothing is in the way of cell_change(); *ret is for that, and free(3)d where it is
+ * not called.  Return: 0, LIMITER_E_RANGE, -ENOMEM.
  */
-int cell_prepare(struct cell *cell, const struct limiter_spec *to, void **ret);
-/* Live under it; the limiter still has the former one.  What is due then is for cell_expire(). */
-void cell_change(struct cell *cell, const struct limiter_spec *to, void *prepared);
+int cell_prepare(struct cell *cell, const struct limiter_spec *to, int64_t now_ns, void **ret);
+/* Obey limiter::spec in place of limiter::former, whose last time that is.  What is due then is for cell_expire(). */
+void cell_change(struct cell *cell, int64_t now_ns, void *prepared);
+/* The same, if it does not yet, of one that nobody waits for.  Return: 0, -ENOMEM. */
+int cell_renew(struct cell *cell);
 
 /* What a bucket is made of, without what its line has in it, and without what nobody honest can have written into shared memory. */
 void cell_read_bucket(const struct cell *cell, struct limiter_bucket *ret);

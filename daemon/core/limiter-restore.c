@@ -13,7 +13,7 @@ bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limit
 	struct cell *cell;
 
 	while (limiter->spec.kind == LIMITER_KIND_RATE && (cell = limiter_next_cell(limiter, position))) {
-		if (cell_idle_at(cell) <= cell_now(cell))
+		if (cell_renew(cell) != 0 || cell_idle_at(cell) <= cell_now(cell))
 			continue;
 		cell_read_bucket(cell, ret);
 		return true;

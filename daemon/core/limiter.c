@@ -2,7 +2,8 @@
 /*
  * Owns the names of limiters, what they are defined as, and which cell a request means.
  *
- * Knows nothing of when something is granted (cell.c), nor of what becomes of who waits (claim.c).
+ * Knows nothing of when something is granted (cell.c), of what becomes of who waits (claim.c), nor of how a limiter becomes another or goes
+ * (limiter-change.c).
  */
 
 #include "daemon/core/limiter.h"
@@ -15,6 +16,8 @@
 #include "daemon/core/scheduler-private.h"
 #include "proto/limits.h"
 
+#define CROWD 256 /* claims */
+#define CELLS_PER_NEW_ONE 2 /* left by others, for each that is made */
 #define KEYS_SWEPT 8 /* slots looked at for an idle one, each time a key finds the table full */
 
 /* ---- definitions ---- */
@@ -117,28 +120,10 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	return 0;
 }
 
-void limiter_remove(struct limiter *limiter) {
-	struct tenant *tenant = tenant_ref(limiter->tenant);
-	size_t position = 0;
-	struct cell *cell;
-
-	limiter_taken(limiter, 0); /* where it is not known that it is gone, it must not begin anew */
-	(void)tdelete(limiter->name, &tenant->limiter_names, name_compare);
-	(void)map_remove(&tenant->limiters, limiter->id);
-	while ((cell = keys_next(&limiter->cells, &position)))
-		cell_free(cell);
-	keys_deinit(&limiter->cells);
-	if (limiter->common)
-		cell_free(limiter->common);
-	assert(limiter->claims.count == 0);
-	tenant_charge(tenant, limiters, -1);
-	tenant->scheduler->n_limiters--;
-	tenant_charge(tenant, keys, -limiter_keys(&limiter->spec));
-	free(limiter);
-	tenant_unref(tenant);
+void limiter_unname(struct limiter *limiter) {
+	(void)tdelete(limiter->name, &limiter->tenant->limiter_names, name_compare);
+	(void)map_remove(&limiter->tenant->limiters, limiter->id);
 }
-
-/* ---- changes ---- */
 
 struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position) {
 	struct cell *cell;
@@ -153,49 +138,6 @@ struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position) 
 	cell = keys_next(&limiter->cells, &slot);
 	*position = slot + 1;
 	return cell;
-}
-
-/* What cell_change() needs, for each cell.  Return: 0: *ret is allocated; LIMITER_E_RANGE, -ENOMEM: nothing is. */
-static int prepare_cells(struct limiter *limiter, const struct limiter_spec *spec, void ***ret) {
-	void **prepared = calloc(limiter->cells.used + 2, sizeof(*prepared));
-	size_t position = 0, n = 0;
-	struct cell *cell;
-	int r = prepared ? 0 : -ENOMEM;
-
-	while (r == 0 && (cell = limiter_next_cell(limiter, &position)))
-		r = cell_prepare(cell, spec, &prepared[n++]);
-	if (r == 0) {
-		*ret = prepared;
-		return 0;
-	}
-	while (n > 0)
-		free(prepared[--n]);
-	free(prepared);
-	return r;
-}
-
-static int limiter_update(struct limiter *limiter, const struct limiter_spec *spec) {
-	size_t position = 0, n = 0;
-	struct cell *cell;
-	void **prepared;
-	int r;
-
-	if (limiter->spec.kind != spec->kind || limiter->spec.keyed != spec->keyed)
-		return LIMITER_E_KIND;
-	r = prepare_cells(limiter, spec, &prepared);
-	if (r != 0)
-		return r;
-	while ((cell = limiter_next_cell(limiter, &position)))
-		cell_change(cell, spec, prepared[n++]);
-	free(prepared);
-	tenant_charge(limiter->tenant, keys, limiter_keys(spec) - limiter_keys(&limiter->spec));
-	limiter->spec = *spec;
-	limiter->spec.name = limiter->name;
-	limiter_changed(limiter);
-	position = 0;
-	while ((cell = limiter_next_cell(limiter, &position)))
-		cell_expire(cell);
-	return 0;
 }
 
 int limiter_set(struct tenant *tenant, const struct limiter_spec *spec, enum limiter_mode mode, struct limiter **ret,
@@ -215,7 +157,7 @@ int limiter_set(struct tenant *tenant, const struct limiter_spec *spec, enum lim
 	if (mode == LIMITER_MODE_CREATE)
 		return LIMITER_E_EXISTS;
 	*ret_change = LIMITER_CHANGE_UPDATED;
-	return limiter_update(limiter, spec);
+	return limiter_change(limiter, spec);
 }
 
 uint64_t limiter_id(const struct limiter *limiter) {
@@ -257,6 +199,10 @@ void limiter_describe(const struct limiter *limiter, struct limiter_info *ret) {
 	}
 }
 
+bool limiter_is_crowded(const struct limiter *limiter) {
+	return limiter->waiting >= CROWD;
+}
+
 struct claim *limiter_next_claim(struct limiter *limiter, uint64_t after) {
 	struct claim *claim;
 
@@ -275,13 +221,15 @@ int64_t limiter_idle_at(const struct limiter *limiter) {
 	const struct cell *cell;
 	size_t position = 0;
 
+	if (limiter->former)
+		return INT64_MAX; /* for a moment */
 	while (idle_at < INT64_MAX && (cell = keys_next(&limiter->cells, &position)))
 		idle_at = MAX(idle_at, cell_idle_at(cell));
 	return idle_at;
 }
 
-static bool is_idle(const void *thing, const void *userdata _unused_) {
-	return cell_idle_at(thing) <= cell_now(thing);
+static bool is_idle(void *thing) {
+	return cell_renew(thing) == 0 && cell_idle_at(thing) <= cell_now(thing);
 }
 
 /* Forget a cell that would be the same if it were made again; a few are looked at.  Return: there is room for one more. */
@@ -290,7 +238,7 @@ static bool make_room(struct limiter *limiter) {
 
 	if (limiter->cells.used < limiter->spec.max_keys)
 		return true;
-	if (!keys_sweep(&limiter->cells, KEYS_SWEPT, is_idle, NULL, &idle))
+	if (!keys_sweep(&limiter->cells, KEYS_SWEPT, is_idle, &idle))
 		return false;
 	keys_remove(&limiter->cells, ((struct cell *)idle)->key, ((struct cell *)idle)->key_size);
 	cell_free(idle);
@@ -314,7 +262,9 @@ int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cel
 		return limiter_get_common(limiter, ret);
 	*ret = keys_find(&limiter->cells, key.data, key.size);
 	if (*ret)
-		return 0;
+		return cell_renew(*ret);
+	/* Faster than they come, so that no more memory is in use than there may be keys. */
+	(void)limiters_go_on(limiter->tenant->scheduler, CELLS_PER_NEW_ONE);
 	if (!make_room(limiter))
 		return limiter->spec.deny_when_full ? LIMITER_E_DENIED : limiter_get_common(limiter, ret);
 	cell = cell_new(limiter, key);
@@ -344,7 +294,7 @@ static int open_cell(struct limiter *limiter, struct limiter_key key, struct cel
 		return 0;
 	}
 	if (r == 0)
-		cell_settle(*ret);
+		(void)cell_settle(*ret);
 	return r;
 }
 
@@ -462,7 +412,7 @@ int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cos
 		return r;
 	bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost);
 	limiter_changed(limiter);
-	cell_settle(cell);
+	(void)cell_settle(cell);
 	return report(cell, ret);
 }
 
@@ -502,7 +452,7 @@ int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant 
 		return r;
 	cell_reset(cell);
 	limiter_changed(limiter);
-	cell_settle(cell);
+	(void)cell_settle(cell);
 	return report(cell, ret);
 }
 
@@ -639,7 +589,7 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
 		return r;
 	}
 	*ret_claim = claim;
-	cell_settle(cell);
+	(void)cell_settle(cell);
 	return r;
 }
 
@@ -685,13 +635,13 @@ int limiter_ask(struct claim *claim) {
 	struct grant grant;
 	int r;
 
-	cell_settle(cell);
+	(void)cell_settle(cell);
 	claim->since_ns = cell_now(cell);
 	r = wait_for_tokens(cell, claim, &grant);
 	if (r == 0) {
 		claim->state = CLAIM_GRANTED;
 		count(cell->limiter, &grant, claim->cost);
 	}
-	cell_settle(cell);
+	(void)cell_settle(cell);
 	return r;
 }

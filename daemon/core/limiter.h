@@ -52,6 +52,7 @@ enum {
 	LIMITER_E_QUEUED, /* wait: the claim is in line */
 	LIMITER_E_CROWDED, /* wait: the line has max_waiters already */
 	LIMITER_E_HANDLE_EXISTS,
+	LIMITER_E_BUSY, /* set: not all of its keys obey its definition yet, see limiter_go_on() */
 };
 
 /* The key of a request; size 0: none. */
@@ -82,9 +83,10 @@ enum limiter_change {
 };
 
 /*
- * Make or change the tenant's limiter of that name.
- * Return: 0, LIMITER_E_EXISTS (*ret is the one that exists), LIMITER_E_KIND, LIMITER_E_RANGE, -ENOENT (UPDATE: there is none),
- * -ENOMEM, −errno of getrandom(2).
+ * Make or change the tenant's limiter of that name.  What has keys nobody waits for obeys from now on, too, but does not take the time
+ * for it now; that of a key whose debt could not be counted then is empty.
+ * Return: 0, LIMITER_E_EXISTS (*ret is the one that exists), LIMITER_E_KIND, LIMITER_E_RANGE, LIMITER_E_BUSY (again with *ret),
+ * -ENOENT (UPDATE: there is none), -ENOMEM, −errno of getrandom(2).
  */
 int limiter_set(struct tenant *tenant, const struct limiter_spec *spec, enum limiter_mode mode, struct limiter **ret,
 		enum limiter_change *ret_change);
@@ -97,6 +99,9 @@ struct limiter *limiter_next(struct tenant *tenant, uint64_t after);
 
 /* Forget it: who waits is told, permits that are out count for nothing. */
 void limiter_remove(struct limiter *limiter);
+
+/* Up to so many of its keys obey its definition, that did not yet.  Return: all do, and it can be changed again. */
+bool limiter_go_on(struct limiter *limiter, size_t n);
 
 uint64_t limiter_id(const struct limiter *limiter);
 /* As it was given; borrowed. */
@@ -120,6 +125,9 @@ struct limiter_info {
 	uint64_t repaired; /* how often its memory was spoilt */
 };
 void limiter_describe(const struct limiter *limiter, struct limiter_info *ret);
+
+/* Do so many wait for it that a verb may take long? */
+bool limiter_is_crowded(const struct limiter *limiter);
 
 /*
  * The verbs.  All hand out first what is due to those in line.  `ret` is filled in where the result is 0.

@@ -15,6 +15,7 @@ libcore_la_SOURCES = \
 	daemon/core/job.c daemon/core/job.h \
 	daemon/core/keys.c daemon/core/keys.h \
 	daemon/core/limiter.c daemon/core/limiter.h daemon/core/limiter-private.h \
+	daemon/core/limiter-change.c \
 	daemon/core/limiter-restore.c \
 	daemon/core/loop.c daemon/core/loop.h \
 	daemon/core/map.c daemon/core/map.h \

@@ -9,6 +9,7 @@
 #include "daemon/core/tenant-private.h"
 
 TAILQ_HEAD(tenant_list, tenant);
+TAILQ_HEAD(unfinished_list, limiter);
 
 #define CELL_POOLS 6 /* enough for keys of 43 bytes; cells with longer ones are malloc's */
 
@@ -34,6 +35,7 @@ struct scheduler {
 	size_t n_timers; /* live ones, attachments not among them */
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
+	struct unfinished_list unfinished; /* limiters that have left work for later */
 	struct marks marks; /* of limiters */
 	int64_t drained_ns; /* what limiters that are made begin with: limiter::drained_ns */
 	int64_t settled_ns; /* boottime before which no permits are granted, but to who had them before; 0: they are */

@@ -16,6 +16,9 @@
 #include "daemon/core/timer-private.h"
 #include "proto/limits.h"
 
+#define CLAIMS_PER_TURN 128 /* that get an answer because it is time */
+#define CELLS_PER_TURN 32 /* of those that limiters have left for later */
+
 int scheduler_new(struct scheduler **ret, const struct instant *now, struct starter *starter) {
 	struct scheduler *scheduler = calloc(1, sizeof(*scheduler));
 	int r;
@@ -40,6 +43,7 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 	TAILQ_INIT(&scheduler->due);
 	TAILQ_INIT(&scheduler->round);
 	TAILQ_INIT(&scheduler->finished);
+	TAILQ_INIT(&scheduler->unfinished);
 	*ret = scheduler;
 	return 0;
 }
@@ -165,19 +169,36 @@ static struct tenant *scheduler_due(const struct scheduler *scheduler, enum time
 	return container_of(own - clock, struct tenant, clocks[0]);
 }
 
-/* Hand out what limiters have for those in line, and send those away who have waited long enough. */
-static void scheduler_grant(struct scheduler *scheduler) {
-	int64_t boottime = scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
-	const struct queue_entry *first;
+static struct cell *scheduler_due_cell(const struct scheduler *scheduler) {
+	const struct queue_entry *first = queue_first(&scheduler->cells);
 
-	while ((first = queue_first(&scheduler->cells)) && first->deadline <= boottime)
-		cell_settle(container_of(first->place, struct cell, place));
-	while ((first = queue_first(&scheduler->patience)) && first->deadline <= boottime)
-		claim_expire(container_of(first->place, struct claim, place));
+	return first && first->deadline <= scheduler->now.ns[TIMER_CLOCK_BOOTTIME]
+		       ? container_of(first->place, struct cell, place)
+		       : NULL;
+}
+
+static struct claim *scheduler_impatient_claim(const struct scheduler *scheduler) {
+	const struct queue_entry *first = queue_first(&scheduler->patience);
+
+	return first && first->deadline <= scheduler->now.ns[TIMER_CLOCK_BOOTTIME]
+		       ? container_of(first->place, struct claim, place)
+		       : NULL;
+}
+
+/* Hand out what limiters have for those in line, and send those away who have waited long enough: as many as may be in one turn. */
+static void scheduler_grant(struct scheduler *scheduler) {
+	struct claim *claim;
+	struct cell *cell;
+
+	for (size_t n = 0; n < CLAIMS_PER_TURN && (cell = scheduler_due_cell(scheduler)); n++)
+		n += cell_settle(cell);
+	for (size_t n = 0; n < CLAIMS_PER_TURN && (claim = scheduler_impatient_claim(scheduler)); n++)
+		claim_expire(claim);
 }
 
 bool scheduler_dispatch(struct scheduler *scheduler) {
 	const struct instant now = scheduler->now;
+	bool more = limiters_go_on(scheduler, CELLS_PER_TURN);
 	struct tenant *tenant;
 
 	scheduler_grant(scheduler);
@@ -200,8 +221,12 @@ bool scheduler_dispatch(struct scheduler *scheduler) {
 
 	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		if (scheduler_due(scheduler, clock))
-			return true;
-	return !TAILQ_EMPTY(&scheduler->due);
+			more = true;
+	return more || !TAILQ_EMPTY(&scheduler->due);
+}
+
+void scheduler_finish(struct scheduler *scheduler) {
+	(void)limiters_go_on(scheduler, SIZE_MAX);
 }
 
 static int64_t next_of(const struct queue *queue) {
@@ -215,7 +240,7 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
 
 	if (clock != TIMER_CLOCK_BOOTTIME)
 		return next;
-	if (!TAILQ_EMPTY(&scheduler->due))
+	if (!TAILQ_EMPTY(&scheduler->due) || !TAILQ_EMPTY(&scheduler->unfinished))
 		return scheduler->now.ns[clock];
 	next = MIN(next, scheduler_next_expiry(scheduler));
 	next = MIN(next, next_of(&scheduler->cells));

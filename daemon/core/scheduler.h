@@ -64,6 +64,9 @@ const struct instant *scheduler_now(const struct scheduler *scheduler);
  */
 bool scheduler_dispatch(struct scheduler *scheduler);
 
+/* Do now what limiters that were changed or removed have left for later turns: nothing of it is seen in the saved state. */
+void scheduler_finish(struct scheduler *scheduler);
+
 /* The earliest deadline on that clock; INT64_MAX: none.  On boottime kill delays, job timeouts and the forgetting of results count,
  * and what is posted is due now. */
 int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock);

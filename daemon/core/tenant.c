@@ -10,7 +10,7 @@
 #include <search.h>
 #include <string.h>
 
-#include "daemon/core/limiter.h"
+#include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
 #include "daemon/core/timer-private.h"
 #include "daemon/core/topic.h"
@@ -71,6 +71,7 @@ struct tenant *tenant_free(struct tenant *tenant) {
 		timer_free(timer);
 	while ((limiter = map_find_from(&tenant->limiters, 0)))
 		limiter_remove(limiter);
+	limiters_finish(tenant);
 	while ((topic = LIST_FIRST(&tenant->topics_of_all)))
 		topic_undefine(topic);
 	if (tenant->due)

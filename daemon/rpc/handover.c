@@ -218,6 +218,7 @@ int handover_save(struct rpc *rpc, struct sessions *sessions, FILE *file, const 
 	if (!saving.claims)
 		return -ENOMEM;
 	sessions_end_failed(sessions);
+	scheduler_finish(rpc->scheduler);
 	r = state_begin(rpc->scheduler, file);
 	if (r == 0) {
 		save_all(&saving, sessions);

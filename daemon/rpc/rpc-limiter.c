@@ -24,6 +24,8 @@
 #include "daemon/rpc/target-limiter.h"
 #include "daemon/rpc/target.h"
 
+#define KEYS_UNLOOKED 32 /* between two looks at the clock */
+
 /* ---- definitions ---- */
 
 static bool check_rules(struct call *call, const Evloop__LimiterSpec *request) {
@@ -164,8 +166,10 @@ static Evloop__LimiterSetReply__Change change_of(enum limiter_change change) {
 static struct limiter *find(struct call *call, const char *name, enum limiter_need need) {
 	struct limiter *limiter = target_limiter(call, name, need);
 
-	if (limiter)
-		(void)loop_refresh(call->rpc->loop);
+	if (!limiter)
+		return NULL;
+	(void)loop_refresh(call->rpc->loop);
+	call->dear = limiter_is_crowded(limiter);
 	return limiter;
 }
 
@@ -221,6 +225,12 @@ int rpc_limiter_set(struct call *call, const void *data) {
 		reply.id = limiter_id(limiter);
 		reply.change = change_of(change);
 		call_reply(call, &reply.base);
+		return 0;
+	case LIMITER_E_BUSY:
+		/* First what is left of the last change, as far as there is time. */
+		while (!limiter_go_on(limiter, KEYS_UNLOOKED) && session_has_time(call->session, 0))
+			;
+		call->again = true;
 		return 0;
 	case LIMITER_E_EXISTS:
 		return refuse_exists(call, limiter, &spec);

@@ -8,6 +8,9 @@
 
 #include "tests/hostile/rig.h"
 
+#define STORM_KEYS 190000
+#define LINE 9000
+
 static Evloop__LimiterRule *rules_of(Evloop__LimiterRule *rule, uint64_t tokens, int64_t period_ns, uint64_t burst) {
 	evloop__limiter_rule__init(rule);
 	rule->tokens = tokens;
@@ -120,6 +123,36 @@ static void key_flood(struct rig *rig, char *got, size_t size) {
 	snprintf(got, size, "50,000 keys share room for 1,000: +%ld KiB", grown);
 }
 
+/* As many keys as one may have, in a limiter that becomes another again and again, and goes, and comes. */
+static void key_storm(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1, 3600 * NSEC_PER_SEC, 5);
+	uint32_t key;
+
+	spec.name = request.name = (char *)"storm";
+	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
+	spec.rules = &rules;
+	spec.n_rules = 1;
+	spec.keyed = true;
+	spec.max_keys = STORM_KEYS;
+	request.cost = 1;
+	request.key = (ProtobufCBinaryData){ .data = (uint8_t *)&key, .len = sizeof(key) };
+	for (unsigned round = 0; round < 3; round++) {
+		rule.burst = 5;
+		CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+		for (key = 0; key < STORM_KEYS; key++)
+			peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request);
+		for (rule.burst = 6; rule.burst < 12; rule.burst++)
+			CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+		forget(peer, "storm");
+	}
+	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	peer_close(peer);
+	snprintf(got, size, "%d keys, changed 18 times, gone 3 times", STORM_KEYS);
+}
+
 static void put_wait(struct peer *peer, const char *name, uint64_t handle, uint64_t cost) {
 	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 
@@ -161,6 +194,61 @@ static void lines_that_go(struct rig *rig, char *got, size_t size) {
 	peer_close(witness);
 	peer_close(peer);
 	snprintf(got, size, "27,000 waited, half of them left, then it was removed");
+}
+
+/* All of a long line are granted at one instant. */
+static void line_let_go(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	Evloop__LimiterHoldRequest hold = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1000000, NSEC_PER_SEC, LINE);
+
+	spec.name = hold.name = (char *)"let-go";
+	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
+	spec.rules = &rules;
+	spec.n_rules = 1;
+	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+	hold.duration_ns = 100 * MS;
+	for (uint64_t round = 0; round < 10; round++) {
+		CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_HOLD, &hold));
+		for (uint64_t i = 1; i <= LINE; i++) {
+			put_wait(peer, "let-go", LINE * round + i, 1);
+			if (i % 500 == 0)
+				CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+		}
+		pause_ms(100);
+		CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	}
+	forget(peer, "let-go");
+	peer_close(peer);
+	snprintf(got, size, "%d at once, ten times", LINE);
+}
+
+/* What pushes a long line back, for nothing: each of them has to be looked at. */
+static void line_pushed(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	Evloop__LimiterWaitRequest wait = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+	Evloop__LimiterRequest charge = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1, NSEC_PER_SEC, 1);
+
+	spec.name = wait.name = charge.name = (char *)"pushed";
+	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
+	spec.rules = &rules;
+	spec.n_rules = 1;
+	spec.max_debt = 1000000;
+	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+	wait.cost = charge.cost = 1;
+	for (wait.handle = 1; wait.handle <= LINE; wait.handle++) {
+		wait.max_wait_ns = (int64_t)(wait.handle + 10 * LINE) * NSEC_PER_SEC;
+		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &wait);
+	}
+	for (unsigned i = 0; i < 2000; i++)
+		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_CHARGE, &charge);
+	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	forget(peer, "pushed");
+	peer_close(peer);
+	snprintf(got, size, "%d waited, pushed back 2,000 times", LINE);
 }
 
 /* Who never says what he got, asks for what cannot be, or under a handle that is taken. */
@@ -336,7 +424,10 @@ const struct attack attacks_by_limiters[] = {
 	{ .name = "rules at their ends", .run = extreme_rules },
 	{ .name = "holds for ever", .run = holds },
 	{ .name = "keys without end", .run = key_flood },
+	{ .name = "keys by the hundred thousand", .run = key_storm, .memory_kib = 64 * 1024 },
 	{ .name = "lines that go", .run = lines_that_go },
+	{ .name = "a line that is let go", .run = line_let_go },
+	{ .name = "a line that is pushed back", .run = line_pushed },
 	{ .name = "waits that cannot be", .run = bad_waits },
 	{ .name = "too many limiters", .run = too_many, .options = too_many_options },
 	{ .name = "looking all the time", .run = looks },

@@ -145,6 +145,7 @@ core_tests = \
 	tests/unit/test-core-random \
 	tests/unit/test-gate \
 	tests/unit/test-job \
+	tests/unit/test-keys \
 	tests/unit/test-loop \
 	tests/unit/test-map \
 	tests/unit/test-output \
@@ -160,6 +161,7 @@ core_tests = \
 	tests/unit/test-timer-name \
 	tests/unit/test-topic \
 	tests/unit/test-limiter \
+	tests/unit/test-limiter-change \
 	tests/unit/test-limiter-memory \
 	tests/unit/test-watch
 check_PROGRAMS += $(core_tests)
@@ -259,6 +261,12 @@ tests_unit_test_topic_LDADD = $(core_test_LDADD)
 tests_unit_test_limiter_SOURCES = tests/unit/test-limiter.c
 tests_unit_test_limiter_CFLAGS = $(core_test_CFLAGS)
 tests_unit_test_limiter_LDADD = $(core_test_LDADD)
+tests_unit_test_limiter_change_SOURCES = tests/unit/test-limiter-change.c
+tests_unit_test_limiter_change_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_limiter_change_LDADD = $(core_test_LDADD)
+tests_unit_test_keys_SOURCES = tests/unit/test-keys.c
+tests_unit_test_keys_CFLAGS = $(core_test_CFLAGS)
+tests_unit_test_keys_LDADD = $(core_test_LDADD)
 tests_unit_test_limiter_memory_SOURCES = tests/unit/test-limiter-memory.c
 tests_unit_test_limiter_memory_CFLAGS = $(core_test_CFLAGS) -pthread
 tests_unit_test_limiter_memory_LDADD = $(core_test_LDADD)

@@ -259,6 +259,29 @@ static void test_line(void **state _unused_) {
 	expect_none();
 }
 
+/* A limiter that is being removed is not there any more, for all of those who wait for it. */
+static void test_removed(void **state _unused_) {
+	Evloop__LimiterRemoveRequest request = EVLOOP__LIMITER_REMOVE_REQUEST__INIT;
+	struct session *session = peer_world_newest(&before);
+
+	make_limiter("slow", 1, 1, 0);
+	(void)wait_for("slow", 1, 1);
+	for (uint64_t i = 2; i <= 300; i++)
+		assert_true(wait_for("slow", i, 1).queued);
+	session->outbox.kept_bytes = 1; /* as if the socket took nothing */
+	request.name = (char *)"slow";
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_REMOVE), &request);
+	assert_true(peer_flush(&peer));
+	peer_world_turn(&before);
+	session->outbox.kept_bytes = 0;
+	hand_over();
+	for (uint64_t i = 2; i <= 300; i++)
+		assert_int_equal(expect(i, EVLOOP__EVENT_TYPE__EVENT_GRANTED)->claim,
+				 EVLOOP__CLAIM_STATE__CLAIM_REMOVED);
+	expect_none();
+	assert_int_equal(tenant_use(peer_world_newest(&after)->owner.tenant)->claims, 0);
+}
+
 static void test_permits(void **state _unused_) {
 	Evloop__HandleRequest cancel = EVLOOP__HANDLE_REQUEST__INIT;
 
@@ -446,6 +469,7 @@ int main(void) {
 		test(test_job_that_was_refused),
 		test(test_job_that_has_ended),
 		test(test_line),
+		test(test_removed),
 		test(test_permits),
 		test(test_fewer_permits),
 		test(test_shared_memory),

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Limiters with many keys that become others, and go: at once for who looks, and in many turns for the daemon. */
+
+#include "tests/unit/limiter-fixture.h"
+
+#define MANY 5000
+
+static struct limiter_spec spec_keyed(const char *name, uint64_t tokens, uint64_t burst) {
+	struct limiter_spec spec = spec_rate(name, tokens, SEC, burst);
+
+	spec.keyed = true;
+	spec.max_keys = 2 * MANY;
+	return spec;
+}
+
+static struct limiter_key key_number(uint32_t i) {
+	static uint32_t number;
+
+	number = i;
+	return (struct limiter_key){ .data = &number, .size = sizeof(number) };
+}
+
+/* How many tokens that key has taken. */
+static uint64_t taken_by(uint32_t i) {
+	return 1 + i % 10;
+}
+
+static struct limiter *make_many(struct fixture *f, const char *name) {
+	struct limiter_spec spec = spec_keyed(name, 10, 10);
+	struct limiter *limiter = make(f, &spec);
+
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_true(try(limiter, key_number(i), taken_by(i)));
+	return limiter;
+}
+
+static int change(struct fixture *f, const struct limiter_spec *spec) {
+	enum limiter_change change;
+	struct limiter *limiter;
+	int r = limiter_set(f->a.owner.tenant, spec, LIMITER_MODE_UPDATE, &limiter, &change);
+
+	if (r == 0)
+		assert_int_equal(change, LIMITER_CHANGE_UPDATED);
+	return r;
+}
+
+/* Turns until nothing is left to do. */
+static unsigned turns(struct fixture *f) {
+	unsigned n = 0;
+
+	while (world_turn(&f->world))
+		n++;
+	return n;
+}
+
+/* Limiters without keys are changed at once: a key has to be as one of those. */
+static void expect_as_twin(struct limiter *limiter, struct limiter *const *twins, uint32_t i) {
+	struct grant grant, twin;
+
+	assert_int_equal(limiter_peek(limiter, key_number(i), 1, &grant), 0);
+	assert_int_equal(limiter_peek(twins[taken_by(i)], none, 1, &twin), 0);
+	assert_int_equal(grant.allowed, twin.allowed);
+	assert_int_equal(grant.remaining, twin.remaining);
+	assert_int_equal(grant.retry_after_ns, twin.retry_after_ns);
+	assert_int_equal(grant.reset_after_ns, twin.reset_after_ns);
+}
+
+/* `to` as it is without keys, under that name. */
+static struct limiter_spec without_keys(const struct limiter_spec *to, const char *name) {
+	struct limiter_spec spec = *to;
+
+	spec.name = name;
+	spec.keyed = false;
+	return spec;
+}
+
+/* Change it with its twins, and look at its keys at any time. */
+static void change_and_look(struct fixture *f, const struct limiter_spec *to) {
+	struct limiter *limiter = make_many(f, "many"), *twins[11];
+	uint32_t next = 0;
+
+	for (uint32_t i = 0; i < 10; i++) {
+		char name[] = { 't', (char)('0' + i), '\0' };
+		struct limiter_spec spec = spec_rate(name, 10, SEC, 10);
+
+		twins[taken_by(i)] = make(f, &spec);
+		assert_true(try(twins[taken_by(i)], none, taken_by(i)));
+	}
+	world_pass(&f->world, 50 * MSEC);
+	(void)world_turn(&f->world);
+	assert_int_equal(change(f, to), 0);
+	for (uint32_t i = 0; i < 10; i++) {
+		char name[] = { 't', (char)('0' + i), '\0' };
+		struct limiter_spec spec = without_keys(to, name);
+
+		assert_int_equal(change(f, &spec), 0);
+	}
+	for (; next < 100; next++)
+		expect_as_twin(limiter, twins, next);
+	for (; next < MANY; next += 7) {
+		world_pass(&f->world, MSEC);
+		(void)world_turn(&f->world);
+		expect_as_twin(limiter, twins, next);
+	}
+	assert_int_equal(turns(f), 0);
+	assert_true(limiter_go_on(limiter, 0));
+	for (uint32_t i = 0; i < MANY; i++)
+		expect_as_twin(limiter, twins, i);
+}
+
+static void test_slower(void **state) {
+	struct limiter_spec to = spec_keyed("many", 1, 10);
+
+	change_and_look(*state, &to);
+}
+
+static void test_faster(void **state) {
+	struct limiter_spec to = spec_keyed("many", 1000, 2000);
+
+	change_and_look(*state, &to);
+}
+
+/* Words of its own for each key. */
+static void test_several_rules(void **state) {
+	struct limiter_spec to = spec_keyed("many", 5, 20);
+	unsigned rule;
+
+	to.rates[1] = (struct limiter_rate){ .tokens = 3, .period_ns = 60 * SEC, .burst = 30 };
+	to.n_rates = 2;
+	assert_int_equal(limiter_spec_check(&to, &rule), 0);
+	change_and_look(*state, &to);
+}
+
+/* What nobody has come to yet obeys the one before the last, so there is no third; and all the keys are met, whoever comes and goes. */
+static void test_changed_again(void **state) {
+	struct fixture *f = *state;
+	struct limiter *limiter = make_many(f, "many");
+	struct limiter_spec slow = spec_keyed("many", 1, 10), fast = spec_keyed("many", 1000000, 10);
+	uint32_t next = MANY;
+
+	assert_int_equal(change(f, &slow), 0);
+	assert_int_equal(change(f, &fast), LIMITER_E_BUSY);
+
+	while (world_turn(&f->world)) {
+		assert_int_equal(change(f, &fast), LIMITER_E_BUSY);
+		for (unsigned i = 0; i < 20 && next < 2 * MANY; i++)
+			assert_true(try(limiter, key_number(next++), 1));
+	}
+	assert_true(next > MANY + 1000);
+	assert_int_equal(change(f, &fast), 0);
+	assert_false(limiter_go_on(limiter, 100));
+	assert_true(limiter_go_on(limiter, SIZE_MAX));
+	world_pass(&f->world, SEC);
+	(void)world_turn(&f->world);
+	for (uint32_t i = 0; i < next; i++)
+		assert_true(try(limiter, key_number(i), 10));
+}
+
+/* Who waits is moved at once, however many keys there are. */
+static void test_who_waits(void **state) {
+	struct fixture *f = *state;
+	struct limiter *limiter = make_many(f, "many");
+	struct limiter_spec fast = spec_keyed("many", 1000, 10);
+	struct claim *claim;
+	struct grant grant;
+
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, key_number(MANY - 1), 10, -1, false, &claim, &grant),
+			 LIMITER_E_QUEUED);
+	assert_int_equal(change(f, &fast), 0);
+	world_pass(&f->world, 10 * MSEC);
+	(void)world_turn(&f->world);
+	(void)expect(&f->a, 1, CLAIM_GRANTED);
+}
+
+/* A debt that cannot be counted under the new rule, is as if all had been taken. */
+static void test_too_much_owed(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_keyed("many", 1000000, 1000000000),
+			    to = spec_rate("many", 1, 365 * 86400 * SEC, 4);
+	struct limiter *limiter;
+	struct grant grant;
+
+	to.keyed = true;
+	to.max_keys = spec.max_keys;
+	limiter = make(f, &spec);
+	assert_true(try(limiter, key("much"), 1000000000));
+	assert_true(try(limiter, key("little"), 1));
+
+	assert_int_equal(change(f, &to), 0);
+	assert_int_equal(limiter_peek(limiter, key("much"), 1, &grant), 0);
+	assert_false(grant.allowed);
+	assert_int_equal(turns(f), 0);
+}
+
+/* ---- going ---- */
+
+static void test_remove(void **state) {
+	struct fixture *f = *state;
+	const struct tenant_use *use = tenant_use(f->a.owner.tenant);
+	struct limiter *limiter = make_many(f, "many");
+
+	limiter_remove(limiter);
+	assert_null(limiter_find(f->a.owner.tenant, "many"));
+	assert_int_equal(use->limiters, 0);
+	assert_int_equal(use->keys, 0);
+	assert_in_range(turns(f), 20, MANY);
+	limiter_remove(make_many(f, "many"));
+	/* The next one goes on with the rest of it. */
+	limiter = make_many(f, "many");
+	assert_in_range(turns(f), 0, 1);
+	assert_false(try(limiter, key_number(9), 10));
+}
+
+/* Nobody is granted anything any more, though all of them cannot hear at once that it is gone; and who leaves first, leaves. */
+static void test_remove_with_a_long_line(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("line", 1000, SEC, 1);
+	struct limiter *limiter;
+	struct event event;
+
+	spec.max_waiters = 1000;
+	limiter = make(f, &spec);
+	assert_true(try(limiter, none, 1));
+	for (uint64_t i = 1; i <= 1000; i++)
+		assert_int_equal(wait_for(&f->a, limiter, i, 1, -1), LIMITER_E_QUEUED);
+	limiter_remove(limiter);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), world_boottime(&f->world));
+	for (uint64_t i = 900; i <= 950; i++)
+		assert_int_equal(owner_cancel(&f->a.owner, i), CANCEL_CANCELLED);
+	world_pass(&f->world, 500 * MSEC);
+	for (uint64_t i = 1; i < 900; i++) {
+		while (!client_take(&f->a, &event))
+			assert_true(world_turn(&f->world));
+		assert_int_equal(event.handle, i);
+		assert_int_equal(event.type, EVENT_TYPE_GRANTED);
+		assert_int_equal(event.claim_state, CLAIM_REMOVED);
+	}
+	assert_int_equal(owner_cancel(&f->a.owner, 1000), CANCEL_CANCELLED);
+	(void)turns(f);
+	for (uint64_t i = 951; i < 1000; i++)
+		(void)expect(&f->a, i, CLAIM_REMOVED);
+	client_expect_none(&f->a);
+	assert_int_equal(tenant_use(f->a.owner.tenant)->claims, 0);
+	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), INT64_MAX);
+}
+
+/* What is left of a change goes with it; and with its uid, and with the daemon. */
+static void test_remove_what_changes(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec two = spec_keyed("many", 5, 20);
+	unsigned rule;
+
+	two.rates[1] = (struct limiter_rate){ .tokens = 3, .period_ns = 60 * SEC, .burst = 30 };
+	two.n_rates = 2;
+	assert_int_equal(limiter_spec_check(&two, &rule), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct limiter *limiter = make_many(f, "many");
+
+		assert_int_equal(change(f, &two), 0);
+		for (unsigned turn = 0; turn < 10; turn++)
+			assert_true(world_turn(&f->world));
+		limiter_remove(limiter);
+		for (unsigned turn = 0; i > 0 && turn < 10; turn++)
+			assert_true(world_turn(&f->world));
+		if (i == 1)
+			(void)turns(f);
+	}
+}
+
+/* The state that another daemon goes on with is that of the new rules. */
+static void test_saved(void **state) {
+	struct fixture *f = *state;
+	struct limiter *limiter = make_many(f, "many");
+	struct limiter_spec to = spec_keyed("many", 1, 10);
+	struct limiter_bucket bucket;
+	size_t position = 0, n = 0;
+	uint64_t now;
+
+	assert_int_equal(gcra_ticks(world_boottime(&f->world), &now), 0);
+	assert_int_equal(change(f, &to), 0);
+	while (limiter_next_bucket(limiter, &position, &bucket)) {
+		assert_true(bucket.words[0] >= now + (uint64_t)SEC * GCRA_TICKS_PER_NSEC);
+		n++;
+	}
+	assert_int_equal(n, MANY);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_slower),        TEST(test_faster),
+		TEST(test_several_rules), TEST(test_changed_again),
+		TEST(test_who_waits),     TEST(test_too_much_owed),
+		TEST(test_remove),        TEST(test_remove_what_changes),
+		TEST(test_saved),         TEST(test_remove_with_a_long_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
