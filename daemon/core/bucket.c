@@ -7,6 +7,7 @@
 
 #include "daemon/core/bucket.h"
 
+#define EXPIRED_AT_ONCE 128 /* of those in line */
 #define REST_LENGTH 64 /* shorter lines are looked at as often as need be */
 #define REST_NS (10 * NSEC_PER_USEC) /* for each in line: some two hundred times as long as a look at him takes */
 
@@ -92,6 +93,7 @@ static int64_t expected_at_end(struct bucket *bucket, const struct bucket_rules 
 static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
 		    uint64_t *before, uint64_t *after, struct grant *ret) {
 	struct grant grant = { .allowed = true, .now_ns = now_ns };
+	int64_t expected_ns;
 	uint64_t now;
 
 	if (gcra_ticks(now_ns, &now) != 0)
@@ -114,7 +116,8 @@ static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int
 	if (has_line(bucket)) {
 		/* Behind everybody who waits: no earlier than the last of them. */
 		grant.allowed = false;
-		grant.retry_after_ns = expected_at_end(bucket, rules, now_ns, MAX(cost, 1), &grant.denied_by) - now_ns;
+		expected_ns = expected_at_end(bucket, rules, now_ns, MAX(cost, 1), &grant.denied_by);
+		grant.retry_after_ns = MAX(expected_ns - now_ns, 1); /* not all that is due may have been handed out */
 	}
 	describe(bucket, rules, grant.allowed ? after : before, now, &grant);
 	*ret = grant;
@@ -220,13 +223,22 @@ static void walk_grant(const struct bucket_rules *rules, uint64_t cost, struct o
 }
 
 /*
- * Is the time of each grant in line that of its place, whatever comes of those before it?  With one rule it is: what they take is in the word.
- * Only who needs all of a full bucket may find it full since less than a nanosecond when he is granted, and that is gone, where
- * tokens do not come at whole nanoseconds.
+ * Can a grant not move the ones behind it?  Then each comes at its place in the word: what it takes is in there since it joined.
+ *
+ * A grant does move them where it lifts the word, for that is when it finds the bucket full for longer than it takes.  With one rule, with
+ * the word beyond the hold, it does not: granted when word + cost · interval − tolerance is reached, at the next whole nanosecond, that
+ * is not above the word if cost · interval + 1 ns is not above the tolerance, nor if all of them are whole nanoseconds.
  */
 static bool is_smooth(const struct bucket *bucket, const struct bucket_rules *rules) {
-	return rules->n == 1 && (bucket->line->n_tight == 0 || (rules->rule[0].interval % GCRA_TICKS_PER_NSEC == 0 &&
-								read_word(bucket, 0) % GCRA_TICKS_PER_NSEC == 0));
+	uint64_t word;
+
+	if (rules->n != 1)
+		return false;
+	word = read_word(bucket, 0);
+	if (without_line(word, queued_ticks(bucket, rules)) < hold_ticks(bucket))
+		return false;
+	return bucket->line->n_tight == 0 ||
+	       (rules->rule[0].interval % GCRA_TICKS_PER_NSEC == 0 && word % GCRA_TICKS_PER_NSEC == 0);
 }
 
 /* As a walk along the line would find it, without one. */
@@ -471,7 +483,9 @@ static bool nobody_is_late(const struct bucket *bucket, const struct bucket_rule
 void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter_list *list) {
 	struct waiter *waiter, *next;
 	struct line *line = bucket->line;
+	int64_t earliest_ns = INT64_MAX;
 	struct outlook walk;
+	size_t n = 0;
 
 	if (!has_line(bucket))
 		return;
@@ -481,21 +495,25 @@ void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int6
 	line->looks_again = now_ns < rested_at(bucket);
 	if (line->looks_again)
 		return;
-	line->looked_ns = now_ns;
-	line->earliest_ns = INT64_MAX;
 	walk_begin(bucket, rules, now_ns, &walk);
-	for (waiter = TAILQ_FIRST(&line->waiters); waiter; waiter = next) {
+	for (waiter = TAILQ_FIRST(&line->waiters); waiter && n < EXPIRED_AT_ONCE; waiter = next) {
 		struct outlook before = walk;
 
 		next = TAILQ_NEXT(waiter, link);
 		walk_grant(rules, waiter->cost, &walk);
 		if (gcra_nsec(walk.time) <= waiter->latest_ns) {
-			line->earliest_ns = MIN(line->earliest_ns, waiter->latest_ns);
+			earliest_ns = MIN(earliest_ns, waiter->latest_ns);
 			continue;
 		}
 		walk = before; /* those behind him move up */
 		bucket_leave(bucket, rules, waiter);
 		TAILQ_INSERT_TAIL(list, waiter, link);
+		n++;
+	}
+	line->looks_again = waiter; /* and at once */
+	if (!waiter) {
+		line->looked_ns = now_ns;
+		line->earliest_ns = earliest_ns;
 	}
 }
 
@@ -576,19 +594,32 @@ void bucket_read(const struct bucket *bucket, const struct bucket_rules *rules, 
 		ret_words[i] = without_line(read_word(bucket, i), queued);
 }
 
-/* The words under the new rules, without what the line has in them. */
-static int convert_words(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
-			 uint64_t now, uint64_t *ret) {
-	uint64_t queued = queued_ticks(bucket, from);
+/* When those in line stand on a bucket that is held, it is as it will be at the end of the hold. */
+static int64_t conversion_time(const struct bucket *bucket, int64_t now_ns) {
+	return has_line(bucket) ? MAX(now_ns, bucket->hold_until_ns) : now_ns;
+}
+
+/*
+ * The words under the new rules, without what the line has in them.  What would be owed for too long to be counted is as if all had been
+ * taken.  Return: false: there is such a word.
+ */
+static bool convert_words(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+			  int64_t now_ns, uint64_t *ret) {
+	uint64_t queued = queued_ticks(bucket, from), now = GCRA_TICKS_MAX;
+	bool counted = gcra_ticks(now_ns, &now) == 0;
 
 	for (unsigned i = 0; i < to->n; i++) {
+		const struct gcra_rule *rule = &to->rule[i];
+
+		ret[i] = now;
 		if (i >= from->n)
-			ret[i] = now;
-		else if (gcra_convert(&from->rule[i], &to->rule[i], without_line(read_word(bucket, i), queued), now,
-				      &ret[i]) != 0)
-			return BUCKET_E_RANGE;
+			continue;
+		if (gcra_convert(&from->rule[i], rule, without_line(read_word(bucket, i), queued), now, &ret[i]) == 0)
+			continue;
+		ret[i] = saturate((wide)now + rule->tolerance);
+		counted = false;
 	}
-	return 0;
+	return counted;
 }
 
 static bool fits(const struct bucket_rules *rules, uint64_t cost) {
@@ -600,18 +631,17 @@ static bool fits(const struct bucket_rules *rules, uint64_t cost) {
 
 bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			int64_t now_ns) {
-	uint64_t converted[BUCKET_RULES_MAX], now;
+	uint64_t converted[BUCKET_RULES_MAX];
 
-	return gcra_ticks(now_ns, &now) == 0 && convert_words(bucket, from, to, now, converted) == 0;
+	return convert_words(bucket, from, to, conversion_time(bucket, now_ns), converted);
 }
 
-int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
-		   _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
-	uint64_t converted[BUCKET_RULES_MAX], now;
+void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
+	uint64_t converted[BUCKET_RULES_MAX];
 	struct waiter *waiter, *next;
 
-	if (gcra_ticks(now_ns, &now) != 0 || convert_words(bucket, from, to, now, converted) != 0)
-		return BUCKET_E_RANGE;
+	(void)convert_words(bucket, from, to, conversion_time(bucket, now_ns), converted);
 	if (has_line(bucket))
 		for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
 			next = TAILQ_NEXT(waiter, link);
@@ -628,7 +658,6 @@ int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const
 	for (unsigned i = 0; i < to->n; i++)
 		atomic_store_explicit(&words[i], saturate((wide)converted[i] + queued_ticks(bucket, to)),
 				      memory_order_release);
-	return 0;
 }
 
 int64_t bucket_full_at(const struct bucket *bucket, const struct bucket_rules *rules) {

@@ -119,8 +119,8 @@ int64_t bucket_next(const struct bucket *bucket, const struct bucket_rules *rule
 struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct grant *ret);
 
 /*
- * Take those out of the line whose grant has moved beyond their latest_ns, and append them to `list`.  Where they are many, looking at
- * them takes so long that it is not done again at once: what is asked for meanwhile is done when bucket_looks_again().
+ * Take those out of the line whose grant has moved beyond their latest_ns, and append them to `list`.  What would take too long at once is
+ * left, and to be done when bucket_looks_again(): more than so many of them; and to look at a long line that was looked at just now.
  */
 void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter_list *list);
 
@@ -151,17 +151,17 @@ void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsig
 /* The rules->n words, without what the line has in them. */
 void bucket_read(const struct bucket *bucket, const struct bucket_rules *rules, uint64_t *ret_words);
 
-/* Would bucket_convert() succeed? */
+/* Would bucket_convert() keep all that is owed? */
 bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			int64_t now_ns);
 
 /*
- * The rules change; tokens are kept as far as they fit, rules that are new begin full.  `words` is borrowed from now on in place of
- * the present ones (it may be the same) and has room for to->n.  Those in line whose cost fits no more are appended to `list`.
- * Return: 0, BUCKET_E_RANGE: nothing has changed.
+ * The rules change; tokens are kept as far as they fit, rules that are new begin full, and under a rule by which more is owed than can be
+ * counted it is as if all had been taken.  `words` is borrowed from now on in place of the present ones (it may be the same) and has
+ * room for to->n.  Those in line whose cost fits no more are appended to `list`.
  */
-int bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
-		   _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list);
+void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list);
 
 /* From when on it can be forgotten: full and not held, a new one would be the same.  INT64_MAX: somebody is in line. */
 int64_t bucket_full_at(const struct bucket *bucket, const struct bucket_rules *rules);

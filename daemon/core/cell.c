@@ -277,6 +277,16 @@ void cell_read_bucket(const struct cell *cell, struct limiter_bucket *ret) {
 		ret->words[0] = ticks_now(cell) + rules_of(cell)->rule[0].tolerance;
 }
 
+void cell_read_empty(const struct cell *cell, struct limiter_bucket *ret) {
+	const struct bucket_rules *rules = &cell->limiter->spec.rules;
+
+	*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
+					.n = rules->n,
+					.hold_until_ns = cell->bucket.hold_until_ns };
+	for (unsigned i = 0; i < rules->n; i++)
+		ret->words[i] = MIN(ticks_now(cell) + rules->rule[i].tolerance, GCRA_TICKS_MAX);
+}
+
 /* A word that nobody honest has written: go on with an empty bucket, in memory of our own. */
 static void repair(struct cell *cell) {
 	const struct gcra_rule *rule = &rules_of(cell)->rule[0];
@@ -293,7 +303,7 @@ static void repair(struct cell *cell) {
 /* ---- */
 
 /* Out of the line, whichever it is. */
-static void leave(struct cell *cell, struct claim *claim) {
+static void leave_line(struct cell *cell, struct claim *claim) {
 	if (cell_is_permits(cell))
 		permits_leave(cell->permits, &claim->permit_waiter);
 	else
@@ -317,7 +327,7 @@ static void set_due(struct cell *cell, int64_t due_ns) {
 
 void cell_drop_claim(struct cell *cell, struct claim *claim) {
 	if (claim->state == CLAIM_WAITING)
-		leave(cell, claim);
+		leave_line(cell, claim);
 	claim_failed(claim, CLAIM_REMOVED);
 }
 
@@ -342,26 +352,27 @@ static int64_t next_due(const struct cell *cell) {
 	return INT64_MAX;
 }
 
-/* Those leave whose grant has moved beyond what is of use to them. */
-static void drop_late(struct cell *cell, int64_t now_ns) {
+/* Those leave whose grant has moved beyond what is of use to them.  Return: how many. */
+static size_t drop_late(struct cell *cell, int64_t now_ns) {
 	struct waiter_list late = TAILQ_HEAD_INITIALIZER(late);
 	struct waiter *waiter;
+	size_t n = 0;
 
 	bucket_expire(&cell->bucket, rules_of(cell), now_ns, &late);
 	while ((waiter = TAILQ_FIRST(&late))) {
 		TAILQ_REMOVE(&late, waiter, link);
 		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
+		n++;
 	}
+	return n;
 }
 
-/* Return: how many have got an answer, at most GRANTED_AT_ONCE and those who were late. */
+/* Return: how many have got an answer. */
 static size_t grant_tokens(struct cell *cell, int64_t now_ns) {
 	struct waiter *waiter;
 	struct grant grant;
-	size_t n = 0;
+	size_t n = bucket_looks_again(&cell->bucket, now_ns) ? drop_late(cell, now_ns) : 0;
 
-	if (bucket_looks_again(&cell->bucket, now_ns))
-		drop_late(cell, now_ns);
 	for (; n < GRANTED_AT_ONCE; n++) {
 		waiter = bucket_late(&cell->bucket, rules_of(cell), now_ns);
 		if (waiter) {
@@ -406,7 +417,7 @@ size_t cell_settle(struct cell *cell) {
 
 void cell_expire(struct cell *cell) {
 	if (!cell_is_permits(cell))
-		drop_late(cell, cell_now(cell));
+		(void)drop_late(cell, cell_now(cell));
 	(void)cell_settle(cell);
 }
 
@@ -414,7 +425,9 @@ int cell_prepare(struct cell *cell, const struct limiter_spec *to, int64_t now_n
 	*ret = NULL;
 	if (cell_is_permits(cell))
 		return 0;
-	if (!bucket_can_convert(&cell->bucket, rules_of(cell), &to->rules, now_ns))
+	repair(cell);
+	/* Of keys there may be too many to ask each of them. */
+	if (!to->keyed && !bucket_can_convert(&cell->bucket, rules_of(cell), &to->rules, now_ns))
 		return LIMITER_E_RANGE;
 	if (to->rules.n > 1 && !words_are_allocated(cell)) {
 		*ret = calloc(BUCKET_RULES_MAX, sizeof(*cell->bucket.words));
@@ -457,8 +470,7 @@ static void change_bucket(struct cell *cell, int64_t now_ns, void *prepared) {
 		cell_unshare(cell);
 	before = words_are_allocated(cell) ? cell->bucket.words : NULL;
 	begin_change(cell);
-	(void)bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared), now_ns,
-			     &unfit);
+	bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared), now_ns, &unfit);
 	if (cell->limiter->drained_ns > 0)
 		bucket_drain(&cell->bucket, &to->rules, rules_of(cell)->n, cell->limiter->drained_ns);
 	end_change(cell, to);
@@ -480,23 +492,6 @@ void cell_change(struct cell *cell, int64_t now_ns, void *prepared) {
 	change_permits(cell, cell->limiter->spec.concurrency);
 }
 
-/* What it owes would be too much to count: that is as if all had been taken. */
-static int renew_empty(struct cell *cell, int64_t now_ns) {
-	int64_t hold_until_ns = cell->bucket.hold_until_ns;
-	const struct limiter_spec *to = &cell->limiter->spec;
-	void *prepared;
-	int r;
-
-	bucket_reset(&cell->bucket, rules_of(cell), now_ns);
-	r = cell_prepare(cell, to, now_ns, &prepared);
-	if (r != 0)
-		return r;
-	cell_change(cell, now_ns, prepared);
-	bucket_drain(&cell->bucket, &to->rules, 0, now_ns);
-	cell->bucket.hold_until_ns = hold_until_ns;
-	return 0;
-}
-
 int cell_renew(struct cell *cell) {
 	int64_t until_ns;
 	void *prepared;
@@ -506,8 +501,6 @@ int cell_renew(struct cell *cell) {
 		return 0;
 	until_ns = cell->limiter->former->until_ns;
 	r = cell_prepare(cell, &cell->limiter->spec, until_ns, &prepared);
-	if (r == LIMITER_E_RANGE)
-		return renew_empty(cell, until_ns);
 	if (r == 0)
 		cell_change(cell, until_ns, prepared);
 	return r;

@@ -274,9 +274,11 @@ struct source *claim_source(struct claim *claim) {
 
 bool claim_progress(const struct source *source, struct claim_progress *ret) {
 	const struct claim *claim = container_of(source, struct claim, source);
+	bool over;
 
 	if (source->kind != SOURCE_CLAIM)
 		return false;
+	over = !claim->cell || claim->cell->limiter->removed;
 	*ret = (struct claim_progress){
 		.handle = source->handle,
 		.id = source->id,
@@ -285,12 +287,12 @@ bool claim_progress(const struct source *source, struct claim_progress *ret) {
 		.since_ns = claim->since_ns,
 		.latest_ns = claim->latest_ns,
 		.pending = source->pending,
-		.over = !claim->cell,
+		.over = over,
 		.of_gate = claim->gate,
 		.grant = claim->grant,
 		.binding = claim->binding,
 	};
-	if (claim->cell) {
+	if (!over) {
 		ret->key = (struct limiter_key){ .data = claim->cell->key, .size = claim->cell->key_size };
 		ret->limiter = claim->cell->limiter;
 		ret->limiter_uid = ret->limiter->tenant->uid;

@@ -108,7 +108,7 @@ void gate_answered(struct gate *gate) {
 bool gate_progress(const struct source *source, struct gate_progress *ret) {
 	const struct claim *claim = source->gated ? gate_of(source)->claim : NULL;
 
-	if (!claim || !claim->cell)
+	if (!claim || !claim->cell || claim->cell->limiter->removed)
 		return false;
 	*ret = (struct gate_progress){
 		.limiter = claim->cell->limiter,

@@ -3,7 +3,7 @@
  * Owns how a limiter becomes another, and how it goes, with however many keys and whoever waits: at once for all who look, and
  * step by step in later turns for the rest.
  *
- * Knows nothing of names (limiter.c), and nothing of what is in a cell (cell.c).
+ * Knows nothing of how it is found and counted (limiter.c), and nothing of what is in a cell (cell.c).
  */
 
 #include <assert.h>
@@ -12,18 +12,24 @@
 #include "daemon/core/scheduler-private.h"
 
 #define STEPS_AT_ONCE 64 /* so that nothing is left of most limiters */
+#define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again */
 
 /* ---- what is left for later ---- */
 
 /* Those come first that somebody waits to hear from. */
-static void leave(struct limiter *limiter) {
-	struct unfinished_list *list = &limiter->tenant->scheduler->unfinished;
+static void postpone(struct limiter *limiter) {
+	struct scheduler *scheduler = limiter->tenant->scheduler;
 
 	limiter->position = 0;
 	if (limiter->removed && limiter->claims.count > 0)
-		TAILQ_INSERT_HEAD(list, limiter, unfinished);
+		TAILQ_INSERT_HEAD(&scheduler->unfinished, limiter, unfinished);
 	else
-		TAILQ_INSERT_TAIL(list, limiter, unfinished);
+		TAILQ_INSERT_TAIL(&scheduler->unfinished, limiter, unfinished);
+	scheduler->unfinished_at_ns = 0;
+}
+
+static void unpostpone(struct limiter *limiter) {
+	TAILQ_REMOVE(&limiter->tenant->scheduler->unfinished, limiter, unfinished);
 }
 
 /* It has no cells any more but the common one. */
@@ -40,8 +46,8 @@ static void limiter_free(struct limiter *limiter) {
 }
 
 /* Nothing is left to be done. */
-static void finish(struct limiter *limiter) {
-	TAILQ_REMOVE(&limiter->tenant->scheduler->unfinished, limiter, unfinished);
+static void conclude(struct limiter *limiter) {
+	unpostpone(limiter);
 	if (limiter->removed) {
 		limiter_free(limiter);
 		return;
@@ -57,6 +63,10 @@ static int dismantle(struct limiter *limiter) {
 
 	if (claim) {
 		cell_drop_claim(claim->cell, claim);
+		if (limiter->claims.count == 0) {
+			unpostpone(limiter);
+			postpone(limiter);
+		}
 		return 1;
 	}
 	cell = keys_next(&limiter->cells, &limiter->position);
@@ -73,47 +83,62 @@ static int renew(struct limiter *limiter) {
 	if (limiter->n_former == 0)
 		return 0;
 	cell = keys_next(&limiter->cells, &limiter->position);
-	if (!cell) {
-		limiter->position = 0; /* others came and went, and one has been missed */
-		return 1;
-	}
-	return cell_renew(cell) == 0 ? 1 : -ENOMEM;
+	if (cell)
+		return cell_renew(cell) == 0 ? 1 : -ENOMEM;
+	limiter->position = 0; /* others came and went, and one has been missed */
+	return 1;
 }
 
-/* Up to *n steps of what one has left, which may be freed by that.  Return: 0: that was all, 1: there are more; -ENOMEM. */
-static int work(struct limiter *limiter, size_t *n) {
-	int r = 1;
+/* One step of what is left of it, which may be freed by the last one.  Return: 0: that was all, 1: there are more; -ENOMEM. */
+static int step(struct limiter *limiter) {
+	int r = limiter->removed ? dismantle(limiter) : renew(limiter);
 
-	for (; *n > 0 && r == 1; --*n)
-		r = limiter->removed ? dismantle(limiter) : renew(limiter);
 	if (r == 0)
-		finish(limiter);
+		conclude(limiter);
 	return r;
 }
 
-bool limiters_go_on(struct scheduler *scheduler, size_t n) {
-	struct limiter *limiter;
+int limiter_go_on(struct limiter *limiter, size_t n) {
+	int r = limiter->former ? 1 : 0;
 
-	while (n > 0 && (limiter = TAILQ_FIRST(&scheduler->unfinished)))
-		if (work(limiter, &n) < 0)
-			return false; /* until there is something else to do: it may have more memory then */
-	return !TAILQ_EMPTY(&scheduler->unfinished);
+	while (n-- > 0 && r == 1)
+		r = step(limiter);
+	return r;
 }
 
-bool limiter_go_on(struct limiter *limiter, size_t n) {
-	return !limiter->former || work(limiter, &n) == 0;
+void limiters_go_on(struct scheduler *scheduler, size_t n) {
+	struct limiter *limiter = TAILQ_FIRST(&scheduler->unfinished), *next;
+	int r = 1;
+
+	for (; n > 0 && limiter; n--) {
+		next = TAILQ_NEXT(limiter, unfinished);
+		r = step(limiter);
+		/* Others come first from now on, or it has ended, or there is no memory for it. */
+		if (r < 0)
+			limiter = next;
+		else
+			limiter = TAILQ_FIRST(&scheduler->unfinished);
+	}
+	if (r < 0 && !limiter)
+		scheduler->unfinished_at_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME] + NO_MEMORY_NS;
+}
+
+int64_t limiters_next(const struct scheduler *scheduler) {
+	return TAILQ_EMPTY(&scheduler->unfinished) ? INT64_MAX : scheduler->unfinished_at_ns;
 }
 
 void limiters_finish(struct tenant *tenant) {
-	struct limiter *limiter, *next;
+	struct unfinished_list *list = &tenant->scheduler->unfinished;
+	struct limiter *limiter = TAILQ_FIRST(list);
 
-	for (limiter = TAILQ_FIRST(&tenant->scheduler->unfinished); limiter; limiter = next) {
-		size_t n = SIZE_MAX;
-
-		next = TAILQ_NEXT(limiter, unfinished);
-		if (limiter->tenant == tenant && limiter->removed)
-			(void)work(limiter, &n);
-	}
+	while (limiter)
+		if (limiter->tenant == tenant && limiter->removed) {
+			while (step(limiter) != 0)
+				;
+			limiter = TAILQ_FIRST(list);
+		} else {
+			limiter = TAILQ_NEXT(limiter, unfinished);
+		}
 }
 
 /* ---- becoming another ---- */
@@ -187,9 +212,9 @@ int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 	for (size_t i = 0; i < n; i++)
 		cell_change(changes[i].cell, now_ns, changes[i].prepared);
 	limiter_changed(limiter);
-	leave(limiter);
+	postpone(limiter);
 	if (limiter->n_former == 0)
-		finish(limiter);
+		conclude(limiter);
 	for (size_t i = 0; i < n; i++)
 		cell_expire(changes[i].cell);
 	return 0;
@@ -198,19 +223,17 @@ int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 /* ---- going ---- */
 
 void limiter_remove(struct limiter *limiter) {
-	struct tenant *tenant = tenant_ref(limiter->tenant);
 	size_t n = STEPS_AT_ONCE;
 
 	limiter_taken(limiter, 0); /* where it is not known that it is gone, it must not begin anew */
-	limiter_unname(limiter);
+	(void)tenant_ref(limiter->tenant);
+	limiter_unlist(limiter);
 	if (limiter->common)
 		cell_unshare(limiter->common); /* clients must not go on */
-	tenant_charge(tenant, limiters, -1);
-	tenant->scheduler->n_limiters--;
-	tenant_charge(tenant, keys, -limiter_keys(&limiter->spec));
 	if (limiter->former)
-		TAILQ_REMOVE(&tenant->scheduler->unfinished, limiter, unfinished);
+		unpostpone(limiter);
 	limiter->removed = true;
-	leave(limiter);
-	(void)work(limiter, &n);
+	postpone(limiter);
+	while (n-- > 0 && step(limiter) != 0)
+		;
 }

@@ -82,8 +82,8 @@ static inline struct claim *claim_of(struct source *source) {
 	return container_of(source, struct claim, source);
 }
 
-/* Nobody finds it any more. */
-void limiter_unname(struct limiter *limiter);
+/* Nobody finds it any more, and it counts for nothing. */
+void limiter_unlist(struct limiter *limiter);
 
 /* All cells, in an order that stays the same while none comes or goes.  *position is 0 at first.  Return: NULL: no more. */
 struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position);
@@ -93,8 +93,10 @@ int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cel
 /* The one that has no key.  Return: 0, -ENOMEM. */
 int limiter_get_common(struct limiter *limiter, struct cell **ret);
 
-/* Work that limiters have left for later, on so many cells.  Return: there is more of it. */
-bool limiters_go_on(struct scheduler *scheduler, size_t n);
+/* So many steps of what limiters have left for later; those for which there is no memory wait until there may be some. */
+void limiters_go_on(struct scheduler *scheduler, size_t n);
+/* When there is more to do for it, in ns of boottime; INT64_MAX: there is not. */
+int64_t limiters_next(const struct scheduler *scheduler);
 /* All of that of one tenant, which ends. */
 void limiters_finish(struct tenant *tenant);
 
@@ -148,6 +150,8 @@ int cell_renew(struct cell *cell);
 
 /* What a bucket is made of, without what its line has in it, and without what nobody honest can have written into shared memory. */
 void cell_read_bucket(const struct cell *cell, struct limiter_bucket *ret);
+/* The same as if all had been taken now, of one that there is no memory to renew. */
+void cell_read_empty(const struct cell *cell, struct limiter_bucket *ret);
 
 /* Nothing is granted before; and: it is full again.  For buckets and permits. */
 void cell_hold(struct cell *cell, int64_t until_ns);

@@ -13,7 +13,12 @@ bool limiter_next_bucket(struct limiter *limiter, size_t *position, struct limit
 	struct cell *cell;
 
 	while (limiter->spec.kind == LIMITER_KIND_RATE && (cell = limiter_next_cell(limiter, position))) {
-		if (cell_renew(cell) != 0 || cell_idle_at(cell) <= cell_now(cell))
+		/* Who goes on with it must not grant what may have been taken. */
+		if (cell_renew(cell) != 0) {
+			cell_read_empty(cell, ret);
+			return true;
+		}
+		if (cell_idle_at(cell) <= cell_now(cell))
 			continue;
 		cell_read_bucket(cell, ret);
 		return true;

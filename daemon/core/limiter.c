@@ -120,9 +120,14 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	return 0;
 }
 
-void limiter_unname(struct limiter *limiter) {
-	(void)tdelete(limiter->name, &limiter->tenant->limiter_names, name_compare);
-	(void)map_remove(&limiter->tenant->limiters, limiter->id);
+void limiter_unlist(struct limiter *limiter) {
+	struct tenant *tenant = limiter->tenant;
+
+	(void)tdelete(limiter->name, &tenant->limiter_names, name_compare);
+	(void)map_remove(&tenant->limiters, limiter->id);
+	tenant_charge(tenant, limiters, -1);
+	tenant->scheduler->n_limiters--;
+	tenant_charge(tenant, keys, -limiter_keys(&limiter->spec));
 }
 
 struct cell *limiter_next_cell(const struct limiter *limiter, size_t *position) {
@@ -264,7 +269,7 @@ int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cel
 	if (*ret)
 		return cell_renew(*ret);
 	/* Faster than they come, so that no more memory is in use than there may be keys. */
-	(void)limiters_go_on(limiter->tenant->scheduler, CELLS_PER_NEW_ONE);
+	limiters_go_on(limiter->tenant->scheduler, CELLS_PER_NEW_ONE);
 	if (!make_room(limiter))
 		return limiter->spec.deny_when_full ? LIMITER_E_DENIED : limiter_get_common(limiter, ret);
 	cell = cell_new(limiter, key);

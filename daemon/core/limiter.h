@@ -83,8 +83,8 @@ enum limiter_change {
 };
 
 /*
- * Make or change the tenant's limiter of that name.  What has keys nobody waits for obeys from now on, too, but does not take the time
- * for it now; that of a key whose debt could not be counted then is empty.
+ * Make or change the tenant's limiter of that name.  Keys that nobody waits for are converted later, as of now.  A key that would owe more
+ * than can be counted is as if all had been taken; a limiter without keys that would is not changed: LIMITER_E_RANGE.
  * Return: 0, LIMITER_E_EXISTS (*ret is the one that exists), LIMITER_E_KIND, LIMITER_E_RANGE, LIMITER_E_BUSY (again with *ret),
  * -ENOENT (UPDATE: there is none), -ENOMEM, −errno of getrandom(2).
  */
@@ -100,8 +100,8 @@ struct limiter *limiter_next(struct tenant *tenant, uint64_t after);
 /* Forget it: who waits is told, permits that are out count for nothing. */
 void limiter_remove(struct limiter *limiter);
 
-/* Up to so many of its keys obey its definition, that did not yet.  Return: all do, and it can be changed again. */
-bool limiter_go_on(struct limiter *limiter, size_t n);
+/* Convert up to so many keys more.  Return: 0: none is left, and it can be changed again; 1: there are more; -ENOMEM. */
+int limiter_go_on(struct limiter *limiter, size_t n);
 
 uint64_t limiter_id(const struct limiter *limiter);
 /* As it was given; borrowed. */
@@ -130,7 +130,7 @@ void limiter_describe(const struct limiter *limiter, struct limiter_info *ret);
 bool limiter_is_crowded(const struct limiter *limiter);
 
 /*
- * The verbs.  All hand out first what is due to those in line.  `ret` is filled in where the result is 0.
+ * The verbs.  All hand out first what is due to those in line, as far as that is not too much for one turn.  `ret` is filled in where the result is 0.
  * Return: 0 (see ret->allowed), LIMITER_E_KEY, _COST, _RANGE, _KIND (what permits have not), -ENOMEM.
  */
 int limiter_try(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);

@@ -36,6 +36,7 @@ struct scheduler {
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
 	struct unfinished_list unfinished; /* limiters that have left work for later */
+	int64_t unfinished_at_ns; /* boottime, when that goes on */
 	struct marks marks; /* of limiters */
 	int64_t drained_ns; /* what limiters that are made begin with: limiter::drained_ns */
 	int64_t settled_ns; /* boottime before which no permits are granted, but to who had them before; 0: they are */

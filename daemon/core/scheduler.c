@@ -198,9 +198,11 @@ static void scheduler_grant(struct scheduler *scheduler) {
 
 bool scheduler_dispatch(struct scheduler *scheduler) {
 	const struct instant now = scheduler->now;
-	bool more = limiters_go_on(scheduler, CELLS_PER_TURN);
 	struct tenant *tenant;
+	bool more = false;
 
+	if (limiters_next(scheduler) <= now.ns[TIMER_CLOCK_BOOTTIME])
+		limiters_go_on(scheduler, CELLS_PER_TURN);
 	scheduler_grant(scheduler);
 	reminders_dispatch(scheduler, now.ns[TIMER_CLOCK_BOOTTIME]);
 
@@ -222,11 +224,11 @@ bool scheduler_dispatch(struct scheduler *scheduler) {
 	for (enum timer_clock clock = 0; clock < TIMER_CLOCK_MAX; clock++)
 		if (scheduler_due(scheduler, clock))
 			more = true;
-	return more || !TAILQ_EMPTY(&scheduler->due);
+	return more || !TAILQ_EMPTY(&scheduler->due) || limiters_next(scheduler) <= now.ns[TIMER_CLOCK_BOOTTIME];
 }
 
 void scheduler_finish(struct scheduler *scheduler) {
-	(void)limiters_go_on(scheduler, SIZE_MAX);
+	limiters_go_on(scheduler, SIZE_MAX);
 }
 
 static int64_t next_of(const struct queue *queue) {
@@ -240,8 +242,9 @@ int64_t scheduler_next(const struct scheduler *scheduler, enum timer_clock clock
 
 	if (clock != TIMER_CLOCK_BOOTTIME)
 		return next;
-	if (!TAILQ_EMPTY(&scheduler->due) || !TAILQ_EMPTY(&scheduler->unfinished))
+	if (!TAILQ_EMPTY(&scheduler->due))
 		return scheduler->now.ns[clock];
+	next = MIN(next, limiters_next(scheduler));
 	next = MIN(next, scheduler_next_expiry(scheduler));
 	next = MIN(next, next_of(&scheduler->cells));
 	next = MIN(next, next_of(&scheduler->patience));

@@ -228,10 +228,11 @@ int rpc_limiter_set(struct call *call, const void *data) {
 		return 0;
 	case LIMITER_E_BUSY:
 		/* First what is left of the last change, as far as there is time. */
-		while (!limiter_go_on(limiter, KEYS_UNLOOKED) && session_has_time(call->session, 0))
-			;
-		call->again = true;
-		return 0;
+		do
+			r = limiter_go_on(limiter, KEYS_UNLOOKED);
+		while (r == 1 && session_has_time(call->session, 0));
+		call->again = r >= 0;
+		return MIN(r, 0);
 	case LIMITER_E_EXISTS:
 		return refuse_exists(call, limiter, &spec);
 	case LIMITER_E_KIND:

@@ -27,8 +27,9 @@ static int apply(const struct limit_definition *limit, struct tenant *tenant) {
 
 	if (r == LIMITER_E_BUSY) {
 		/* Nobody but the administrator has everybody wait for it. */
-		(void)limiter_go_on(limiter, SIZE_MAX);
-		r = limiter_set(tenant, &limit->spec, LIMITER_MODE_PUT, &limiter, &change);
+		r = limiter_go_on(limiter, SIZE_MAX);
+		if (r == 0)
+			r = limiter_set(tenant, &limit->spec, LIMITER_MODE_PUT, &limiter, &change);
 	}
 	if (r == LIMITER_E_KIND) {
 		/* Another kind of thing under the old name: who waits for the old one waits in vain, and is told. */

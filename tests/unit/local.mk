@@ -290,6 +290,7 @@ daemon_tests = \
 	tests/unit/test-noted-random \
 	tests/unit/test-rpc-gate \
 	tests/unit/test-rpc-held \
+	tests/unit/test-rpc-limiter \
 	tests/unit/test-rpc-oom \
 	tests/unit/test-rpc-topic \
 	tests/unit/test-rpc-path \
@@ -361,6 +362,11 @@ tests_unit_test_rpc_held_SOURCES = tests/unit/test-rpc-held.c
 tests_unit_test_rpc_held_CFLAGS = $(daemon_test_CFLAGS)
 tests_unit_test_rpc_held_LDADD = $(daemon_test_LDADD)
 tests_unit_test_rpc_held_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
+
+tests_unit_test_rpc_limiter_SOURCES = tests/unit/test-rpc-limiter.c
+tests_unit_test_rpc_limiter_CFLAGS = $(daemon_test_CFLAGS)
+tests_unit_test_rpc_limiter_LDADD = $(daemon_test_LDADD)
+tests_unit_test_rpc_limiter_LDFLAGS = $(AM_LDFLAGS) $(peer_world_wraps)
 
 tests_unit_test_rpc_path_SOURCES = tests/unit/test-rpc-path.c
 tests_unit_test_rpc_path_CFLAGS = $(daemon_test_CFLAGS)

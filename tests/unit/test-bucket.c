@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A bucket under made-up time, against the definition of the algorithm, and in a line of random people. */
 
-#undef NDEBUG
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/unit/test.h"
 
 #include "daemon/core/bucket.h"
 
@@ -301,7 +295,8 @@ static void test_convert(void **state _unused_) {
 	join(&f, &large, START, 8, BUCKET_E_QUEUED); /* in 4 s */
 	join(&f, &small, START, 1, BUCKET_E_QUEUED);
 	assert_int_equal(gcra_rule_init(&to.rule[0], 10, SEC, 5), 0);
-	assert_int_equal(bucket_convert(&f.bucket, &f.rules, &to, f.words, START, &list), 0);
+	assert_true(bucket_can_convert(&f.bucket, &f.rules, &to, START));
+	bucket_convert(&f.bucket, &f.rules, &to, f.words, START, &list);
 	f.rules = to;
 	assert_ptr_equal(TAILQ_FIRST(&list), &large);
 	/* Four tokens were kept. */
@@ -313,19 +308,39 @@ static void test_convert(void **state _unused_) {
 	bucket_deinit(&f.bucket);
 }
 
+/* What nobody honest has written, or owes: it is as if all had been taken, under each of the new rules. */
+static void test_convert_nonsense(void **state _unused_) {
+	struct waiter_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct bucket_rules to = { .n = 2 };
+	struct fixture f;
+	struct grant grant;
+
+	assert_int_equal(gcra_rule_init(&to.rule[0], 1, 3600 * SEC, 5), 0);
+	assert_int_equal(gcra_rule_init(&to.rule[1], 2, SEC, 5), 0);
+	one_rule(&f, 1000, SEC, 10);
+	atomic_store(&f.words[0], UINT64_MAX);
+	assert_false(bucket_can_convert(&f.bucket, &f.rules, &to, START));
+	bucket_convert(&f.bucket, &f.rules, &to, f.words, START, &list);
+	f.rules = to;
+	assert_false(try_take(&f, START, 1, &grant));
+	assert_int_equal(grant.retry_after_ns, 3600 * SEC);
+	assert_true(try_take(&f, START + 3600 * SEC, 1, &grant));
+	bucket_deinit(&f.bucket);
+}
+
 /* ---- at random ---- */
 
-static uint64_t random_state;
+static struct random chance;
 
-static uint64_t random_below(uint64_t n) {
-	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (random_state >> 33) % n;
+static uint64_t below(uint64_t n) {
+	return random_below(&chance, n);
 }
 
 #define PEOPLE 40
 
 struct crowd {
 	struct fixture f;
+	bool changes; /* not only by those who take, so that f.reference says nothing */
 	struct waiter people[PEOPLE];
 	bool waiting[PEOPLE];
 	unsigned n_waiting;
@@ -345,13 +360,21 @@ static void crowd_advance(struct crowd *c, int64_t late_ns) {
 		c->waiting[waiter - c->people] = false;
 		c->n_waiting--;
 		c->granted++;
-		check_grant(&c->f, c->now, waiter->cost);
+		if (!c->changes)
+			check_grant(&c->f, c->now, waiter->cost);
 	}
 	bucket_expire(&c->f.bucket, &c->f.rules, c->now, &list);
 	TAILQ_FOREACH(waiter, &list, link) {
 		c->waiting[waiter - c->people] = false;
 		c->n_waiting--;
 		c->expired++;
+	}
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		size_t position;
+
+		if (c->waiting[i])
+			assert_true(bucket_expected(&c->f.bucket, &c->f.rules, c->now, &c->people[i], &position) <=
+				    c->people[i].latest_ns);
 	}
 }
 
@@ -362,13 +385,14 @@ static void crowd_join(struct crowd *c, unsigned i) {
 	size_t position;
 	int r;
 
-	*waiter = (struct waiter){ .cost = 1 + random_below(3), .latest_ns = INT64_MAX };
-	if (random_below(2))
-		waiter->latest_ns = c->now + (int64_t)random_below(4 * SEC);
+	*waiter = (struct waiter){ .cost = 1 + below(3), .latest_ns = INT64_MAX };
+	if (below(2))
+		waiter->latest_ns = c->now + (int64_t)below(4 * SEC);
 	r = bucket_wait(&c->f.bucket, &c->f.rules, c->now, waiter, &grant);
 	if (r == 0) {
 		assert_int_equal(c->n_waiting, 0); /* nobody passes a line */
-		check_grant(&c->f, c->now, waiter->cost);
+		if (!c->changes)
+			check_grant(&c->f, c->now, waiter->cost);
 	} else if (r == BUCKET_E_QUEUED) {
 		int64_t expected = bucket_expected(&c->f.bucket, &c->f.rules, c->now, waiter, &position);
 
@@ -382,12 +406,41 @@ static void crowd_join(struct crowd *c, unsigned i) {
 	}
 }
 
+/* As an administrator does, or who gives back what he did not need. */
+static void crowd_change(struct crowd *c) {
+	struct waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
+	struct bucket_rules to = c->f.rules;
+	uint64_t cost = 1 + below(5);
+
+	switch (below(5)) {
+	case 0:
+	case 1:
+		bucket_refund(&c->f.bucket, &c->f.rules, c->now, cost);
+		break;
+	case 2:
+		(void)bucket_charge(&c->f.bucket, &c->f.rules, c->now, cost);
+		break;
+	case 3:
+		bucket_reset(&c->f.bucket, &c->f.rules, c->now);
+		break;
+	case 4:
+		assert_int_equal(gcra_rule_init(&to.rule[0], 1 + below(20), SEC, 3 + below(5)), 0);
+		bucket_convert(&c->f.bucket, &c->f.rules, &to, c->f.words, c->now, &unfit);
+		assert_true(TAILQ_EMPTY(&unfit));
+		c->f.rules = to;
+		break;
+	}
+	crowd_advance(c, 0);
+}
+
 static void crowd_step(struct crowd *c) {
-	unsigned i = (unsigned)random_below(PEOPLE);
-	uint64_t cost = 1 + random_below(3);
+	unsigned i = (unsigned)below(PEOPLE);
+	uint64_t cost = 1 + below(3);
 	struct grant grant;
 
-	switch (random_below(7)) {
+	if (c->changes && below(20) == 0)
+		crowd_change(c);
+	switch (below(7)) {
 	case 0:
 	case 1:
 		if (!c->waiting[i])
@@ -405,34 +458,36 @@ static void crowd_step(struct crowd *c) {
 	case 3:
 		if (try_take(&c->f, c->now, cost, &grant)) {
 			assert_int_equal(c->n_waiting, 0);
-			check_grant(&c->f, c->now, cost);
+			if (!c->changes)
+				check_grant(&c->f, c->now, cost);
 		}
 		break;
 	case 4:
-		crowd_advance(c, (int64_t)random_below(SEC / 4));
+		crowd_advance(c, (int64_t)below(SEC / 4));
 		break;
 	case 5:
-		if (random_below(50) == 0) {
-			bucket_hold(&c->f.bucket, &c->f.rules, c->now + (int64_t)random_below(2 * SEC));
+		if (below(50) == 0) {
+			bucket_hold(&c->f.bucket, &c->f.rules, c->now + (int64_t)below(2 * SEC));
 			crowd_advance(c, 0);
 		}
 		break;
 	case 6: {
 		int64_t next = bucket_next(&c->f.bucket, &c->f.rules);
 
-		crowd_advance(c, next == INT64_MAX || next < c->now ? 0 : next - c->now + (int64_t)random_below(3));
+		crowd_advance(c, next == INT64_MAX || next < c->now ? 0 : next - c->now + (int64_t)below(3));
 		break;
 	}
 	}
 }
 
-static void crowd(unsigned n_rules, uint64_t seed) {
-	struct crowd c = { .now = START };
+static void crowd(unsigned n_rules, uint64_t seed, bool changes) {
+	struct crowd c = { .changes = changes, .now = START };
 
-	random_state = seed;
-	add_rule(&c.f, 7, SEC, 3 + random_below(5));
+	chance = (struct random){ seed };
+	add_rule(&c.f, 7, SEC, 3 + below(5));
 	if (n_rules == 2)
 		add_rule(&c.f, 40, 10 * SEC, 20);
+	c.f.rules.max_debt = changes ? 30 : 0;
 	begin(&c.f);
 	for (unsigned i = 0; i < 20000; i++)
 		crowd_step(&c);
@@ -449,9 +504,76 @@ static void crowd(unsigned n_rules, uint64_t seed) {
 
 static void test_crowd(void **state _unused_) {
 	for (uint64_t seed = 1; seed <= 10; seed++) {
-		crowd(1, seed);
-		crowd(2, seed);
+		crowd(1, seed, false);
+		crowd(2, seed, false);
+		crowd(1, seed, true);
+		crowd(2, seed, true);
 	}
+}
+
+/* ---- a long line ---- */
+
+#define LONG 600
+#define REST_NS (LONG * 10 * NSEC_PER_USEC) /* before all of it is looked at again, at most */
+
+/* Whoever comes too late by what happens to the line hears it, some in each turn; nobody is granted anything that is of no use any more. */
+static void test_long_line(void **state _unused_) {
+	static struct waiter people[LONG];
+	static bool waiting[LONG];
+	struct fixture f;
+	struct grant grant;
+	int64_t now = START;
+	size_t n = 0, n_late = 0;
+
+	one_rule(&f, 1000, SEC, 1);
+	f.rules.max_debt = 100000;
+	assert_true(try_take(&f, now, 1, &grant));
+	chance = (struct random)RANDOM_INIT;
+	for (; n < LONG; n++) {
+		people[n] =
+			(struct waiter){ .cost = 1, .latest_ns = now + (int64_t)(n + 1 + below(200)) * NSEC_PER_MSEC };
+		assert_int_equal(bucket_wait(&f.bucket, &f.rules, now, &people[n], &grant), BUCKET_E_QUEUED);
+		waiting[n] = true;
+	}
+	for (unsigned turn = 0; n > 0; turn++) {
+		struct waiter_list late = TAILQ_HEAD_INITIALIZER(late);
+		struct waiter *waiter;
+		size_t n_now = 0, position;
+
+		now += 200 * NSEC_PER_USEC;
+		if (turn % 10 == 0)
+			(void)bucket_charge(&f.bucket, &f.rules, now, below(4));
+		if (turn % 10 == 0 || bucket_looks_again(&f.bucket, now))
+			bucket_expire(&f.bucket, &f.rules, now, &late);
+		TAILQ_FOREACH(waiter, &late, link) {
+			waiting[waiter - people] = false;
+			n_now++;
+		}
+		assert_in_range(n_now, 0, 128);
+		while ((waiter = bucket_late(&f.bucket, &f.rules, now))) {
+			waiting[waiter - people] = false;
+			n_now++;
+		}
+		n -= n_now;
+		n_late += n_now;
+		while ((waiter = bucket_grant(&f.bucket, &f.rules, now, &grant))) {
+			assert_true(waiting[waiter - people]);
+			assert_true(now - 200 * NSEC_PER_USEC < waiter->latest_ns);
+			waiting[waiter - people] = false;
+			n--;
+		}
+		/* Of whom nobody knows yet, somebody will know soon. */
+		for (size_t i = turn % 23; i < LONG; i += 23) {
+			if (!waiting[i] ||
+			    bucket_expected(&f.bucket, &f.rules, now, &people[i], &position) <= people[i].latest_ns)
+				continue;
+			assert_true(f.bucket.line->looks_again);
+			assert_true(bucket_next(&f.bucket, &f.rules) <= now + REST_NS);
+		}
+	}
+	assert_in_range(n_late, 50, LONG - 50);
+	assert_int_equal(bucket_next(&f.bucket, &f.rules), INT64_MAX);
+	bucket_deinit(&f.bucket);
 }
 
 int main(void) {
@@ -466,7 +588,9 @@ int main(void) {
 		cmocka_unit_test(test_hold_and_reset_with_a_line),
 		cmocka_unit_test(test_expire),
 		cmocka_unit_test(test_convert),
+		cmocka_unit_test(test_convert_nonsense),
 		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_long_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

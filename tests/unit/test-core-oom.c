@@ -30,7 +30,11 @@ void *__wrap_mmap(void *p, size_t size, int protection, int flags, int fd, off_t
 static long fail_in = -1; /* allocations until the one that fails; −1: none does */
 static bool failed;
 
+static bool always_fails;
+
 static bool fails(void) {
+	if (always_fails)
+		return true;
 	if (fail_in < 0 || fail_in-- > 0)
 		return false;
 	failed = true;
@@ -241,6 +245,63 @@ static int gate(struct fixture *f) {
 	return r;
 }
 
+/* Return: as limiter_set(), of a limiter with that many rules. */
+static int set_keyed(struct fixture *f, unsigned n_rates, enum limiter_mode mode, struct limiter **ret) {
+	struct limiter_spec spec = {
+		.name = "k",
+		.n_rates = n_rates,
+		.rates = { { .tokens = 1, .period_ns = NSEC_PER_SEC, .burst = 9 },
+			   { .tokens = 1, .period_ns = 60 * NSEC_PER_SEC, .burst = 9 } },
+		.keyed = true,
+		.max_keys = 100,
+		.max_waiters = 10,
+	};
+	enum limiter_change change;
+	unsigned rule;
+
+	assert_int_equal(limiter_spec_check(&spec, &rule), 0);
+	return limiter_set(f->client.owner.tenant, &spec, mode, ret, &change);
+}
+
+static int take_of_keys(struct limiter *limiter) {
+	struct grant grant;
+	int r = 0;
+
+	for (uint8_t i = 0; i < 100 && r == 0; i++)
+		r = limiter_try(limiter, (struct limiter_key){ &i, 1 }, 1, &grant);
+	return r;
+}
+
+/* They are all there, and have two words. */
+static void expect_two_rules(struct limiter *limiter) {
+	struct limiter_bucket bucket;
+	size_t position = 0, n = 0;
+
+	while (limiter_next_bucket(limiter, &position, &bucket))
+		n += bucket.n == 2;
+	assert_int_equal(n, 100);
+}
+
+/* From one rule to two, for which each key needs memory, now or when somebody comes to it. */
+static int change_keys(struct fixture *f) {
+	struct limiter *limiter = limiter_find(f->client.owner.tenant, "k");
+	int r = limiter ? 0 : set_keyed(f, 1, LIMITER_MODE_CREATE, &limiter);
+
+	if (r == 0)
+		r = take_of_keys(limiter);
+	if (r == 0)
+		r = set_keyed(f, 2, LIMITER_MODE_UPDATE, &limiter);
+	if (r == 0)
+		(void)world_turn(&f->world);
+	if (r == 0)
+		r = take_of_keys(limiter);
+	if (r < 0)
+		return r;
+	expect_two_rules(limiter);
+	limiter_remove(limiter);
+	return 0;
+}
+
 /* So many that the poller's table grows.  Nothing is taken over from who fails. */
 static int watch_many(struct fixture *f) {
 	for (uint64_t handle = 300; handle < 350; handle++) {
@@ -399,16 +460,53 @@ static void test_scheduler(void **state) {
 	torture(new_scheduler);
 }
 
+static void test_change_keys(void **state) {
+	(void)state;
+	torture(change_keys);
+}
+
+/* What there is no memory to renew is saved as if all had been taken, others are not kept waiting, and the loop does not spin. */
+static void test_no_memory_for_keys(void **state _unused_) {
+	struct limiter *limiter;
+	struct fixture f;
+
+	fixture_init(&f);
+	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_CREATE, &limiter), 0);
+	assert_int_equal(take_of_keys(limiter), 0);
+	assert_int_equal(set_keyed(&f, 2, LIMITER_MODE_UPDATE, &limiter), 0);
+	always_fails = true;
+	assert_false(world_turn(&f.world));
+	assert_in_range(scheduler_next(f.world.scheduler, TIMER_CLOCK_BOOTTIME), world_boottime(&f.world) + 1,
+			world_boottime(&f.world) + NSEC_PER_SEC);
+	assert_int_equal(limiter_go_on(limiter, 10), -ENOMEM);
+	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_UPDATE, &limiter), LIMITER_E_BUSY);
+	expect_two_rules(limiter);
+	always_fails = false;
+	world_run(&f.world, NSEC_PER_SEC / 5);
+	assert_int_equal(limiter_go_on(limiter, 0), 0);
+	expect_two_rules(limiter);
+	fixture_deinit(&f);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arm_anonymous), cmocka_unit_test(test_arm_many),
-		cmocka_unit_test(test_arm_command),   cmocka_unit_test(test_replace),
-		cmocka_unit_test(test_ensure),        cmocka_unit_test(test_attach),
-		cmocka_unit_test(test_trigger),       cmocka_unit_test(test_tenant),
-		cmocka_unit_test(test_scheduler),     cmocka_unit_test(test_watch_many),
-		cmocka_unit_test(test_poller),        cmocka_unit_test(test_subscribe),
-		cmocka_unit_test(test_emit),          cmocka_unit_test(test_gate),
+		cmocka_unit_test(test_arm_anonymous),
+		cmocka_unit_test(test_arm_many),
+		cmocka_unit_test(test_arm_command),
+		cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_ensure),
+		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_trigger),
+		cmocka_unit_test(test_tenant),
+		cmocka_unit_test(test_scheduler),
+		cmocka_unit_test(test_watch_many),
+		cmocka_unit_test(test_poller),
+		cmocka_unit_test(test_subscribe),
+		cmocka_unit_test(test_emit),
+		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_define),
+		cmocka_unit_test(test_change_keys),
+		cmocka_unit_test(test_no_memory_for_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

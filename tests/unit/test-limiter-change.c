@@ -103,7 +103,7 @@ static void change_and_look(struct fixture *f, const struct limiter_spec *to) {
 		expect_as_twin(limiter, twins, next);
 	}
 	assert_int_equal(turns(f), 0);
-	assert_true(limiter_go_on(limiter, 0));
+	assert_int_equal(limiter_go_on(limiter, 0), 0);
 	for (uint32_t i = 0; i < MANY; i++)
 		expect_as_twin(limiter, twins, i);
 }
@@ -148,8 +148,8 @@ static void test_changed_again(void **state) {
 	}
 	assert_true(next > MANY + 1000);
 	assert_int_equal(change(f, &fast), 0);
-	assert_false(limiter_go_on(limiter, 100));
-	assert_true(limiter_go_on(limiter, SIZE_MAX));
+	assert_int_equal(limiter_go_on(limiter, 100), 1);
+	assert_int_equal(limiter_go_on(limiter, SIZE_MAX), 0);
 	world_pass(&f->world, SEC);
 	(void)world_turn(&f->world);
 	for (uint32_t i = 0; i < next; i++)
@@ -172,24 +172,74 @@ static void test_who_waits(void **state) {
 	(void)expect(&f->a, 1, CLAIM_GRANTED);
 }
 
-/* A debt that cannot be counted under the new rule, is as if all had been taken. */
+/* A debt that cannot be counted under the new rule is as if all had been taken; without keys, it is refused. */
 static void test_too_much_owed(void **state) {
 	struct fixture *f = *state;
-	struct limiter_spec spec = spec_keyed("many", 1000000, 1000000000),
-			    to = spec_rate("many", 1, 365 * 86400 * SEC, 4);
+	struct limiter_spec spec = spec_keyed("many", 1, 1), to = spec_keyed("many", 1, 1);
+	struct limiter_spec plain = without_keys(&spec, "plain");
 	struct limiter *limiter;
 	struct grant grant;
+	unsigned rule;
 
-	to.keyed = true;
-	to.max_keys = spec.max_keys;
+	spec.rules.max_debt = plain.rules.max_debt = to.rules.max_debt = 1000;
+	to.rates[0].period_ns = 365 * 86400 * SEC;
+	assert_int_equal(limiter_spec_check(&to, &rule), 0);
+	limiter = make(f, &plain);
+	assert_int_equal(limiter_charge(limiter, none, 100, &grant), 0);
+	plain = without_keys(&to, "plain");
+	assert_int_equal(change(f, &plain), LIMITER_E_RANGE);
 	limiter = make(f, &spec);
-	assert_true(try(limiter, key("much"), 1000000000));
+	assert_int_equal(limiter_charge(limiter, key("much"), 100, &grant), 0);
 	assert_true(try(limiter, key("little"), 1));
-
+	assert_int_equal(limiter_hold(limiter, key("much"), 5 * SEC, &grant), 0);
 	assert_int_equal(change(f, &to), 0);
 	assert_int_equal(limiter_peek(limiter, key("much"), 1, &grant), 0);
 	assert_false(grant.allowed);
+	assert_int_equal(grant.retry_after_ns, 365 * 86400 * SEC);
+	assert_int_equal(limiter_peek(limiter, key("little"), 1, &grant), 0);
+	assert_int_equal(grant.retry_after_ns, 365 * 86400 * SEC);
 	assert_int_equal(turns(f), 0);
+}
+
+/* Who waits while it is held stands on a bucket that is full at the end of that, whatever its rate. */
+static void test_held(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec fast = spec_rate("held", 10, SEC, 10), slow = spec_rate("held", 1, SEC, 1);
+	struct limiter *limiter = make(f, &fast);
+	struct grant grant;
+
+	assert_int_equal(limiter_hold(limiter, none, 60 * SEC, &grant), 0);
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(wait_for(&f->a, limiter, 2, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(change(f, &slow), 0);
+	world_run(&f->world, 60 * SEC);
+	(void)expect(&f->a, 1, CLAIM_GRANTED);
+	client_expect_none(&f->a);
+	world_run(&f->world, SEC);
+	(void)expect(&f->a, 2, CLAIM_GRANTED);
+}
+
+/* All of a long line are due at one instant: none of them later than the next turns take, and nobody before them. */
+static void test_granted_in_parts(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("many", 1000, SEC, 1000);
+	struct limiter *limiter = make(f, &spec);
+	struct grant grant;
+
+	assert_int_equal(limiter_hold(limiter, none, SEC, &grant), 0);
+	for (uint64_t i = 1; i <= 900; i++)
+		assert_int_equal(wait_for(&f->a, limiter, i, 1, -1), LIMITER_E_QUEUED);
+	world_pass(&f->world, SEC);
+	assert_true(world_turn(&f->world) ||
+		    scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME) <= world_boottime(&f->world));
+	assert_int_equal(limiter_try(limiter, none, 1, &grant), 0);
+	assert_false(grant.allowed);
+	assert_true(grant.retry_after_ns > 0);
+	for (unsigned i = 0; i < 10; i++)
+		(void)world_turn(&f->world);
+	for (uint64_t i = 1; i <= 900; i++)
+		(void)expect(&f->a, i, CLAIM_GRANTED);
+	assert_true(try(limiter, none, 100));
 }
 
 /* ---- going ---- */
@@ -224,7 +274,7 @@ static void test_remove_with_a_long_line(void **state) {
 	for (uint64_t i = 1; i <= 1000; i++)
 		assert_int_equal(wait_for(&f->a, limiter, i, 1, -1), LIMITER_E_QUEUED);
 	limiter_remove(limiter);
-	assert_int_equal(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME), world_boottime(&f->world));
+	assert_true(scheduler_next(f->world.scheduler, TIMER_CLOCK_BOOTTIME) <= world_boottime(&f->world));
 	for (uint64_t i = 900; i <= 950; i++)
 		assert_int_equal(owner_cancel(&f->a.owner, i), CANCEL_CANCELLED);
 	world_pass(&f->world, 500 * MSEC);
@@ -291,6 +341,7 @@ int main(void) {
 		TEST(test_slower),        TEST(test_faster),
 		TEST(test_several_rules), TEST(test_changed_again),
 		TEST(test_who_waits),     TEST(test_too_much_owed),
+		TEST(test_held),          TEST(test_granted_in_parts),
 		TEST(test_remove),        TEST(test_remove_what_changes),
 		TEST(test_saved),         TEST(test_remove_with_a_long_line),
 	};

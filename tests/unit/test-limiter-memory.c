@@ -178,6 +178,26 @@ static void test_tamper(void **state) {
 		world_run(&f->world, 2 * SEC);
 		assert_true(try(limiter, none, 10));
 	}
+	/* While it becomes another, too. */
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		char name[] = { 'c', (char)('0' + i), '\0' };
+		struct limiter_spec spec = spec_rate(name, 10, SEC, 10), two = spec_rate(name, 5, SEC, 5);
+		struct limiter *limiter = make(f, &spec);
+		const struct shared_memory *memory = limiter_share(limiter);
+		enum limiter_change change;
+		unsigned rule;
+
+		two.rates[1] = two.rates[0];
+		two.n_rates = 2;
+		assert_int_equal(limiter_spec_check(&two, &rule), 0);
+		assert_non_null(memory);
+		atomic_store(&memory->state->word, words[i]);
+		assert_int_equal(limiter_set(f->a.owner.tenant, &two, LIMITER_MODE_UPDATE, &limiter, &change), 0);
+		assert_false(try(limiter, none, 1));
+		world_run(&f->world, 2 * SEC);
+		assert_true(try(limiter, none, 5));
+		limiter_remove(limiter);
+	}
 	/* A word that could be honest is only cheating at one's own game. */
 	{
 		struct limiter_spec spec = spec_rate("b", 10, SEC, 10);

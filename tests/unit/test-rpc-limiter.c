@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Requests about limiters that take more than one turn. */
+
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#include "tests/unit/peer-world.h"
+
+#define METHOD(name) EVLOOP__METHOD__METHOD_##name
+#define KEYS 2000
+
+static struct peer_world world;
+static struct peer peer;
+
+static int setup(void **state _unused_) {
+	assert_int_equal(peer_world_init(&world, NULL, NULL), 0);
+	peer_init(&peer, &world);
+	peer_open(&peer);
+	return 0;
+}
+
+static int teardown(void **state _unused_) {
+	peer_deinit(&peer);
+	peer_world_settle(&world);
+	peer_world_deinit(&world);
+	return 0;
+}
+
+/* `burst` tells one definition from the next. */
+static uint64_t put_set(uint64_t burst) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule = EVLOOP__LIMITER_RULE__INIT, *rules = &rule;
+
+	spec.name = (char *)"many";
+	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
+	spec.keyed = true;
+	spec.max_keys = 2 * KEYS;
+	rule.tokens = 1;
+	rule.period_ns = 3600 * NSEC_PER_SEC;
+	rule.burst = burst;
+	spec.rules = &rules;
+	spec.n_rules = 1;
+	return peer_put(&peer, FRAME_REQUEST, METHOD(LIMITER_SET), &spec);
+}
+
+static uint64_t remaining(uint32_t key) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+
+	request.name = (char *)"many";
+	request.key = (ProtobufCBinaryData){ .data = (uint8_t *)&key, .len = sizeof(key) };
+	request.cost = 1;
+	return ((const Evloop__Grant *)peer_call(&peer, METHOD(LIMITER_PEEK), &request, NULL))->remaining;
+}
+
+static void take_of_each_key(void) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+
+	request.name = (char *)"many";
+	request.cost = 1;
+	for (uint32_t key = 0; key < KEYS; key++) {
+		request.key = (ProtobufCBinaryData){ .data = (uint8_t *)&key, .len = sizeof(key) };
+		(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_TRY), &request);
+		if (key % 100 == 99) {
+			assert_true(peer_flush(&peer));
+			peer_world_settle(&world);
+		}
+	}
+}
+
+/* One that is changed three times in one packet: each is answered, in order, and the later ones wait for what the others have left. */
+static void test_changed_at_once(void **state _unused_) {
+	uint64_t first = put_set(5);
+	unsigned turns = 0;
+	struct frame frame;
+
+	assert_true(peer_flush(&peer));
+	peer_world_settle(&world);
+	assert_true(peer_take(&peer, &frame));
+	assert_int_equal(frame.serial, first);
+	take_of_each_key();
+	assert_int_equal(remaining(KEYS - 1), 4);
+	peer_world_slow(20 * NSEC_PER_USEC);
+	first = put_set(10);
+	(void)put_set(3);
+	(void)put_set(20);
+	assert_true(peer_flush(&peer));
+	for (uint64_t serial = first; serial < first + 3; turns++) {
+		peer_world_turn(&world);
+		while (peer_take(&peer, &frame)) {
+			const Evloop__LimiterSetReply *reply;
+
+			assert_int_equal(frame.kind, FRAME_REPLY);
+			assert_int_equal(frame.serial, serial++);
+			reply = peer_unpack(&peer, &evloop__limiter_set_reply__descriptor, &frame);
+			assert_int_equal(reply->change, EVLOOP__LIMITER_SET_REPLY__CHANGE__UPDATED);
+		}
+	}
+	assert_in_range(turns, 5, 2 * KEYS);
+	/* What was there, as far as it fitted at each step. */
+	for (uint32_t key = 0; key < KEYS; key += 7)
+		assert_int_equal(remaining(key), 3);
+	assert_int_equal(remaining(KEYS), 20);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = { TEST(test_changed_at_once) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
