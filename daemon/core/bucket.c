@@ -308,18 +308,28 @@ static void account(struct bucket *bucket, const struct bucket_rules *rules, int
 	} while (!swap_word(bucket, 0, before, after));
 }
 
-/* Nothing in the word may be older than `ticks`: what is before it has filled the bucket, and a bucket is full only once. */
-static void lift(struct bucket *bucket, const struct bucket_rules *rules, uint64_t ticks) {
+/* Nothing in the word may be older than `ticks`: what is before it has filled the bucket, and a bucket is full only once.
+ * Return: it was. */
+static bool lift(struct bucket *bucket, const struct bucket_rules *rules, uint64_t ticks) {
 	uint64_t queued = queued_ticks(bucket, rules), before, after;
 
 	if (rules->n != 1)
-		return;
+		return false;
 	do {
 		before = read_word(bucket, 0);
 		if (without_line(before, queued) >= ticks)
-			return;
+			return false;
 		after = saturate((wide)ticks + queued);
 	} while (!swap_word(bucket, 0, before, after));
+	return true;
+}
+
+/* The same for those who stand behind a hold. */
+static void lift_to_hold(struct bucket *bucket, const struct bucket_rules *rules, uint64_t now) {
+	uint64_t ticks = MAX(now, hold_ticks(bucket));
+
+	if (lift(bucket, rules, ticks))
+		bucket->line->lifted = ticks;
 }
 
 /* Nobody is in it. */
@@ -367,7 +377,7 @@ static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t
 	if (bucket->line->end_is_known)
 		walk_grant(rules, waiter->cost, &bucket->line->end);
 	waiter->tight = is_tight(rules, waiter->cost);
-	lift(bucket, rules, MAX(now, hold_ticks(bucket)));
+	lift_to_hold(bucket, rules, now);
 	account(bucket, rules, +1, waiter->cost);
 	TAILQ_INSERT_TAIL(&bucket->line->waiters, waiter, link);
 	bucket->line->cost += waiter->cost;
@@ -450,7 +460,7 @@ struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *ru
 	if (!has_line(bucket) || first_time(bucket, rules) > now_ns || gcra_ticks(now_ns, &now) != 0)
 		return NULL;
 	waiter = TAILQ_FIRST(&bucket->line->waiters);
-	lift(bucket, rules, now);
+	(void)lift(bucket, rules, now);
 	unlink_waiter(bucket, waiter);
 	for (unsigned i = 0; i < rules->n; i++) {
 		words[i] = read_word(bucket, i);
@@ -558,7 +568,7 @@ void bucket_hold(struct bucket *bucket, const struct bucket_rules *rules, int64_
 	bucket->hold_until_ns = MAX(bucket->hold_until_ns, until_ns);
 	forget_outlook(bucket);
 	if (has_line(bucket))
-		lift(bucket, rules, hold_ticks(bucket));
+		lift_to_hold(bucket, rules, 0);
 }
 
 void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
@@ -567,6 +577,8 @@ void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64
 	(void)gcra_ticks(now_ns, &now);
 	bucket->hold_until_ns = 0;
 	forget_outlook(bucket);
+	if (bucket->line)
+		bucket->line->lifted = 0;
 	for (unsigned i = 0; i < rules->n; i++)
 		atomic_store_explicit(&bucket->words[i], saturate((wide)now + queued_ticks(bucket, rules)),
 				      memory_order_release);
@@ -581,7 +593,7 @@ void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsig
 		uint64_t drained = saturate((wide)at + rules->rule[i].tolerance);
 
 		if (rules->n == 1)
-			lift(bucket, rules, drained);
+			(void)lift(bucket, rules, drained);
 		else if (read_word(bucket, i) < drained)
 			atomic_store_explicit(&bucket->words[i], drained, memory_order_release);
 	}
@@ -594,32 +606,31 @@ void bucket_read(const struct bucket *bucket, const struct bucket_rules *rules, 
 		ret_words[i] = without_line(read_word(bucket, i), queued);
 }
 
-/* When those in line stand on a bucket that is held, it is as it will be at the end of the hold. */
-static int64_t conversion_time(const struct bucket *bucket, int64_t now_ns) {
-	return has_line(bucket) ? MAX(now_ns, bucket->hold_until_ns) : now_ns;
+/*
+ * A word, in which the line has `queued`, under another rule and without that.  What would be owed for too long to be counted is as if all had been taken.
+ * Return: false: it would.
+ */
+static bool convert_word(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
+			 unsigned i, uint64_t word, uint64_t queued, uint64_t now, uint64_t *ret) {
+	const struct gcra_rule *rule = &to->rule[i];
+
+	*ret = now;
+	if (i >= from->n)
+		return true;
+	/* Those in line stood, or stand, on what will be there at the end of the hold. */
+	if (i == 0 && bucket->line)
+		now = MAX(now, bucket->line->lifted);
+	if (gcra_convert(&from->rule[i], rule, without_line(word, queued), now, ret) == 0)
+		return true;
+	*ret = saturate((wide)now + rule->tolerance);
+	return false;
 }
 
-/*
- * The words under the new rules, without what the line has in them.  What would be owed for too long to be counted is as if all had been
- * taken.  Return: false: there is such a word.
- */
-static bool convert_words(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
-			  int64_t now_ns, uint64_t *ret) {
-	uint64_t queued = queued_ticks(bucket, from), now = GCRA_TICKS_MAX;
-	bool counted = gcra_ticks(now_ns, &now) == 0;
+static uint64_t ticks_of(int64_t now_ns) {
+	uint64_t now = GCRA_TICKS_MAX;
 
-	for (unsigned i = 0; i < to->n; i++) {
-		const struct gcra_rule *rule = &to->rule[i];
-
-		ret[i] = now;
-		if (i >= from->n)
-			continue;
-		if (gcra_convert(&from->rule[i], rule, without_line(read_word(bucket, i), queued), now, &ret[i]) == 0)
-			continue;
-		ret[i] = saturate((wide)now + rule->tolerance);
-		counted = false;
-	}
-	return counted;
+	(void)gcra_ticks(now_ns, &now);
+	return now;
 }
 
 static bool fits(const struct bucket_rules *rules, uint64_t cost) {
@@ -631,33 +642,56 @@ static bool fits(const struct bucket_rules *rules, uint64_t cost) {
 
 bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			int64_t now_ns) {
-	uint64_t converted[BUCKET_RULES_MAX];
+	uint64_t now = ticks_of(now_ns), queued = queued_ticks(bucket, from), converted;
 
-	return convert_words(bucket, from, to, conversion_time(bucket, now_ns), converted);
+	for (unsigned i = 0; i < MIN(from->n, to->n); i++)
+		if (!convert_word(bucket, from, to, i, read_word(bucket, i), queued, now, &converted))
+			return false;
+	return now < GCRA_TICKS_MAX;
+}
+
+/* Those whose cost fits no more leave; the others have theirs in the word by the new rules. */
+static void refit_line(struct bucket *bucket, const struct bucket_rules *to, struct waiter_list *unfit) {
+	struct waiter *waiter, *next;
+
+	for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
+		next = TAILQ_NEXT(waiter, link);
+		bucket->line->n_tight -= waiter->tight;
+		waiter->tight = is_tight(to, waiter->cost);
+		bucket->line->n_tight += waiter->tight;
+		if (fits(to, waiter->cost))
+			continue;
+		unlink_waiter(bucket, waiter);
+		TAILQ_INSERT_TAIL(unfit, waiter, link);
+	}
+}
+
+/* `before` NULL: whatever it was.  Return: false: it is not that any more. */
+static bool put_word(_Atomic uint64_t *word, uint64_t *before, uint64_t after) {
+	if (before)
+		return atomic_compare_exchange_strong_explicit(word, before, after, memory_order_acq_rel,
+							       memory_order_acquire);
+	atomic_store_explicit(word, after, memory_order_release);
+	return true;
 }
 
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
-	uint64_t converted[BUCKET_RULES_MAX];
-	struct waiter *waiter, *next;
+	uint64_t now = ticks_of(now_ns), queued = queued_ticks(bucket, from), before, after;
+	_Atomic uint64_t *former = bucket->words;
 
-	(void)convert_words(bucket, from, to, conversion_time(bucket, now_ns), converted);
 	if (has_line(bucket))
-		for (waiter = TAILQ_FIRST(&bucket->line->waiters); waiter; waiter = next) {
-			next = TAILQ_NEXT(waiter, link);
-			bucket->line->n_tight -= waiter->tight;
-			waiter->tight = is_tight(to, waiter->cost);
-			bucket->line->n_tight += waiter->tight;
-			if (fits(to, waiter->cost))
-				continue;
-			unlink_waiter(bucket, waiter);
-			TAILQ_INSERT_TAIL(list, waiter, link);
-		}
-	bucket->words = words;
+		refit_line(bucket, to, list);
 	forget_outlook(bucket);
 	for (unsigned i = 0; i < to->n; i++)
-		atomic_store_explicit(&words[i], saturate((wide)converted[i] + queued_ticks(bucket, to)),
-				      memory_order_release);
+		do {
+			before = i < from->n || words == former ? atomic_load_explicit(&former[i], memory_order_acquire)
+								: 0;
+			(void)convert_word(bucket, from, to, i, before, queued, now, &after);
+			after = saturate((wide)after + queued_ticks(bucket, to));
+			/* Of a word that stays where it is clients may take meanwhile. */
+		} while (!put_word(&words[i], words == former ? &before : NULL, after));
+	bucket->words = words;
 }
 
 int64_t bucket_full_at(const struct bucket *bucket, const struct bucket_rules *rules) {

@@ -51,6 +51,8 @@ struct line {
 	uint64_t cost; /* of all of them */
 	size_t length;
 	size_t n_tight;
+	uint64_t
+		lifted; /* ticks: the first word has been lifted to the end of a hold, and counts from there; kept when nobody is in line */
 	int64_t earliest_ns; /* nobody has a waiter::latest_ns before that */
 	int64_t looked_ns; /* when bucket_expire() has looked at all of them */
 	bool looks_again; /* and has been asked to, too soon after that */

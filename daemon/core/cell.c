@@ -161,7 +161,7 @@ static uint64_t ticks_now(const struct cell *cell) {
 }
 
 static uint64_t hold_ticks(const struct cell *cell) {
-	uint64_t ticks = 0;
+	uint64_t ticks = GCRA_TICKS_MAX;
 
 	(void)gcra_ticks(cell->bucket.hold_until_ns, &ticks);
 	return ticks;
@@ -234,7 +234,8 @@ void cell_unshare(struct cell *cell) {
 	shared_begin(memory->config);
 	atomic_store_explicit(&memory->config->flags, SHARED_DEAD, memory_order_relaxed);
 	shared_end(memory->config);
-	atomic_store(&cell->word, atomic_load(&memory->state->word));
+	atomic_store(&cell->word,
+		     atomic_exchange(&memory->state->word, 0)); /* who has read it before takes nothing any more */
 	cell->bucket.words = &cell->word;
 	cell->limiter->allowed += atomic_load(&memory->state->allowed);
 	cell->limiter->denied += atomic_load(&memory->state->denied);

@@ -178,12 +178,12 @@ void claim_failed(struct claim *claim, enum claim_state state) {
 		claim_free(claim); /* bound to a process, and of no use any more */
 }
 
-void claim_expire(struct claim *claim) {
+size_t claim_expire(struct claim *claim) {
 	struct cell *cell = claim->cell;
 
 	permits_leave(cell->permits, &claim->permit_waiter);
 	claim_failed(claim, CLAIM_TIMED_OUT);
-	(void)cell_settle(cell); /* who asked for many may have held up others */
+	return 1 + cell_settle(cell); /* who asked for many may have held up others */
 }
 
 /* What is due by that is for cell_settle(). */

@@ -25,11 +25,15 @@ static void postpone(struct limiter *limiter) {
 		TAILQ_INSERT_HEAD(&scheduler->unfinished, limiter, unfinished);
 	else
 		TAILQ_INSERT_TAIL(&scheduler->unfinished, limiter, unfinished);
+	scheduler->n_unfinished++;
 	scheduler->unfinished_at_ns = 0;
 }
 
 static void unpostpone(struct limiter *limiter) {
-	TAILQ_REMOVE(&limiter->tenant->scheduler->unfinished, limiter, unfinished);
+	struct scheduler *scheduler = limiter->tenant->scheduler;
+
+	TAILQ_REMOVE(&scheduler->unfinished, limiter, unfinished);
+	scheduler->n_unfinished--;
 }
 
 /* It has no cells any more but the common one. */
@@ -107,20 +111,22 @@ int limiter_go_on(struct limiter *limiter, size_t n) {
 }
 
 void limiters_go_on(struct scheduler *scheduler, size_t n) {
-	struct limiter *limiter = TAILQ_FIRST(&scheduler->unfinished), *next;
-	int r = 1;
+	struct limiter *limiter;
 
-	for (; n > 0 && limiter; n--) {
-		next = TAILQ_NEXT(limiter, unfinished);
-		r = step(limiter);
-		/* Others come first from now on, or it has ended, or there is no memory for it. */
-		if (r < 0)
-			limiter = next;
-		else
-			limiter = TAILQ_FIRST(&scheduler->unfinished);
-	}
-	if (r < 0 && !limiter)
+	for (; n > 0 && (limiter = TAILQ_FIRST(&scheduler->unfinished)); n--) {
+		if (step(limiter) >= 0) {
+			scheduler->n_stuck = 0;
+			continue;
+		}
+		/* Others may need none, and give some back. */
+		TAILQ_REMOVE(&scheduler->unfinished, limiter, unfinished);
+		TAILQ_INSERT_TAIL(&scheduler->unfinished, limiter, unfinished);
+		if (++scheduler->n_stuck < scheduler->n_unfinished)
+			continue;
+		scheduler->n_stuck = 0;
 		scheduler->unfinished_at_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME] + NO_MEMORY_NS;
+		break;
+	}
 }
 
 int64_t limiters_next(const struct scheduler *scheduler) {

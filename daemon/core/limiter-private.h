@@ -186,7 +186,7 @@ void claim_tell(struct claim *claim, bool granted, const struct grant *grant);
 void claim_granted(struct claim *claim, const struct grant *grant);
 /* It was not, and is out of the line. */
 void claim_failed(struct claim *claim, enum claim_state state);
-/* It has waited long enough. */
-void claim_expire(struct claim *claim);
+/* It has waited long enough.  Return: how many have got an answer by that. */
+size_t claim_expire(struct claim *claim);
 /* Leave the line, or give back what nobody has taken notice of, or the permits.  Idle afterwards, in no state to be told of. */
 void claim_give_back(struct claim *claim);

@@ -16,6 +16,7 @@
 #include "daemon/core/scheduler-private.h"
 #include "proto/limits.h"
 
+#define HOLD_MAX_NS ((int64_t)(GCRA_TICKS_MAX / 4 / GCRA_TICKS_PER_NSEC)) /* 4.5 years, as far as buckets count */
 #define CROWD 256 /* claims */
 #define CELLS_PER_NEW_ONE 2 /* left by others, for each that is made */
 #define KEYS_SWEPT 8 /* slots looked at for an idle one, each time a key finds the table full */
@@ -442,7 +443,7 @@ int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t durati
 
 	if (r != 0 || !cell)
 		return r;
-	until_ns = MIN(cell_now(cell) + duration_ns, TIME_NS_MAX);
+	until_ns = cell_now(cell) + MIN(duration_ns, HOLD_MAX_NS);
 	cell_hold(cell, until_ns);
 	limiter_changed(limiter);
 	cell_expire(cell);

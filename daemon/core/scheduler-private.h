@@ -36,6 +36,8 @@ struct scheduler {
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
 	struct unfinished_list unfinished; /* limiters that have left work for later */
+	size_t n_unfinished;
+	size_t n_stuck; /* that there was no memory for, one after the other */
 	int64_t unfinished_at_ns; /* boottime, when that goes on */
 	struct marks marks; /* of limiters */
 	int64_t drained_ns; /* what limiters that are made begin with: limiter::drained_ns */

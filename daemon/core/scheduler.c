@@ -192,8 +192,8 @@ static void scheduler_grant(struct scheduler *scheduler) {
 
 	for (size_t n = 0; n < CLAIMS_PER_TURN && (cell = scheduler_due_cell(scheduler)); n++)
 		n += cell_settle(cell);
-	for (size_t n = 0; n < CLAIMS_PER_TURN && (claim = scheduler_impatient_claim(scheduler)); n++)
-		claim_expire(claim);
+	for (size_t n = 0; n < CLAIMS_PER_TURN && (claim = scheduler_impatient_claim(scheduler));)
+		n += claim_expire(claim);
 }
 
 bool scheduler_dispatch(struct scheduler *scheduler) {

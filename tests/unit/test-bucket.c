@@ -410,7 +410,7 @@ static void crowd_join(struct crowd *c, unsigned i) {
 static void crowd_change(struct crowd *c) {
 	struct waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
 	struct bucket_rules to = c->f.rules;
-	uint64_t cost = 1 + below(5);
+	uint64_t cost = 1 + below(5), tokens = 1 + below(20), burst = 3 + below(5);
 
 	switch (below(5)) {
 	case 0:
@@ -424,7 +424,7 @@ static void crowd_change(struct crowd *c) {
 		bucket_reset(&c->f.bucket, &c->f.rules, c->now);
 		break;
 	case 4:
-		assert_int_equal(gcra_rule_init(&to.rule[0], 1 + below(20), SEC, 3 + below(5)), 0);
+		assert_int_equal(gcra_rule_init(&to.rule[0], tokens, SEC, burst), 0);
 		bucket_convert(&c->f.bucket, &c->f.rules, &to, c->f.words, c->now, &unfit);
 		assert_true(TAILQ_EMPTY(&unfit));
 		c->f.rules = to;
@@ -497,7 +497,8 @@ static void crowd(unsigned n_rules, uint64_t seed, bool changes) {
 		c.people[i].latest_ns = INT64_MAX;
 	while (c.n_waiting > 0)
 		crowd_advance(&c, bucket_next(&c.f.bucket, &c.f.rules) - c.now);
-	assert_true(bucket_full_at(&c.f.bucket, &c.f.rules) > c.now);
+	if (!changes)
+		assert_true(bucket_full_at(&c.f.bucket, &c.f.rules) > c.now);
 	assert_true(bucket_full_at(&c.f.bucket, &c.f.rules) <= c.now + 100 * SEC);
 	bucket_deinit(&c.f.bucket);
 }

@@ -272,13 +272,19 @@ static int take_of_keys(struct limiter *limiter) {
 	return r;
 }
 
-/* They are all there, and have two words. */
-static void expect_two_rules(struct limiter *limiter) {
+/* They are all there, and have two words; `empty`: as if all had been taken. */
+static void expect_two_rules(struct fixture *f, struct limiter *limiter, bool empty) {
+	uint64_t now = (uint64_t)world_boottime(&f->world) * GCRA_TICKS_PER_NSEC;
+	const struct bucket_rules *rules = &limiter_spec(limiter)->rules;
 	struct limiter_bucket bucket;
 	size_t position = 0, n = 0;
 
-	while (limiter_next_bucket(limiter, &position, &bucket))
-		n += bucket.n == 2;
+	while (limiter_next_bucket(limiter, &position, &bucket)) {
+		assert_int_equal(bucket.n, 2);
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(bucket.words[i] >= now + rules->rule[i].tolerance, empty);
+		n++;
+	}
 	assert_int_equal(n, 100);
 }
 
@@ -297,7 +303,7 @@ static int change_keys(struct fixture *f) {
 		r = take_of_keys(limiter);
 	if (r < 0)
 		return r;
-	expect_two_rules(limiter);
+	expect_two_rules(f, limiter, false);
 	limiter_remove(limiter);
 	return 0;
 }
@@ -480,11 +486,11 @@ static void test_no_memory_for_keys(void **state _unused_) {
 			world_boottime(&f.world) + NSEC_PER_SEC);
 	assert_int_equal(limiter_go_on(limiter, 10), -ENOMEM);
 	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_UPDATE, &limiter), LIMITER_E_BUSY);
-	expect_two_rules(limiter);
+	expect_two_rules(&f, limiter, true);
 	always_fails = false;
 	world_run(&f.world, NSEC_PER_SEC / 5);
 	assert_int_equal(limiter_go_on(limiter, 0), 0);
-	expect_two_rules(limiter);
+	expect_two_rules(&f, limiter, false);
 	fixture_deinit(&f);
 }
 

@@ -219,6 +219,78 @@ static void test_held(void **state) {
 	(void)expect(&f->a, 2, CLAIM_GRANTED);
 }
 
+/* It makes no difference to what is left after a hold whether somebody has waited meanwhile. */
+static void hold_and_change(struct fixture *f, unsigned n_rates, bool waits) {
+	struct limiter_spec fast = spec_rate(waits ? "line" : "alone", 1000, SEC, 100000), slow = fast;
+	struct limiter *limiter;
+	struct grant grant;
+	unsigned rule;
+
+	slow.rates[0].period_ns = 60000 * SEC;
+	fast.rates[1] = slow.rates[1] = (struct limiter_rate){ .tokens = 1000000, .period_ns = SEC, .burst = 1000000 };
+	fast.n_rates = slow.n_rates = n_rates;
+	assert_int_equal(limiter_spec_check(&fast, &rule), 0);
+	assert_int_equal(limiter_spec_check(&slow, &rule), 0);
+	limiter = make(f, &fast);
+	assert_true(try(limiter, none, 100000));
+	assert_int_equal(limiter_hold(limiter, none, 60 * SEC, &grant), 0);
+	if (waits)
+		assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
+	assert_int_equal(change(f, &slow), 0);
+	if (waits)
+		(void)owner_cancel(&f->a.owner, 1);
+	world_run(&f->world, 60 * SEC + MSEC);
+	assert_int_equal(limiter_peek(limiter, none, 1, &grant), 0);
+	assert_int_equal(grant.remaining, 1);
+}
+
+static void test_held_and_changed(void **state) {
+	for (unsigned n_rates = 1; n_rates <= 2; n_rates++) {
+		hold_and_change(*state, n_rates, false);
+		hold_and_change(*state, n_rates, true);
+		limiter_remove(limiter_find(((struct fixture *)*state)->a.owner.tenant, "line"));
+		limiter_remove(limiter_find(((struct fixture *)*state)->a.owner.tenant, "alone"));
+	}
+}
+
+/* Who waited during a hold has gone: what he stood on is no debt. */
+static void test_held_and_left(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec fast = spec_rate("held", 100, SEC, 100), slow = spec_rate("held", 1, 3600 * SEC, 1);
+	struct limiter *limiter = make(f, &fast);
+	struct claim *claim;
+	struct grant grant;
+
+	assert_int_equal(wait_for(&f->a, limiter, 1, 100, -1), 0);
+	world_run(&f->world, SEC);
+	assert_int_equal(limiter_hold(limiter, none, 3600 * SEC, &grant), 0);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, -1, false, &claim, &grant), LIMITER_E_QUEUED);
+	(void)owner_cancel(&f->a.owner, 1);
+	assert_int_equal(change(f, &slow), 0);
+	world_run(&f->world, 3600 * SEC - 1);
+	assert_false(try(limiter, none, 1));
+	world_run(&f->world, 1);
+	assert_true(try(limiter, none, 1));
+	assert_false(try(limiter, none, 1));
+}
+
+/* A hold for ever ends some day, and is one for clients, too. */
+static void test_held_for_ever(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec spec = spec_rate("held", 1, SEC, 1), faster = spec_rate("held", 2, SEC, 1);
+	struct limiter *limiter = make(f, &spec);
+	struct claim *claim;
+	struct grant grant;
+
+	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), 0);
+	assert_int_equal(limiter_hold(limiter, none, INT64_MAX / 2, &grant), 0);
+	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, -1, false, &claim, &grant), LIMITER_E_QUEUED);
+	assert_int_equal(change(f, &faster), 0);
+	world_run(&f->world, 4 * 365 * 86400 * SEC);
+	assert_false(try(limiter, none, 1));
+	client_expect_none(&f->a);
+}
+
 /* All of a long line are due at one instant: none of them later than the next turns take, and nobody before them. */
 static void test_granted_in_parts(void **state) {
 	struct fixture *f = *state;
@@ -338,12 +410,21 @@ static void test_saved(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_slower),        TEST(test_faster),
-		TEST(test_several_rules), TEST(test_changed_again),
-		TEST(test_who_waits),     TEST(test_too_much_owed),
-		TEST(test_held),          TEST(test_granted_in_parts),
-		TEST(test_remove),        TEST(test_remove_what_changes),
-		TEST(test_saved),         TEST(test_remove_with_a_long_line),
+		TEST(test_slower),
+		TEST(test_faster),
+		TEST(test_several_rules),
+		TEST(test_changed_again),
+		TEST(test_who_waits),
+		TEST(test_too_much_owed),
+		TEST(test_held),
+		TEST(test_held_and_changed),
+		TEST(test_held_and_left),
+		TEST(test_held_for_ever),
+		TEST(test_granted_in_parts),
+		TEST(test_remove),
+		TEST(test_remove_what_changes),
+		TEST(test_saved),
+		TEST(test_remove_with_a_long_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
