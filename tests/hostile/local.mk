@@ -9,7 +9,6 @@ tests_hostile_librig_la_SOURCES = \
 tests_hostile_librig_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 
 check_PROGRAMS += tests/hostile/test-hostile
-TESTS += tests/hostile/test-hostile
 tests_hostile_test_hostile_SOURCES = \
 	tests/hostile/attack-death.c \
 	tests/hostile/attack-descriptors.c \
