@@ -17,6 +17,14 @@ static uint64_t saturate(wide ticks) {
 	return ticks > GCRA_TICKS_MAX ? GCRA_TICKS_MAX : (uint64_t)ticks;
 }
 
+/* What cannot be counted is as late as can be. */
+static uint64_t ticks_of(int64_t now_ns) {
+	uint64_t now = GCRA_TICKS_MAX;
+
+	(void)gcra_ticks(now_ns, &now);
+	return now;
+}
+
 static uint64_t read_word(const struct bucket *bucket, unsigned i) {
 	return atomic_load_explicit(&bucket->words[i], memory_order_acquire);
 }
@@ -193,10 +201,7 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
  */
 static void walk_begin(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
 		       struct outlook *walk) {
-	uint64_t now = GCRA_TICKS_MAX;
-
-	(void)gcra_ticks(now_ns, &now);
-	*walk = (struct outlook){ .time = MAX(now, hold_ticks(bucket)) };
+	*walk = (struct outlook){ .time = MAX(ticks_of(now_ns), hold_ticks(bucket)) };
 	for (unsigned i = 0; i < rules->n; i++)
 		walk->words[i] = read_word(bucket, i);
 	walk->words[0] = without_line(walk->words[0], queued_ticks(bucket, rules));
@@ -244,10 +249,9 @@ static bool is_smooth(const struct bucket *bucket, const struct bucket_rules *ru
 /* As a walk along the line would find it, without one. */
 static void look_at_end(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
 			struct outlook *ret) {
-	uint64_t now = GCRA_TICKS_MAX, word = read_word(bucket, 0), tolerance = rules->rule[0].tolerance;
+	uint64_t word = read_word(bucket, 0), tolerance = rules->rule[0].tolerance;
 
-	(void)gcra_ticks(now_ns, &now);
-	*ret = (struct outlook){ .words = { word }, .time = MAX(now, hold_ticks(bucket)) };
+	*ret = (struct outlook){ .words = { word }, .time = MAX(ticks_of(now_ns), hold_ticks(bucket)) };
 	if (word > tolerance)
 		ret->time = MAX(ret->time, at_whole_ns(word - tolerance));
 }
@@ -626,13 +630,6 @@ static bool convert_word(const struct bucket *bucket, const struct bucket_rules 
 	return false;
 }
 
-static uint64_t ticks_of(int64_t now_ns) {
-	uint64_t now = GCRA_TICKS_MAX;
-
-	(void)gcra_ticks(now_ns, &now);
-	return now;
-}
-
 static bool fits(const struct bucket_rules *rules, uint64_t cost) {
 	for (unsigned i = 0; i < rules->n; i++)
 		if (cost > rules->rule[i].burst)
@@ -666,15 +663,6 @@ static void refit_line(struct bucket *bucket, const struct bucket_rules *to, str
 	}
 }
 
-/* `before` NULL: whatever it was.  Return: false: it is not that any more. */
-static bool put_word(_Atomic uint64_t *word, uint64_t *before, uint64_t after) {
-	if (before)
-		return atomic_compare_exchange_strong_explicit(word, before, after, memory_order_acq_rel,
-							       memory_order_acquire);
-	atomic_store_explicit(word, after, memory_order_release);
-	return true;
-}
-
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
 	uint64_t now = ticks_of(now_ns), queued = queued_ticks(bucket, from), before, after;
@@ -689,8 +677,12 @@ void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, cons
 								: 0;
 			(void)convert_word(bucket, from, to, i, before, queued, now, &after);
 			after = saturate((wide)after + queued_ticks(bucket, to));
+			if (words != former) {
+				atomic_store_explicit(&words[i], after, memory_order_release);
+				break;
+			}
 			/* Of a word that stays where it is clients may take meanwhile. */
-		} while (!put_word(&words[i], words == former ? &before : NULL, after));
+		} while (!swap_word(bucket, i, before, after));
 	bucket->words = words;
 }
 
