@@ -19,14 +19,22 @@ static Evloop__LimiterRule *rules_of(Evloop__LimiterRule *rule, uint64_t tokens,
 	return rule;
 }
 
-static bool define(struct peer *peer, const char *name, uint64_t tokens, bool keyed) {
+/* With one rule. */
+static Evloop__LimiterSpec spec_of(const char *name, Evloop__LimiterRule **rules) {
 	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
-	Evloop__LimiterRule rule, *rules = rules_of(&rule, tokens, NSEC_PER_SEC, 1);
 
 	spec.name = (char *)name;
 	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
-	spec.rules = &rules;
+	spec.rules = rules;
 	spec.n_rules = 1;
+	return spec;
+}
+
+static bool define(struct peer *peer, const char *name, uint64_t tokens, bool keyed) {
+	Evloop__LimiterSpec spec;
+	Evloop__LimiterRule rule, *rules = rules_of(&rule, tokens, NSEC_PER_SEC, 1);
+
+	spec = spec_of(name, &rules);
 	spec.keyed = keyed;
 	spec.max_keys = keyed ? 1000 : 0;
 	return peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec);
@@ -127,14 +135,12 @@ static void key_flood(struct rig *rig, char *got, size_t size) {
 static void key_storm(struct rig *rig, char *got, size_t size) {
 	struct peer *peer = peer_open(rig);
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
-	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterSpec spec;
 	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1, 3600 * NSEC_PER_SEC, 5);
 	uint32_t key;
 
-	spec.name = request.name = (char *)"storm";
-	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
-	spec.rules = &rules;
-	spec.n_rules = 1;
+	spec = spec_of("storm", &rules);
+	request.name = spec.name;
 	spec.keyed = true;
 	spec.max_keys = STORM_KEYS;
 	request.cost = 1;
@@ -200,13 +206,11 @@ static void lines_that_go(struct rig *rig, char *got, size_t size) {
 static void line_let_go(struct rig *rig, char *got, size_t size) {
 	struct peer *peer = peer_open(rig);
 	Evloop__LimiterHoldRequest hold = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
-	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterSpec spec;
 	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1000000, NSEC_PER_SEC, LINE);
 
-	spec.name = hold.name = (char *)"let-go";
-	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
-	spec.rules = &rules;
-	spec.n_rules = 1;
+	spec = spec_of("let-go", &rules);
+	hold.name = spec.name;
 	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
 	hold.duration_ns = 100 * MS;
 	for (uint64_t round = 0; round < 10; round++) {
@@ -229,13 +233,11 @@ static void line_pushed(struct rig *rig, char *got, size_t size) {
 	struct peer *peer = peer_open(rig);
 	Evloop__LimiterWaitRequest wait = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 	Evloop__LimiterRequest charge = EVLOOP__LIMITER_REQUEST__INIT;
-	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterSpec spec;
 	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1, NSEC_PER_SEC, 1);
 
-	spec.name = wait.name = charge.name = (char *)"pushed";
-	spec.mode = EVLOOP__LIMITER_MODE__LIMITER_PUT;
-	spec.rules = &rules;
-	spec.n_rules = 1;
+	spec = spec_of("pushed", &rules);
+	wait.name = charge.name = spec.name;
 	spec.max_debt = 1000000;
 	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
 	wait.cost = charge.cost = 1;
