@@ -29,6 +29,7 @@ struct rig {
 	struct victim *victim; /* NULL: none */
 	pid_t victim_pid;
 	uid_t victim_uid; /* 0: the attacker's own */
+	struct rig *quiet; /* with a daemon that nobody attacks and the victim uses as well; NULL: none */
 	unsigned failures;
 };
 
@@ -61,7 +62,7 @@ int64_t rig_cpu_ns(const struct rig *rig);
 
 /* ---- the victim ---- */
 
-/* A process that arms a timer, waits for it and pings, again and again.  `uid` 0: our own. */
+/* A process that arms a timer, waits for it and pings, again and again, with a quiet daemon in turn where there is one.  `uid` 0: our own. */
 void victim_start(struct rig *rig, uid_t uid);
 /* Complains where something went wrong with it. */
 void victim_stop(struct rig *rig);
@@ -71,6 +72,8 @@ size_t victim_rounds(const struct rig *rig);
 /* The 99th percentile of how late its timers and how long its pings were, as it saw them, from that round on, and the worst of them (NULL: never
  * mind); at least one is waited for. */
 int64_t victim_delay(struct rig *rig, size_t since, int64_t *ret_worst_ns);
+/* The same percentile of the same rounds, with the quiet daemon: the machine's doing, and not the attacker's.  0: there is none. */
+int64_t victim_quiet_delay(const struct rig *rig, size_t since);
 
 /* ---- peers ---- */
 

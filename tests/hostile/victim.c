@@ -21,7 +21,7 @@ struct victim {
 	atomic_bool stop;
 	atomic_size_t n;
 	char wrong[128]; /* "": nothing */
-	int64_t delay_ns[ROUNDS_MAX];
+	int64_t delay_ns[ROUNDS_MAX], quiet_delay_ns[ROUNDS_MAX];
 };
 
 /* A timer, how late its event is; and a ping, how long it takes: the longer of both. */
@@ -53,24 +53,28 @@ static const char *round_trip(struct peer *peer, uint64_t handle, int64_t *ret_d
 
 static void be_victim(struct rig *rig, uid_t uid) {
 	struct victim *victim = rig->victim;
-	struct peer *peer;
+	struct peer *peer, *quiet;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	rig_run_before(getpid(), 2);
 	if (uid != 0)
 		assert(setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0);
 	peer = peer_open_as(rig, VICTIM_NAME);
+	quiet = rig->quiet ? peer_open_as(rig->quiet, VICTIM_NAME) : NULL;
 	for (size_t n = 0; peer && !victim->stop; n++) {
 		const char *wrong = round_trip(peer, n + 1, &victim->delay_ns[n % ROUNDS_MAX]);
 
+		if (!wrong && quiet)
+			wrong = round_trip(quiet, n + 1, &victim->quiet_delay_ns[n % ROUNDS_MAX]);
 		if (wrong) {
 			snprintf(victim->wrong, sizeof(victim->wrong), "%s, in round %zu", wrong, n + 1);
 			break;
 		}
 		victim->n++;
 	}
-	if (!peer)
+	if (!peer || (rig->quiet && !quiet))
 		strcpy(victim->wrong, "it could not connect");
+	peer_close(quiet);
 	peer_close(peer);
 	_exit(0);
 }
@@ -109,10 +113,26 @@ static int compare(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
+/* Of the rounds since that one, of which there are some. */
+static int64_t percentile(const int64_t *delay_ns, size_t since, size_t n, int64_t *ret_worst_ns) {
+	int64_t *sorted, p99;
+
+	n = MIN(n, (size_t)ROUNDS_MAX);
+	sorted = malloc(n * sizeof(*sorted));
+	assert(sorted);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = delay_ns[(since + i) % ROUNDS_MAX];
+	qsort(sorted, n, sizeof(*sorted), compare);
+	p99 = sorted[n - 1 - n / 100];
+	if (ret_worst_ns)
+		*ret_worst_ns = sorted[n - 1];
+	free(sorted);
+	return p99;
+}
+
 int64_t victim_delay(struct rig *rig, size_t since, int64_t *ret_worst_ns) {
 	struct victim *victim = rig->victim;
-	int64_t *sorted, p99;
-	size_t n, until;
+	size_t until;
 
 	if (ret_worst_ns)
 		*ret_worst_ns = 0;
@@ -122,19 +142,17 @@ int64_t victim_delay(struct rig *rig, size_t since, int64_t *ret_worst_ns) {
 	until = victim->n + 2;
 	for (unsigned i = 0; victim->n < until && !victim->wrong[0] && i < 3000; i++)
 		pause_ms(10);
-	n = MIN(victim->n - since, (size_t)ROUNDS_MAX);
-	if (n == 0) {
+	if (victim->n == since) {
 		rig_complain(rig, "the victim: %s", victim->wrong[0] ? victim->wrong : "it waits for ever");
 		return INT64_MAX;
 	}
-	sorted = malloc(n * sizeof(*sorted));
-	assert(sorted);
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = victim->delay_ns[(since + i) % ROUNDS_MAX];
-	qsort(sorted, n, sizeof(*sorted), compare);
-	p99 = sorted[n - 1 - n / 100];
-	if (ret_worst_ns)
-		*ret_worst_ns = sorted[n - 1];
-	free(sorted);
-	return p99;
+	return percentile(victim->delay_ns, since, victim->n - since, ret_worst_ns);
+}
+
+int64_t victim_quiet_delay(const struct rig *rig, size_t since) {
+	const struct victim *victim = rig->victim;
+
+	if (!victim || !rig->quiet || victim->n == since)
+		return 0;
+	return percentile(victim->quiet_delay_ns, since, victim->n - since, NULL);
 }
