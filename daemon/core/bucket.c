@@ -208,23 +208,28 @@ static void walk_begin(const struct bucket *bucket, const struct bucket_rules *r
 }
 
 static uint64_t at_whole_ns(uint64_t ticks) {
-	return saturate((wide)gcra_nsec(ticks) * GCRA_TICKS_PER_NSEC);
+	return (ticks + GCRA_TICKS_PER_NSEC - 1) / GCRA_TICKS_PER_NSEC * GCRA_TICKS_PER_NSEC;
 }
 
-/* Grant `cost` in thought. */
+/*
+ * Grant `cost` in thought.  It fits below each burst, so that its ticks are below GCRA_TOLERANCE_MAX and no sum is above 64 bits: of a long
+ * line each has to be looked at in a few nanoseconds.
+ */
 static void walk_grant(const struct bucket_rules *rules, uint64_t cost, struct outlook *walk) {
+	uint64_t time = walk->time;
+
 	for (unsigned i = 0; i < rules->n; i++) {
 		const struct gcra_rule *rule = &rules->rule[i];
-		uint64_t after = saturate((wide)walk->words[i] + (wide)cost * rule->interval);
+		uint64_t after = walk->words[i] + cost * rule->interval;
 
-		if (after > rule->tolerance && after - rule->tolerance > walk->time) {
-			walk->time = after - rule->tolerance;
+		if (after - rule->tolerance > time && after > rule->tolerance) {
+			time = after - rule->tolerance;
 			walk->last = i;
 		}
 	}
-	walk->time = at_whole_ns(walk->time);
+	walk->time = time = MIN(at_whole_ns(time), GCRA_TICKS_MAX);
 	for (unsigned i = 0; i < rules->n; i++)
-		walk->words[i] = saturate((wide)MAX(walk->words[i], walk->time) + (wide)cost * rules->rule[i].interval);
+		walk->words[i] = MIN(MAX(walk->words[i], time) + cost * rules->rule[i].interval, GCRA_TICKS_MAX);
 }
 
 /*
