@@ -675,6 +675,8 @@ void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, cons
 
 	if (has_line(bucket))
 		refit_line(bucket, to, list);
+	if (has_line(bucket))
+		bucket->line->looks_again = true;
 	forget_outlook(bucket);
 	for (unsigned i = 0; i < to->n; i++)
 		do {

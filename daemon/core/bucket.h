@@ -160,7 +160,7 @@ bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *
 /*
  * The rules change; tokens are kept as far as they fit, rules that are new begin full, and under a rule by which more is owed than can be
  * counted it is as if all had been taken.  `words` is borrowed from now on in place of the present ones (it may be the same) and has
- * room for to->n.  Those in line whose cost fits no more are appended to `list`.
+ * room for to->n.  Those in line whose cost fits no more are appended to `list`; the others are due for bucket_expire().
  */
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list);

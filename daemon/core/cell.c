@@ -13,6 +13,7 @@
 #include "daemon/core/scheduler-private.h"
 
 #define GRANTED_AT_ONCE 128 /* to those in line */
+#define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again */
 
 static struct scheduler *scheduler_of(const struct cell *cell) {
 	return cell->limiter->tenant->scheduler;
@@ -30,14 +31,14 @@ static bool is_of_former(const struct cell *cell) {
 	return cell->generation != cell->limiter->generation;
 }
 
-static const struct bucket_rules *rules_of(const struct cell *cell) {
+const struct bucket_rules *cell_rules(const struct cell *cell) {
 	const struct limiter *limiter = cell->limiter;
 
 	return is_of_former(cell) ? &limiter->former->spec.rules : &limiter->spec.rules;
 }
 
 static bool words_are_allocated(const struct cell *cell) {
-	return rules_of(cell)->n > 1;
+	return cell_rules(cell)->n > 1;
 }
 
 /* When permits are granted to anybody; 0: now. */
@@ -271,11 +272,11 @@ static bool is_honest(const struct cell *cell, uint64_t word) {
 
 void cell_read_bucket(const struct cell *cell, struct limiter_bucket *ret) {
 	*ret = (struct limiter_bucket){ .key = { .data = cell->key, .size = cell->key_size },
-					.n = rules_of(cell)->n,
+					.n = cell_rules(cell)->n,
 					.hold_until_ns = cell->bucket.hold_until_ns };
-	bucket_read(&cell->bucket, rules_of(cell), ret->words);
+	bucket_read(&cell->bucket, cell_rules(cell), ret->words);
 	if (!is_honest(cell, ret->words[0]))
-		ret->words[0] = ticks_now(cell) + rules_of(cell)->rule[0].tolerance;
+		ret->words[0] = ticks_now(cell) + cell_rules(cell)->rule[0].tolerance;
 }
 
 void cell_read_empty(const struct cell *cell, struct limiter_bucket *ret) {
@@ -290,7 +291,7 @@ void cell_read_empty(const struct cell *cell, struct limiter_bucket *ret) {
 
 /* A word that nobody honest has written: go on with an empty bucket, in memory of our own. */
 static void repair(struct cell *cell) {
-	const struct gcra_rule *rule = &rules_of(cell)->rule[0];
+	const struct gcra_rule *rule = &cell_rules(cell)->rule[0];
 	uint64_t queued;
 
 	if (!memory_of(cell) || is_honest(cell, atomic_load(&memory_of(cell)->state->word)))
@@ -303,12 +304,14 @@ static void repair(struct cell *cell) {
 
 /* ---- */
 
-/* Out of the line, whichever it is. */
-static void leave_line(struct cell *cell, struct claim *claim) {
-	if (cell_is_permits(cell))
+void cell_leave_line(struct cell *cell, struct claim *claim) {
+	if (claim->unfit)
+		TAILQ_REMOVE(&cell->limiter->unfit, claim, unfit_link);
+	else if (cell_is_permits(cell))
 		permits_leave(cell->permits, &claim->permit_waiter);
 	else
-		bucket_leave(&cell->bucket, rules_of(cell), &claim->waiter);
+		bucket_leave(&cell->bucket, cell_rules(cell), &claim->waiter);
+	claim->unfit = false;
 }
 
 /* It is to be looked at then; INT64_MAX: no more. */
@@ -328,7 +331,7 @@ static void set_due(struct cell *cell, int64_t due_ns) {
 
 void cell_drop_claim(struct cell *cell, struct claim *claim) {
 	if (claim->state == CLAIM_WAITING)
-		leave_line(cell, claim);
+		cell_leave_line(cell, claim);
 	claim_failed(claim, CLAIM_REMOVED);
 }
 
@@ -346,7 +349,7 @@ void cell_free(struct cell *cell) {
 /* When there is something to hand out; INT64_MAX: when somebody brings it. */
 static int64_t next_due(const struct cell *cell) {
 	if (!cell_is_permits(cell))
-		return bucket_next(&cell->bucket, rules_of(cell));
+		return bucket_next(&cell->bucket, cell_rules(cell));
 	/* Permits come back by themselves; only a hold ends by time. */
 	if (cell->permits->n_waiters > 0 && cell->permits->hold_until_ns > cell_now(cell))
 		return cell->permits->hold_until_ns;
@@ -359,7 +362,7 @@ static size_t drop_late(struct cell *cell, int64_t now_ns) {
 	struct waiter *waiter;
 	size_t n = 0;
 
-	bucket_expire(&cell->bucket, rules_of(cell), now_ns, &late);
+	bucket_expire(&cell->bucket, cell_rules(cell), now_ns, &late);
 	while ((waiter = TAILQ_FIRST(&late))) {
 		TAILQ_REMOVE(&late, waiter, link);
 		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
@@ -375,12 +378,12 @@ static size_t grant_tokens(struct cell *cell, int64_t now_ns) {
 	size_t n = bucket_looks_again(&cell->bucket, now_ns) ? drop_late(cell, now_ns) : 0;
 
 	for (; n < GRANTED_AT_ONCE; n++) {
-		waiter = bucket_late(&cell->bucket, rules_of(cell), now_ns);
+		waiter = bucket_late(&cell->bucket, cell_rules(cell), now_ns);
 		if (waiter) {
 			claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
 			continue;
 		}
-		waiter = bucket_grant(&cell->bucket, rules_of(cell), now_ns, &grant);
+		waiter = bucket_grant(&cell->bucket, cell_rules(cell), now_ns, &grant);
 		if (!waiter)
 			break;
 		claim_granted(container_of(waiter, struct claim, waiter), &grant);
@@ -409,6 +412,11 @@ size_t cell_settle(struct cell *cell) {
 		set_due(cell, INT64_MAX);
 		return 0;
 	}
+	/* By what it obeyed before nothing more is granted. */
+	if (cell_renew(cell) < 0) {
+		set_due(cell, now_ns + NO_MEMORY_NS);
+		return 0;
+	}
 	repair(cell);
 	n = cell_is_permits(cell) ? grant_permits(cell, now_ns) : grant_tokens(cell, now_ns);
 	/* There may be more of them: that is for the next turn. */
@@ -428,7 +436,7 @@ int cell_prepare(struct cell *cell, const struct limiter_spec *to, int64_t now_n
 		return 0;
 	repair(cell);
 	/* Of keys there may be too many to ask each of them. */
-	if (!to->keyed && !bucket_can_convert(&cell->bucket, rules_of(cell), &to->rules, now_ns))
+	if (!to->keyed && !bucket_can_convert(&cell->bucket, cell_rules(cell), &to->rules, now_ns))
 		return LIMITER_E_RANGE;
 	if (to->rules.n > 1 && !words_are_allocated(cell)) {
 		*ret = calloc(BUCKET_RULES_MAX, sizeof(*cell->bucket.words));
@@ -445,6 +453,12 @@ static _Atomic uint64_t *choose_words(struct cell *cell, const struct limiter_sp
 	return memory_of(cell) ? &memory_of(cell)->state->word : &cell->word;
 }
 
+/* It is out of the line, and will hear of that. */
+static void set_unfit(struct claim *claim) {
+	claim->unfit = true;
+	TAILQ_INSERT_TAIL(&claim->cell->limiter->unfit, claim, unfit_link);
+}
+
 static void change_permits(struct cell *cell, uint64_t max) {
 	struct permit_waiter_list unfit = TAILQ_HEAD_INITIALIZER(unfit);
 	struct permit_waiter *waiter;
@@ -452,7 +466,7 @@ static void change_permits(struct cell *cell, uint64_t max) {
 	permits_change(cell->permits, max, &unfit);
 	while ((waiter = TAILQ_FIRST(&unfit))) {
 		TAILQ_REMOVE(&unfit, waiter, link);
-		claim_failed(container_of(waiter, struct claim, permit_waiter), CLAIM_TIMED_OUT);
+		set_unfit(container_of(waiter, struct claim, permit_waiter));
 	}
 }
 
@@ -471,16 +485,16 @@ static void change_bucket(struct cell *cell, int64_t now_ns, void *prepared) {
 		cell_unshare(cell);
 	before = words_are_allocated(cell) ? cell->bucket.words : NULL;
 	begin_change(cell);
-	bucket_convert(&cell->bucket, rules_of(cell), &to->rules, choose_words(cell, to, prepared), now_ns, &unfit);
+	bucket_convert(&cell->bucket, cell_rules(cell), &to->rules, choose_words(cell, to, prepared), now_ns, &unfit);
 	if (cell->limiter->drained_ns > 0)
-		bucket_drain(&cell->bucket, &to->rules, rules_of(cell)->n, cell->limiter->drained_ns);
+		bucket_drain(&cell->bucket, &to->rules, cell_rules(cell)->n, cell->limiter->drained_ns);
 	end_change(cell, to);
 	if (before != cell->bucket.words)
 		free((void *)before);
 	set_renewed(cell);
 	while ((waiter = TAILQ_FIRST(&unfit))) {
 		TAILQ_REMOVE(&unfit, waiter, link);
-		claim_failed(container_of(waiter, struct claim, waiter), CLAIM_TIMED_OUT);
+		set_unfit(container_of(waiter, struct claim, waiter));
 	}
 }
 
@@ -502,9 +516,12 @@ int cell_renew(struct cell *cell) {
 		return 0;
 	until_ns = cell->limiter->former->until_ns;
 	r = cell_prepare(cell, &cell->limiter->spec, until_ns, &prepared);
-	if (r == 0)
-		cell_change(cell, until_ns, prepared);
-	return r;
+	if (r != 0)
+		return r;
+	cell_change(cell, until_ns, prepared);
+	if (!LIST_EMPTY(&cell->claims))
+		set_due(cell, cell_now(cell));
+	return 0;
 }
 
 void cell_hold(struct cell *cell, int64_t until_ns) {
@@ -513,7 +530,7 @@ void cell_hold(struct cell *cell, int64_t until_ns) {
 		return;
 	}
 	begin_change(cell);
-	bucket_hold(&cell->bucket, rules_of(cell), until_ns);
+	bucket_hold(&cell->bucket, cell_rules(cell), until_ns);
 	end_change(cell, &cell->limiter->spec);
 }
 
@@ -523,7 +540,7 @@ void cell_reset(struct cell *cell) {
 		return;
 	}
 	begin_change(cell);
-	bucket_reset(&cell->bucket, rules_of(cell), cell_now(cell));
+	bucket_reset(&cell->bucket, cell_rules(cell), cell_now(cell));
 	end_change(cell, &cell->limiter->spec);
 }
 
@@ -541,5 +558,5 @@ int64_t cell_idle_at(const struct cell *cell) {
 		return INT64_MAX;
 	if (cell_is_permits(cell))
 		return cell->permits->out > 0 ? INT64_MAX : cell->permits->hold_until_ns;
-	return MAX(bucket_full_at(&cell->bucket, rules_of(cell)), begins_full_at(cell->limiter));
+	return MAX(bucket_full_at(&cell->bucket, cell_rules(cell)), begins_full_at(cell->limiter));
 }

@@ -181,7 +181,7 @@ void claim_failed(struct claim *claim, enum claim_state state) {
 size_t claim_expire(struct claim *claim) {
 	struct cell *cell = claim->cell;
 
-	permits_leave(cell->permits, &claim->permit_waiter);
+	cell_leave_line(cell, claim);
 	claim_failed(claim, CLAIM_TIMED_OUT);
 	return 1 + cell_settle(cell); /* who asked for many may have held up others */
 }
@@ -193,15 +193,12 @@ static void give_back(struct claim *claim) {
 
 	if (claim->state == CLAIM_WAITING) {
 		limiter->waiting--;
-		if (claim->permits)
-			permits_leave(cell->permits, &claim->permit_waiter);
-		else
-			bucket_leave(&cell->bucket, &limiter->spec.rules, &claim->waiter);
+		cell_leave_line(cell, claim);
 	} else if (claim->state == CLAIM_HELD) {
 		limiter->held--;
 		permits_release(cell->permits, claim->cost);
 	} else if (claim->state == CLAIM_GRANTED) {
-		bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), claim->cost);
+		bucket_refund(&cell->bucket, cell_rules(cell), cell_now(cell), claim->cost);
 		limiter->allowed -= claim->cost;
 		limiter_changed(limiter);
 	}
@@ -257,13 +254,13 @@ void claim_describe(const struct claim *claim, struct claim_info *ret) {
 		.since_ns = claim->since_ns,
 		.expected_ns = INT64_MAX,
 	};
-	if (claim->state != CLAIM_WAITING)
+	if (claim->state != CLAIM_WAITING || claim->unfit)
 		return;
 	if (claim->permits)
 		ret->position = permits_position(cell->permits, &claim->permit_waiter);
 	else
-		ret->expected_ns = bucket_expected(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell),
-						   &claim->waiter, &ret->position);
+		ret->expected_ns = bucket_expected(&cell->bucket, cell_rules(cell), cell_now(cell), &claim->waiter,
+						   &ret->position);
 }
 
 /* ---- going on in another process ---- */
@@ -278,15 +275,15 @@ bool claim_progress(const struct source *source, struct claim_progress *ret) {
 
 	if (source->kind != SOURCE_CLAIM)
 		return false;
-	over = !claim->cell || claim->cell->limiter->removed;
+	over = !claim->cell || claim->cell->limiter->removed || claim->unfit;
 	*ret = (struct claim_progress){
 		.handle = source->handle,
 		.id = source->id,
 		.cost = claim->cost,
-		.state = claim->state,
+		.state = claim->unfit ? CLAIM_TIMED_OUT : claim->state,
 		.since_ns = claim->since_ns,
 		.latest_ns = claim->latest_ns,
-		.pending = source->pending,
+		.pending = source->pending || claim->unfit,
 		.over = over,
 		.of_gate = claim->gate,
 		.grant = claim->grant,

@@ -11,7 +11,7 @@
 #include "daemon/core/limiter-private.h"
 #include "daemon/core/scheduler-private.h"
 
-#define STEPS_AT_ONCE 64 /* so that nothing is left of most limiters */
+#define STEPS_AT_ONCE 64 /* so that nothing is left to be done for most limiters */
 #define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again */
 
 /* ---- what is left for later ---- */
@@ -80,10 +80,29 @@ static int dismantle(struct limiter *limiter) {
 	return 1;
 }
 
-/* Look at the next of the cells of which some are of another generation.  Return: 0: there are none, 1; -ENOMEM. */
+/* Tell the next one who does not fit any more, or look at the next of those who wait.  Return: false: there are none. */
+static bool renew_claims(struct limiter *limiter) {
+	struct claim *claim = TAILQ_FIRST(&limiter->unfit);
+
+	if (claim) {
+		cell_leave_line(claim->cell, claim);
+		claim_failed(claim, CLAIM_TIMED_OUT);
+		return true;
+	}
+	claim = map_find_from(&limiter->claims, limiter->next_claim);
+	if (!claim)
+		return false;
+	limiter->next_claim = claim->source.id + 1;
+	(void)cell_renew(claim->cell); /* without memory it has to wait as long as any other */
+	return true;
+}
+
+/* The next of what has to be done where some cells are of another generation.  Return: 0: nothing, 1; -ENOMEM. */
 static int renew(struct limiter *limiter) {
 	struct cell *cell;
 
+	if (renew_claims(limiter))
+		return 1;
 	if (limiter->n_former == 0)
 		return 0;
 	cell = keys_next(&limiter->cells, &limiter->position);
@@ -149,60 +168,22 @@ void limiters_finish(struct tenant *tenant) {
 
 /* ---- becoming another ---- */
 
-/* A cell that somebody waits at, or may wait at any time, and what it needs to change. */
-struct change {
-	struct cell *cell;
-	void *prepared;
-};
-
-/* Return: how many there are. */
-static size_t find_changes(struct limiter *limiter, struct change *ret) {
-	struct claim *claim;
-	size_t n = 0;
-
-	if (limiter->common)
-		ret[n++].cell = limiter->common;
-	if (!limiter->spec.keyed)
-		return n;
-	for (uint64_t id = 0; (claim = map_find_from(&limiter->claims, id)); id = claim->source.id + 1) {
-		struct cell *cell = claim->cell;
-
-		if (cell != limiter->common && claim == LIST_FIRST(&cell->claims))
-			ret[n++].cell = cell;
-	}
-	return n;
-}
-
-/* Return: 0; LIMITER_E_RANGE, -ENOMEM: one of them cannot. */
-static int prepare(struct change *changes, size_t n, const struct limiter_spec *spec) {
-	for (size_t i = 0; i < n; i++) {
-		struct cell *cell = changes[i].cell;
-		int r = cell_prepare(cell, spec, cell_now(cell), &changes[i].prepared);
-
-		if (r == 0)
-			continue;
-		while (i > 0)
-			free(changes[--i].prepared);
-		return r;
-	}
-	return 0;
-}
-
 int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 	int64_t now_ns = limiter->tenant->scheduler->now.ns[TIMER_CLOCK_BOOTTIME];
-	_cleanup_free_ struct change *changes = NULL;
+	struct cell *common = limiter->common;
+	void *prepared = NULL;
 	struct former *former;
-	size_t n;
-	int r;
+	int r = 0;
 
 	if (limiter->spec.kind != spec->kind || limiter->spec.keyed != spec->keyed)
 		return LIMITER_E_KIND;
 	if (limiter->former)
 		return LIMITER_E_BUSY;
-	changes = calloc(limiter->spec.keyed ? limiter->claims.count + 1 : 1, sizeof(*changes));
 	former = malloc(sizeof(*former));
-	n = changes && former ? find_changes(limiter, changes) : 0;
-	r = changes && former ? prepare(changes, n, spec) : -ENOMEM;
+	if (!former)
+		return -ENOMEM;
+	if (common)
+		r = cell_prepare(common, spec, now_ns, &prepared);
 	if (r != 0) {
 		free(former);
 		return r;
@@ -211,18 +192,19 @@ int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 	*former = (struct former){ .spec = limiter->spec, .until_ns = now_ns };
 	limiter->former = former;
 	limiter->generation++;
-	limiter->n_former = limiter->cells.used + (limiter->common ? 1 : 0);
+	limiter->n_former = limiter->cells.used + (common ? 1 : 0);
+	limiter->next_claim = spec->keyed ? 0 : UINT64_MAX;
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
 	tenant_charge(limiter->tenant, keys, limiter_keys(spec) - limiter_keys(&former->spec));
-	for (size_t i = 0; i < n; i++)
-		cell_change(changes[i].cell, now_ns, changes[i].prepared);
 	limiter_changed(limiter);
 	postpone(limiter);
-	if (limiter->n_former == 0)
-		conclude(limiter);
-	for (size_t i = 0; i < n; i++)
-		cell_expire(changes[i].cell);
+	if (common) {
+		cell_change(common, now_ns, prepared);
+		(void)cell_settle(common);
+	}
+	for (size_t n = STEPS_AT_ONCE; n > 0 && step(limiter) > 0; n--)
+		;
 	return 0;
 }
 

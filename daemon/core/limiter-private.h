@@ -10,6 +10,7 @@
 #include "daemon/core/source-private.h"
 
 LIST_HEAD(claim_list, claim);
+TAILQ_HEAD(claim_queue, claim);
 
 /* What grants: a bucket, or a number of permits, for one key or for all.  There may be millions, so it is small. */
 struct cell {
@@ -29,7 +30,7 @@ struct cell {
 
 #define CELL_NOT_QUEUED UINT32_MAX
 
-/* What cells obey that nobody has come to since there is another definition. */
+/* What cells obey that have not been looked at since there is another definition. */
 struct former {
 	struct limiter_spec spec;
 	int64_t until_ns; /* boottime */
@@ -52,9 +53,11 @@ struct limiter {
 	uint32_t mark; /* in scheduler::marks */
 	uint8_t generation; /* of `spec` */
 	bool removed; /* it has no name any more, only claims and cells, and its tenant by a reference */
-	struct former *former; /* of cells of another generation, which nobody waits for; NULL: all are of this one */
+	struct former *former; /* of cells of another generation; NULL: all are of this one, and nobody is unfit */
 	size_t n_former; /* cells of another generation */
 	size_t position; /* in `cells`, of who renews or frees them */
+	uint64_t next_claim; /* of `claims`, the next to be looked at */
+	struct claim_queue unfit; /* for whom that was too much; each hears of it in his turn */
 	TAILQ_ENTRY(limiter) unfinished; /* scheduler::unfinished, where it has a former definition or is removed */
 	char name[];
 };
@@ -73,6 +76,8 @@ struct claim {
 	uint32_t place; /* in scheduler::patience, by `latest_ns` */
 	bool timed; /* it is there */
 	bool permits; /* of a limiter of kind CONCURRENCY */
+	bool unfit; /* WAITING, but in no line any more: in limiter::unfit */
+	TAILQ_ENTRY(claim) unfit_link;
 	struct claim_binding *binding; /* NULL: its owner holds it */
 	struct gate *gate; /* whose it is: that is told, and no event comes of it; NULL: none */
 	struct grant grant; /* GRANTED says it */
@@ -129,7 +134,12 @@ void cell_drop_claim(struct cell *cell, struct claim *claim);
 /* It has no claims. */
 void cell_free(struct cell *cell);
 
+/* Out of whatever line it is in. */
+void cell_leave_line(struct cell *cell, struct claim *claim);
+
 bool cell_is_permits(const struct cell *cell);
+/* What its bucket obeys. */
+const struct bucket_rules *cell_rules(const struct cell *cell);
 int64_t cell_now(const struct cell *cell);
 
 /* Hand out what is due, if it is not too much for one turn, and find when to look again.  After every change, and when the time has come.
@@ -143,9 +153,10 @@ void cell_expire(struct cell *cell);
  * not called.  Return: 0, LIMITER_E_RANGE, -ENOMEM.
  */
 int cell_prepare(struct cell *cell, const struct limiter_spec *to, int64_t now_ns, void **ret);
-/* Obey limiter::spec in place of limiter::former, whose last time that is.  What is due then is for cell_expire(). */
+/* Obey limiter::spec in place of limiter::former, whose last time that is.  Those for whom that is too much are in limiter::unfit then; what
+ * is due is for cell_settle(). */
 void cell_change(struct cell *cell, int64_t now_ns, void *prepared);
-/* The same, if it does not yet, of one that nobody waits for.  Return: 0, -ENOMEM. */
+/* The same, if it does not yet, and it is due.  Return: 0, -ENOMEM. */
 int cell_renew(struct cell *cell);
 
 /* What a bucket is made of, without what its line has in it, and without what nobody honest can have written into shared memory. */

@@ -99,6 +99,7 @@ static int limiter_new(struct limiter **ret, struct tenant *tenant, const struct
 	if (scheduler->now.ns[TIMER_CLOCK_BOOTTIME] < scheduler->drained_ns + LIMITERS_SETTLE_NS)
 		limiter->drained_ns = scheduler->drained_ns;
 	map_init(&limiter->claims, &scheduler->maps);
+	TAILQ_INIT(&limiter->unfit);
 	r = keys_init(&limiter->cells, cell_key);
 	if (r == 0)
 		r = map_insert(&tenant->limiters, limiter->id, limiter);
@@ -337,7 +338,7 @@ static void describe_permits(const struct cell *cell, struct grant *grant) {
 /* How it stands, without a wish. */
 static int report(struct cell *cell, struct grant *ret) {
 	if (!cell_is_permits(cell))
-		return of_bucket(bucket_peek(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), 0, NULL, ret));
+		return of_bucket(bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), 0, NULL, ret));
 	describe_permits(cell, ret);
 	ret->allowed = ret->remaining > 0;
 	return 0;
@@ -362,7 +363,7 @@ int limiter_try(struct limiter *limiter, struct limiter_key key, uint64_t cost, 
 	int r = open_bucket(limiter, key, &cell, ret);
 
 	if (r == 0 && cell)
-		r = of_bucket(bucket_try(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret));
+		r = of_bucket(bucket_try(&cell->bucket, cell_rules(cell), cell_now(cell), cost, ret));
 	if (r == 0 && cost > 0)
 		count(limiter, ret, cost);
 	return r;
@@ -380,7 +381,7 @@ int limiter_explain(struct limiter *limiter, struct limiter_key key, uint64_t co
 		ret_bucket->n = limiter->spec.rules.n;
 		ret_bucket->hold_until_ns = cell->bucket.hold_until_ns;
 		return of_bucket(
-			bucket_peek(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret_bucket->words, ret));
+			bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), cost, ret_bucket->words, ret));
 	}
 	ret_bucket->hold_until_ns = cell->permits->hold_until_ns;
 	if (cost > limiter->spec.concurrency)
@@ -403,8 +404,7 @@ int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t
 
 	*ret_taken = 0;
 	if (r == 0 && cell)
-		r = of_bucket(
-			bucket_take_up_to(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost, ret_taken, ret));
+		r = of_bucket(bucket_take_up_to(&cell->bucket, cell_rules(cell), cell_now(cell), cost, ret_taken, ret));
 	if (r == 0 && *ret_taken > 0)
 		limiter_taken(limiter, *ret_taken);
 	return r;
@@ -416,7 +416,7 @@ int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cos
 
 	if (r != 0 || !cell)
 		return r;
-	bucket_refund(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost);
+	bucket_refund(&cell->bucket, cell_rules(cell), cell_now(cell), cost);
 	limiter_changed(limiter);
 	(void)cell_settle(cell);
 	return report(cell, ret);
@@ -428,7 +428,7 @@ int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cos
 
 	if (r != 0 || !cell)
 		return r;
-	r = of_bucket(bucket_charge(&cell->bucket, &limiter->spec.rules, cell_now(cell), cost));
+	r = of_bucket(bucket_charge(&cell->bucket, cell_rules(cell), cell_now(cell), cost));
 	if (r != 0)
 		return r;
 	limiter_taken(limiter, cost);
@@ -496,8 +496,8 @@ int limiter_try_all(struct limiter_item *items, size_t n, bool *ret_allowed, siz
 		*ret_item = i;
 		r = open_bucket(item->limiter, item->key, &cell, &item->grant);
 		if (r == 0 && cell)
-			r = of_bucket(bucket_peek(&cell->bucket, &item->limiter->spec.rules, cell_now(cell), item->cost,
-						  NULL, &item->grant));
+			r = of_bucket(bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), item->cost, NULL,
+						  &item->grant));
 		if (r != 0)
 			return r;
 		if (!item->grant.allowed && item->grant.retry_after_ns > longest) {
@@ -539,7 +539,7 @@ static int wait_for_permits(struct cell *cell, struct claim *claim, struct grant
 }
 
 static int wait_for_tokens(struct cell *cell, struct claim *claim, struct grant *ret) {
-	int r = bucket_wait(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), &claim->waiter, ret);
+	int r = bucket_wait(&cell->bucket, cell_rules(cell), cell_now(cell), &claim->waiter, ret);
 
 	switch (r) {
 	case BUCKET_E_QUEUED:
@@ -558,7 +558,7 @@ static int take_at_once(struct cell *cell, struct owner *owner, uint64_t handle,
 
 	if (owner_find(owner, handle))
 		return LIMITER_E_HANDLE_EXISTS;
-	r = of_bucket(bucket_try(&cell->bucket, &cell->limiter->spec.rules, cell_now(cell), cost, ret));
+	r = of_bucket(bucket_try(&cell->bucket, cell_rules(cell), cell_now(cell), cost, ret));
 	return r == 0 && !ret->allowed ? LIMITER_E_DENIED : r;
 }
 
@@ -632,7 +632,7 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 		r = bucket_make_line(&(*ret)->bucket);
 	if (r != 0)
 		return r;
-	r = of_bucket(bucket_peek(&(*ret)->bucket, &limiter->spec.rules, cell_now(*ret), cost, NULL, &grant));
+	r = of_bucket(bucket_peek(&(*ret)->bucket, cell_rules(*ret), cell_now(*ret), cost, NULL, &grant));
 	return r == LIMITER_E_RANGE ? 0 : r; /* that may pass */
 }
 

@@ -253,6 +253,85 @@ static void line_pushed(struct rig *rig, char *got, size_t size) {
 	snprintf(got, size, "%d waited, pushed back 2,000 times", LINE);
 }
 
+/* The same line, where each place in it depends on all before, for there are eight rules. */
+static void line_pushed_by_rules(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	Evloop__LimiterRequest charge = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterSpec spec;
+	Evloop__LimiterRule rule[8], *rules[8];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rule); i++)
+		rules[i] = rules_of(&rule[i], 3, NSEC_PER_SEC - (int64_t)i, 3);
+	spec = spec_of("ruled", rules);
+	spec.n_rules = ARRAY_SIZE(rule);
+	spec.max_debt = 1000000;
+	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+	charge.name = spec.name;
+	charge.cost = 1;
+	for (uint64_t i = 1; i <= LINE; i++)
+		put_wait(peer, spec.name, i, 1 + i % 3);
+	for (unsigned i = 0; i < 1000; i++) {
+		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_CHARGE, &charge);
+		peer_put(peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIMITER_TRY, &charge);
+	}
+	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	forget(peer, spec.name);
+	peer_close(peer);
+	snprintf(got, size, "%d waited, pushed back 1,000 times, asked as often", LINE);
+}
+
+/* A line, and then a definition below which nobody in it can ever be granted: all are told. */
+static void line_unfit(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	Evloop__LimiterSpec spec;
+	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1, NSEC_PER_SEC, 10);
+
+	spec = spec_of("unfit", &rules);
+	for (uint64_t round = 0; round < 10; round++) {
+		rule.burst = 10;
+		CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+		for (uint64_t i = 1; i <= LINE; i++)
+			put_wait(peer, spec.name, LINE * round + i, 10);
+		rule.burst = 1;
+		CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+		CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	}
+	forget(peer, spec.name);
+	peer_close(peer);
+	snprintf(got, size, "%d at once, ten times", LINE);
+}
+
+/* Somebody waits at each of many keys, and all of them get other rules, again and again. */
+static void line_at_each_key(struct rig *rig, char *got, size_t size) {
+	struct peer *peer = peer_open(rig);
+	Evloop__LimiterWaitRequest wait = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+	Evloop__LimiterSpec spec;
+	Evloop__LimiterRule rule, *rules = rules_of(&rule, 1, 1000 * NSEC_PER_SEC, 1);
+	uint64_t key;
+
+	spec = spec_of("at-keys", &rules);
+	spec.keyed = true;
+	spec.max_keys = LINE;
+	CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+	wait.name = spec.name;
+	wait.cost = 1;
+	wait.max_wait_ns = -1;
+	wait.key = (ProtobufCBinaryData){ .data = (uint8_t *)&key, .len = sizeof(key) };
+	for (wait.handle = 1; wait.handle <= 2 * (LINE - 1); wait.handle++) {
+		key = wait.handle / 2; /* the first of two is granted at once */
+		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_WAIT, &wait);
+		if (wait.handle % 500 == 0)
+			CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
+	}
+	for (unsigned i = 0; i < 50; i++) {
+		rule.period_ns++;
+		CHECK(rig, peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec));
+	}
+	forget(peer, spec.name);
+	peer_close(peer);
+	snprintf(got, size, "%d keys, changed 50 times", LINE);
+}
+
 /* Who never says what he got, asks for what cannot be, or under a handle that is taken. */
 static void bad_waits(struct rig *rig, char *got, size_t size) {
 	static const struct {
@@ -430,6 +509,9 @@ const struct attack attacks_by_limiters[] = {
 	{ .name = "lines that go", .run = lines_that_go },
 	{ .name = "a line that is let go", .run = line_let_go },
 	{ .name = "a line that is pushed back", .run = line_pushed },
+	{ .name = "a line behind eight rules", .run = line_pushed_by_rules },
+	{ .name = "a line that fits no more", .run = line_unfit },
+	{ .name = "a line at each key", .run = line_at_each_key },
 	{ .name = "waits that cannot be", .run = bad_waits },
 	{ .name = "too many limiters", .run = too_many, .options = too_many_options },
 	{ .name = "looking all the time", .run = looks },

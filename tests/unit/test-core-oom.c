@@ -30,11 +30,13 @@ void *__wrap_mmap(void *p, size_t size, int protection, int flags, int fd, off_t
 static long fail_in = -1; /* allocations until the one that fails; −1: none does */
 static bool failed;
 
-static bool always_fails;
+static long good_for = -1; /* allocations until all fail; −1: none does */
 
 static bool fails(void) {
-	if (always_fails)
+	if (good_for == 0)
 		return true;
+	if (good_for > 0)
+		good_for--;
 	if (fail_in < 0 || fail_in-- > 0)
 		return false;
 	failed = true;
@@ -272,20 +274,23 @@ static int take_of_keys(struct limiter *limiter) {
 	return r;
 }
 
-/* They are all there, and have two words; `empty`: as if all had been taken. */
-static void expect_two_rules(struct fixture *f, struct limiter *limiter, bool empty) {
+/* They are all there, and have two words; that many of them are as if all had been taken. */
+static void expect_two_rules(struct fixture *f, struct limiter *limiter, size_t n_empty) {
 	uint64_t now = (uint64_t)world_boottime(&f->world) * GCRA_TICKS_PER_NSEC;
 	const struct bucket_rules *rules = &limiter_spec(limiter)->rules;
 	struct limiter_bucket bucket;
 	size_t position = 0, n = 0;
 
 	while (limiter_next_bucket(limiter, &position, &bucket)) {
+		bool empty = bucket.words[0] >= now + rules->rule[0].tolerance;
+
 		assert_int_equal(bucket.n, 2);
-		for (unsigned i = 0; i < 2; i++)
-			assert_int_equal(bucket.words[i] >= now + rules->rule[i].tolerance, empty);
+		assert_int_equal(bucket.words[1] >= now + rules->rule[1].tolerance, empty);
+		n_empty -= empty;
 		n++;
 	}
 	assert_int_equal(n, 100);
+	assert_int_equal(n_empty, 0);
 }
 
 /* From one rule to two, for which each key needs memory, now or when somebody comes to it. */
@@ -303,7 +308,7 @@ static int change_keys(struct fixture *f) {
 		r = take_of_keys(limiter);
 	if (r < 0)
 		return r;
-	expect_two_rules(f, limiter, false);
+	expect_two_rules(f, limiter, 0);
 	limiter_remove(limiter);
 	return 0;
 }
@@ -480,17 +485,53 @@ static void test_no_memory_for_keys(void **state _unused_) {
 	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_CREATE, &limiter), 0);
 	assert_int_equal(take_of_keys(limiter), 0);
 	assert_int_equal(set_keyed(&f, 2, LIMITER_MODE_UPDATE, &limiter), 0);
-	always_fails = true;
+	good_for = 0;
 	assert_false(world_turn(&f.world));
 	assert_in_range(scheduler_next(f.world.scheduler, TIMER_CLOCK_BOOTTIME), world_boottime(&f.world) + 1,
 			world_boottime(&f.world) + NSEC_PER_SEC);
 	assert_int_equal(limiter_go_on(limiter, 10), -ENOMEM);
 	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_UPDATE, &limiter), LIMITER_E_BUSY);
-	expect_two_rules(&f, limiter, true);
-	always_fails = false;
+	expect_two_rules(&f, limiter, 100 - 64); /* the others were changed at once */
+	good_for = -1;
 	world_run(&f.world, NSEC_PER_SEC / 5);
 	assert_int_equal(limiter_go_on(limiter, 0), 0);
-	expect_two_rules(&f, limiter, false);
+	expect_two_rules(&f, limiter, 0);
+	fixture_deinit(&f);
+}
+
+static unsigned count_grants(struct fixture *f) {
+	struct event event;
+	unsigned n = 0;
+
+	while (client_take(&f->client, &event))
+		n += event.type == EVENT_TYPE_GRANTED;
+	return n;
+}
+
+/* Who waits at a key that there is no memory to change is granted nothing by what was before, and is granted when there is some. */
+static void test_no_memory_for_who_waits(void **state _unused_) {
+	struct limiter *limiter;
+	struct claim *claim;
+	struct grant grant;
+	struct fixture f;
+
+	fixture_init(&f);
+	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_CREATE, &limiter), 0);
+	assert_int_equal(take_of_keys(limiter), 0);
+	for (uint64_t i = 0; i < 2; i++) {
+		uint8_t key = 99;
+
+		assert_int_equal(limiter_wait(limiter, &f.client.owner, 900 + i, (struct limiter_key){ &key, 1 }, 9, -1,
+					      false, &claim, &grant),
+				 LIMITER_E_QUEUED);
+	}
+	good_for = 1; /* the definition that was before */
+	assert_int_equal(set_keyed(&f, 2, LIMITER_MODE_UPDATE, &limiter), 0);
+	world_run(&f.world, 5 * NSEC_PER_SEC);
+	assert_int_equal(count_grants(&f), 0);
+	good_for = -1;
+	world_run(&f.world, NSEC_PER_SEC);
+	assert_int_equal(count_grants(&f), 1); /* the second rule is for the other one */
 	fixture_deinit(&f);
 }
 
@@ -513,6 +554,7 @@ int main(void) {
 		cmocka_unit_test(test_define),
 		cmocka_unit_test(test_change_keys),
 		cmocka_unit_test(test_no_memory_for_keys),
+		cmocka_unit_test(test_no_memory_for_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

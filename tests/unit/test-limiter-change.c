@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Limiters with many keys that become others, and go: at once for who looks, and in many turns for the daemon. */
 
+#include "daemon/core/progress.h"
 #include "tests/unit/limiter-fixture.h"
 
 #define MANY 5000
@@ -170,6 +171,134 @@ static void test_who_waits(void **state) {
 	world_pass(&f->world, 10 * MSEC);
 	(void)world_turn(&f->world);
 	(void)expect(&f->a, 1, CLAIM_GRANTED);
+}
+
+static struct limiter *make_waiting(struct fixture *f) {
+	struct limiter_spec spec = spec_keyed("waits", 1, 1);
+	struct limiter *limiter;
+	struct claim *claim;
+	struct grant grant;
+
+	spec.max_waiters = MANY;
+	limiter = make(f, &spec);
+	for (uint32_t i = 0; i < 1000; i++) {
+		assert_true(try(limiter, key_number(i), 1));
+		assert_int_equal(limiter_wait(limiter, &f->a.owner, i + 1, key_number(i), 1, -1, false, &claim, &grant),
+				 LIMITER_E_QUEUED);
+	}
+	return limiter;
+}
+
+/* There may be too many keys at which somebody waits to look at all of them at once; by what was before, nobody is granted anything. */
+static void test_waits_at_each(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec slow = spec_keyed("waits", 1, 1), fast;
+	struct claim_info info;
+	struct limiter *limiter = make_waiting(f);
+
+	slow.rates[0].period_ns = 10 * SEC;
+	slow.max_waiters = MANY;
+	fast = slow;
+	assert_int_equal(limiter_spec_check(&slow, &(unsigned){ 0 }), 0);
+	world_run(&f->world, SEC / 2);
+	assert_int_equal(change(f, &slow), 0);
+	assert_int_equal(limiter_go_on(limiter, 0), 1);
+	claim_describe(limiter_next_claim(limiter, 0), &info);
+	assert_int_equal(info.expected_ns, world_boottime(&f->world) + 5 * SEC);
+	world_pass(&f->world, SEC / 2);
+	assert_int_equal(owner_cancel(&f->a.owner, 1000), CANCEL_CANCELLED);
+	assert_true(world_turn(&f->world));
+	client_expect_none(&f->a);
+	(void)turns(f);
+	world_run(&f->world, 4500 * MSEC - 1);
+	client_expect_none(&f->a);
+	assert_int_equal(owner_cancel(&f->a.owner, 999), CANCEL_CANCELLED);
+	fast.rates[0].period_ns = SEC / 1000;
+	assert_int_equal(limiter_spec_check(&fast, &(unsigned){ 0 }), 0);
+	assert_int_equal(change(f, &fast), 0);
+	world_pass(&f->world, MSEC);
+	(void)turns(f);
+	for (uint64_t i = 1; i <= 998; i++) {
+		struct event event;
+
+		assert_true(client_take(&f->a, &event));
+		assert_int_equal(event.claim_state, CLAIM_GRANTED);
+	}
+	client_expect_none(&f->a);
+}
+
+/* Those to whom a change says that they are never granted hear it one after the other, in many turns, and are in nobody's way. */
+static void change_unfit(struct fixture *f, const struct limiter_spec *from, const struct limiter_spec *to) {
+	const struct tenant_use *use = tenant_use(f->a.owner.tenant);
+	struct limiter *limiter = make(f, from);
+	struct claim_progress progress;
+	struct limiter_info info;
+	struct event event;
+	unsigned n = 0;
+
+	assert_int_equal(wait_for(&f->b, limiter, 1, from->n_rates > 0 ? 10 : 9, -1), 0);
+	for (uint64_t i = 1; i <= 900; i++)
+		assert_int_equal(wait_for(&f->a, limiter, i, 10, i == 700 ? MSEC : -1),
+				 i == 700 && from->n_rates > 0 ? LIMITER_E_DENIED : LIMITER_E_QUEUED);
+	assert_int_equal(change(f, to), 0);
+	while (client_take(&f->a, &event))
+		assert_int_equal(event.handle, ++n);
+	assert_in_range(n, 1, 200);
+	assert_int_equal(wait_for(&f->b, limiter, 2, 1, -1), LIMITER_E_QUEUED);
+
+	assert_true(claim_progress(owner_find(&f->a.owner, 800), &progress));
+	assert_true(progress.over);
+	assert_true(progress.pending);
+	assert_int_equal(progress.state, CLAIM_TIMED_OUT);
+	assert_int_equal(owner_cancel(&f->a.owner, 800), CANCEL_CANCELLED);
+	assert_int_equal(change(f, from), LIMITER_E_BUSY);
+	(void)world_turn(&f->world);
+	assert_in_range(use->claims, 500, 900);
+	world_pass(&f->world, MSEC);
+	(void)turns(f);
+	limiter_describe(limiter, &info);
+	assert_int_equal(info.waiting, 1);
+	while (client_take(&f->a, &event)) {
+		assert_int_equal(event.claim_state, CLAIM_TIMED_OUT);
+		n++;
+	}
+	assert_int_equal(n, from->n_rates > 0 ? 898 : 899);
+	assert_int_equal(change(f, from), 0);
+	limiter_remove(limiter);
+	(void)turns(f);
+}
+
+static void test_unfit(void **state) {
+	struct limiter_spec from = spec_rate("unfit", 100, SEC, 10), to = spec_rate("unfit", 100, SEC, 9);
+
+	change_unfit(*state, &from, &to);
+}
+
+static void test_unfit_permits(void **state) {
+	struct limiter_spec from = spec_permits("unfit", 10), to = spec_permits("unfit", 9);
+
+	change_unfit(*state, &from, &to);
+}
+
+/* It goes while they have not all heard of the change: the others hear that. */
+static void test_unfit_and_removed(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec from = spec_rate("unfit", 100, SEC, 10), to = spec_rate("unfit", 100, SEC, 9);
+	struct limiter *limiter = make(f, &from);
+	struct event event;
+
+	assert_int_equal(wait_for(&f->b, limiter, 1, 10, -1), 0);
+	for (uint64_t i = 1; i <= 900; i++)
+		assert_int_equal(wait_for(&f->a, limiter, i, 10, -1), LIMITER_E_QUEUED);
+	assert_int_equal(change(f, &to), 0);
+	limiter_remove(limiter);
+	(void)turns(f);
+	for (uint64_t i = 1; i <= 900; i++) {
+		assert_true(client_take(&f->a, &event));
+		assert_int_equal(event.handle, i);
+		assert_true(event.claim_state == (i < 50 ? CLAIM_TIMED_OUT : CLAIM_REMOVED) || (i >= 50 && i < 100));
+	}
+	assert_int_equal(tenant_use(f->a.owner.tenant)->claims, 0);
 }
 
 /* A debt that cannot be counted under the new rule is as if all had been taken; without keys, it is refused. */
@@ -415,6 +544,10 @@ int main(void) {
 		TEST(test_several_rules),
 		TEST(test_changed_again),
 		TEST(test_who_waits),
+		TEST(test_waits_at_each),
+		TEST(test_unfit),
+		TEST(test_unfit_permits),
+		TEST(test_unfit_and_removed),
 		TEST(test_too_much_owed),
 		TEST(test_held),
 		TEST(test_held_and_changed),
