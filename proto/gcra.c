@@ -46,6 +46,14 @@ int gcra_ticks(int64_t time_ns, uint64_t *ret) {
 	return 0;
 }
 
+uint64_t gcra_ticks_saturated(int64_t time_ns) {
+	uint64_t ticks;
+
+	if (time_ns < 0)
+		return 0;
+	return gcra_ticks(time_ns, &ticks) == 0 ? ticks : GCRA_TICKS_MAX;
+}
+
 int64_t gcra_nsec(uint64_t ticks) {
 	return (int64_t)(ticks / GCRA_TICKS_PER_NSEC + (ticks % GCRA_TICKS_PER_NSEC != 0));
 }

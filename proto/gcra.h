@@ -49,6 +49,8 @@ bool gcra_rule_equal(const struct gcra_rule *a, const struct gcra_rule *b);
 
 /* Boottime as ticks.  Return: 0, GCRA_E_RANGE. */
 int gcra_ticks(int64_t time_ns, uint64_t *ret);
+/* The same at the ends of what can be counted, where it lies beyond them. */
+uint64_t gcra_ticks_saturated(int64_t time_ns);
 
 /* The first nanosecond that is not before `ticks`. */
 int64_t gcra_nsec(uint64_t ticks);

@@ -17,14 +17,6 @@ static uint64_t saturate(wide ticks) {
 	return ticks > GCRA_TICKS_MAX ? GCRA_TICKS_MAX : (uint64_t)ticks;
 }
 
-/* What cannot be counted is as late as can be. */
-static uint64_t ticks_of(int64_t now_ns) {
-	uint64_t now = GCRA_TICKS_MAX;
-
-	(void)gcra_ticks(now_ns, &now);
-	return now;
-}
-
 static uint64_t read_word(const struct bucket *bucket, unsigned i) {
 	return atomic_load_explicit(&bucket->words[i], memory_order_acquire);
 }
@@ -57,11 +49,7 @@ static uint64_t without_line(uint64_t word, uint64_t queued) {
 }
 
 static uint64_t hold_ticks(const struct bucket *bucket) {
-	uint64_t ticks = 0;
-
-	if (bucket->hold_until_ns > 0 && gcra_ticks(bucket->hold_until_ns, &ticks) != 0)
-		ticks = GCRA_TICKS_MAX;
-	return ticks;
+	return gcra_ticks_saturated(bucket->hold_until_ns);
 }
 
 void bucket_init(struct bucket *bucket, const struct bucket_rules *rules, _Atomic uint64_t *words) {
@@ -201,7 +189,7 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
  */
 static void walk_begin(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
 		       struct outlook *walk) {
-	*walk = (struct outlook){ .time = MAX(ticks_of(now_ns), hold_ticks(bucket)) };
+	*walk = (struct outlook){ .time = MAX(gcra_ticks_saturated(now_ns), hold_ticks(bucket)) };
 	for (unsigned i = 0; i < rules->n; i++)
 		walk->words[i] = read_word(bucket, i);
 	walk->words[0] = without_line(walk->words[0], queued_ticks(bucket, rules));
@@ -256,7 +244,7 @@ static void look_at_end(const struct bucket *bucket, const struct bucket_rules *
 			struct outlook *ret) {
 	uint64_t word = read_word(bucket, 0), tolerance = rules->rule[0].tolerance;
 
-	*ret = (struct outlook){ .words = { word }, .time = MAX(ticks_of(now_ns), hold_ticks(bucket)) };
+	*ret = (struct outlook){ .words = { word }, .time = MAX(gcra_ticks_saturated(now_ns), hold_ticks(bucket)) };
 	if (word > tolerance)
 		ret->time = MAX(ret->time, at_whole_ns(word - tolerance));
 }
@@ -594,9 +582,8 @@ void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64
 }
 
 void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsigned first, int64_t at_ns) {
-	uint64_t at = GCRA_TICKS_MAX;
+	uint64_t at = gcra_ticks_saturated(at_ns);
 
-	(void)gcra_ticks(at_ns, &at);
 	forget_outlook(bucket);
 	for (unsigned i = first; i < rules->n; i++) {
 		uint64_t drained = saturate((wide)at + rules->rule[i].tolerance);
@@ -644,7 +631,7 @@ static bool fits(const struct bucket_rules *rules, uint64_t cost) {
 
 bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			int64_t now_ns) {
-	uint64_t now = ticks_of(now_ns), queued = queued_ticks(bucket, from), converted;
+	uint64_t now = gcra_ticks_saturated(now_ns), queued = queued_ticks(bucket, from), converted;
 
 	for (unsigned i = 0; i < MIN(from->n, to->n); i++)
 		if (!convert_word(bucket, from, to, i, read_word(bucket, i), queued, now, &converted))
@@ -670,7 +657,7 @@ static void refit_line(struct bucket *bucket, const struct bucket_rules *to, str
 
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list) {
-	uint64_t now = ticks_of(now_ns), queued = queued_ticks(bucket, from), before, after;
+	uint64_t now = gcra_ticks_saturated(now_ns), queued = queued_ticks(bucket, from), before, after;
 	_Atomic uint64_t *former = bucket->words;
 
 	if (has_line(bucket))

@@ -155,17 +155,11 @@ static struct shared_memory *memory_of(const struct cell *cell) {
 }
 
 static uint64_t ticks_now(const struct cell *cell) {
-	uint64_t now = GCRA_TICKS_MAX;
-
-	(void)gcra_ticks(cell_now(cell), &now);
-	return now;
+	return gcra_ticks_saturated(cell_now(cell));
 }
 
 static uint64_t hold_ticks(const struct cell *cell) {
-	uint64_t ticks = GCRA_TICKS_MAX;
-
-	(void)gcra_ticks(cell->bucket.hold_until_ns, &ticks);
-	return ticks;
+	return gcra_ticks_saturated(cell->bucket.hold_until_ns);
 }
 
 /* How far from now an honest word can be: a full line behind an empty bucket, with all the gates there may be, a debt, and a hold; and
