@@ -363,7 +363,7 @@ static bool is_tight(const struct bucket_rules *rules, uint64_t cost) {
 	return rules->n == 1 && (wide)cost * rule->interval + GCRA_TICKS_PER_NSEC > rule->tolerance;
 }
 
-static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
+int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
 	uint64_t now = 0;
 	int r = bucket_make_line(bucket);
 
@@ -397,7 +397,7 @@ int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t
 		return BUCKET_E_DENIED;
 	}
 	if (!grant.allowed) {
-		r = join(bucket, rules, now_ns, waiter);
+		r = bucket_join(bucket, rules, now_ns, waiter);
 		if (r < 0)
 			return r;
 	}

@@ -108,6 +108,9 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
 int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter,
 		struct grant *ret);
 
+/* Join the line, whatever there is to take; `waiter` as above, with a cost that bucket_try() does not refuse.  Return: 0, -ENOMEM. */
+int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter);
+
 /* From now on joining the line needs no memory.  Return: 0, -ENOMEM. */
 int bucket_make_line(struct bucket *bucket);
 

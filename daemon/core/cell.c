@@ -299,12 +299,16 @@ static void repair(struct cell *cell) {
 /* ---- */
 
 void cell_leave_line(struct cell *cell, struct claim *claim) {
-	if (claim->unfit)
-		TAILQ_REMOVE(&cell->limiter->unfit, claim, unfit_link);
-	else if (cell_is_permits(cell))
+	struct limiter *limiter = cell->limiter;
+
+	if (claim->unfit) {
+		TAILQ_REMOVE(&limiter->unfit, claim, unfit_link);
+		limiter->waiting++; /* as if he had been in line until now */
+	} else if (cell_is_permits(cell)) {
 		permits_leave(cell->permits, &claim->permit_waiter);
-	else
+	} else {
 		bucket_leave(&cell->bucket, cell_rules(cell), &claim->waiter);
+	}
 	claim->unfit = false;
 }
 
@@ -449,8 +453,11 @@ static _Atomic uint64_t *choose_words(struct cell *cell, const struct limiter_sp
 
 /* It is out of the line, and will hear of that. */
 static void set_unfit(struct claim *claim) {
+	struct limiter *limiter = claim->cell->limiter;
+
 	claim->unfit = true;
-	TAILQ_INSERT_TAIL(&claim->cell->limiter->unfit, claim, unfit_link);
+	TAILQ_INSERT_TAIL(&limiter->unfit, claim, unfit_link);
+	limiter->waiting--;
 }
 
 static void change_permits(struct cell *cell, uint64_t max) {

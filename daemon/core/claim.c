@@ -192,8 +192,8 @@ static void give_back(struct claim *claim) {
 	struct limiter *limiter = cell->limiter;
 
 	if (claim->state == CLAIM_WAITING) {
-		limiter->waiting--;
 		cell_leave_line(cell, claim);
+		limiter->waiting--;
 	} else if (claim->state == CLAIM_HELD) {
 		limiter->held--;
 		permits_release(cell->permits, claim->cost);
@@ -347,8 +347,8 @@ static int restore_waiting(struct limiter *limiter, struct owner *owner, const s
 			 &grant);
 	if (r == 0 || r == LIMITER_E_QUEUED || r == LIMITER_E_DENIED)
 		return *ret ? 0 : restore_over(owner, progress, CLAIM_TIMED_OUT);
-	/* The line is shorter than it was: whoever waits must hear that he does not any more. */
-	return r == LIMITER_E_CROWDED ? restore_over(owner, progress, CLAIM_TIMED_OUT) : r;
+	/* The line, or the burst, is smaller than it was: whoever waits must hear that he does not any more. */
+	return r == LIMITER_E_CROWDED || r == LIMITER_E_COST ? restore_over(owner, progress, CLAIM_TIMED_OUT) : r;
 }
 
 int claim_restore(struct limiter *limiter, struct owner *owner, const struct claim_progress *progress,

@@ -14,26 +14,48 @@
 #define STEPS_AT_ONCE 64 /* so that nothing is left to be done for most limiters */
 #define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again */
 
+/* What a step has come to; below 0: there is no memory for it. */
+enum {
+	STEP_LAST, /* nothing is left to be done */
+	STEP_MADE,
+	STEP_IN_VAIN, /* there was nothing to do at this place */
+};
+
 /* ---- what is left for later ---- */
 
-/* Those come first that somebody waits to hear from. */
+/* Does somebody wait to hear of it, or for what it will change? */
+static bool is_awaited(const struct limiter *limiter) {
+	if (limiter->removed)
+		return limiter->claims.count > 0;
+	return !TAILQ_EMPTY(&limiter->unfit) || limiter->next_claim < limiter->claims_until;
+}
+
+static struct unfinished_list *list_of(const struct limiter *limiter) {
+	struct scheduler *scheduler = limiter->tenant->scheduler;
+
+	return limiter->awaited ? &scheduler->awaited : &scheduler->unfinished;
+}
+
 static void postpone(struct limiter *limiter) {
 	struct scheduler *scheduler = limiter->tenant->scheduler;
 
 	limiter->position = 0;
-	if (limiter->removed && limiter->claims.count > 0)
-		TAILQ_INSERT_HEAD(&scheduler->unfinished, limiter, unfinished);
-	else
-		TAILQ_INSERT_TAIL(&scheduler->unfinished, limiter, unfinished);
+	limiter->awaited = is_awaited(limiter);
+	TAILQ_INSERT_TAIL(list_of(limiter), limiter, unfinished);
 	scheduler->n_unfinished++;
 	scheduler->unfinished_at_ns = 0;
 }
 
 static void unpostpone(struct limiter *limiter) {
-	struct scheduler *scheduler = limiter->tenant->scheduler;
+	TAILQ_REMOVE(list_of(limiter), limiter, unfinished);
+	limiter->tenant->scheduler->n_unfinished--;
+}
 
-	TAILQ_REMOVE(&scheduler->unfinished, limiter, unfinished);
-	scheduler->n_unfinished--;
+/* Others come first now. */
+static void postpone_again(struct limiter *limiter) {
+	TAILQ_REMOVE(list_of(limiter), limiter, unfinished);
+	limiter->awaited = is_awaited(limiter);
+	TAILQ_INSERT_TAIL(list_of(limiter), limiter, unfinished);
 }
 
 /* It has no cells any more but the common one. */
@@ -60,87 +82,100 @@ static void conclude(struct limiter *limiter) {
 	limiter->former = NULL;
 }
 
-/* The next of what has to be done with one that is gone.  Return: 0: nothing, 1. */
+/* The next of what has to be done with one that is gone. */
 static int dismantle(struct limiter *limiter) {
 	struct claim *claim = map_find_from(&limiter->claims, 0);
 	struct cell *cell;
 
 	if (claim) {
 		cell_drop_claim(claim->cell, claim);
-		if (limiter->claims.count == 0) {
-			unpostpone(limiter);
-			postpone(limiter);
-		}
-		return 1;
+		return STEP_MADE;
 	}
 	cell = keys_next(&limiter->cells, &limiter->position);
 	if (!cell)
-		return 0;
+		return STEP_LAST;
 	cell_free(cell);
-	return 1;
+	return STEP_MADE;
 }
 
-/* Tell the next one who does not fit any more, or look at the next of those who wait.  Return: false: there are none. */
-static bool renew_claims(struct limiter *limiter) {
+/* Who came after the change has brought his cell with him. */
+static struct claim *next_claim(struct limiter *limiter) {
+	struct claim *claim = NULL;
+
+	if (limiter->next_claim < limiter->claims_until)
+		claim = map_find_from(&limiter->claims, limiter->next_claim);
+	if (claim && claim->source.id >= limiter->claims_until)
+		claim = NULL;
+	limiter->next_claim = claim ? claim->source.id + 1 : limiter->claims_until;
+	return claim;
+}
+
+static int renew_cell(struct cell *cell) {
+	const struct limiter *limiter = cell->limiter;
+	size_t n_former = limiter->n_former;
+	int r = cell_renew(cell);
+
+	if (r < 0)
+		return r;
+	return limiter->n_former < n_former ? STEP_MADE : STEP_IN_VAIN;
+}
+
+/* The next of what has to be done where some cells are of another generation, or somebody does not fit any more. */
+static int renew(struct limiter *limiter) {
 	struct claim *claim = TAILQ_FIRST(&limiter->unfit);
+	struct cell *cell;
 
 	if (claim) {
 		cell_leave_line(claim->cell, claim);
 		claim_failed(claim, CLAIM_TIMED_OUT);
-		return true;
+		return STEP_MADE;
 	}
-	claim = map_find_from(&limiter->claims, limiter->next_claim);
-	if (!claim)
-		return false;
-	limiter->next_claim = claim->source.id + 1;
-	(void)cell_renew(claim->cell); /* without memory it has to wait as long as any other */
-	return true;
-}
-
-/* The next of what has to be done where some cells are of another generation.  Return: 0: nothing, 1; -ENOMEM. */
-static int renew(struct limiter *limiter) {
-	struct cell *cell;
-
-	if (renew_claims(limiter))
-		return 1;
 	if (limiter->n_former == 0)
-		return 0;
+		return STEP_LAST;
+	claim = next_claim(limiter);
+	if (claim)
+		return renew_cell(claim->cell);
 	cell = keys_next(&limiter->cells, &limiter->position);
 	if (cell)
-		return cell_renew(cell) == 0 ? 1 : -ENOMEM;
+		return renew_cell(cell);
 	limiter->position = 0; /* others came and went, and one has been missed */
-	return 1;
+	return STEP_IN_VAIN;
 }
 
-/* One step of what is left of it, which may be freed by the last one.  Return: 0: that was all, 1: there are more; -ENOMEM. */
+/* One step of what is left of it, which may be freed by the last one. */
 static int step(struct limiter *limiter) {
 	int r = limiter->removed ? dismantle(limiter) : renew(limiter);
 
-	if (r == 0)
+	if (r == STEP_LAST)
 		conclude(limiter);
+	else if (r < 0 || limiter->awaited || is_awaited(limiter))
+		postpone_again(limiter);
 	return r;
 }
 
 int limiter_go_on(struct limiter *limiter, size_t n) {
-	int r = limiter->former ? 1 : 0;
+	int r = limiter->former ? STEP_MADE : STEP_LAST;
 
-	while (n-- > 0 && r == 1)
+	while (n-- > 0 && r > 0)
 		r = step(limiter);
-	return r;
+	return MIN(r, 1);
+}
+
+/* Of every two steps one is for what somebody waits to hear of, and one for what others have left, some of which takes up memory. */
+static struct limiter *next_unfinished(const struct scheduler *scheduler, bool awaited) {
+	struct limiter *limiter = TAILQ_FIRST(awaited ? &scheduler->awaited : &scheduler->unfinished);
+
+	return limiter ? limiter : TAILQ_FIRST(awaited ? &scheduler->unfinished : &scheduler->awaited);
 }
 
 void limiters_go_on(struct scheduler *scheduler, size_t n) {
-	struct limiter *limiter;
+	for (; n > 0 && scheduler->n_unfinished > 0; n--) {
+		int r = step(next_unfinished(scheduler, n % 2 != 0));
 
-	for (; n > 0 && (limiter = TAILQ_FIRST(&scheduler->unfinished)); n--) {
-		if (step(limiter) >= 0) {
+		if (r == STEP_LAST || r == STEP_MADE)
 			scheduler->n_stuck = 0;
-			continue;
-		}
-		/* Others may need none, and give some back. */
-		TAILQ_REMOVE(&scheduler->unfinished, limiter, unfinished);
-		TAILQ_INSERT_TAIL(&scheduler->unfinished, limiter, unfinished);
-		if (++scheduler->n_stuck < scheduler->n_unfinished)
+		/* Others may need no memory, and give some back. */
+		if (r >= 0 || ++scheduler->n_stuck < scheduler->n_unfinished)
 			continue;
 		scheduler->n_stuck = 0;
 		scheduler->unfinished_at_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME] + NO_MEMORY_NS;
@@ -149,21 +184,26 @@ void limiters_go_on(struct scheduler *scheduler, size_t n) {
 }
 
 int64_t limiters_next(const struct scheduler *scheduler) {
-	return TAILQ_EMPTY(&scheduler->unfinished) ? INT64_MAX : scheduler->unfinished_at_ns;
+	return scheduler->n_unfinished > 0 ? scheduler->unfinished_at_ns : INT64_MAX;
+}
+
+static struct limiter *find_removed(struct unfinished_list *list, const struct tenant *tenant) {
+	struct limiter *limiter;
+
+	TAILQ_FOREACH(limiter, list, unfinished)
+	if (limiter->tenant == tenant && limiter->removed)
+		break;
+	return limiter;
 }
 
 void limiters_finish(struct tenant *tenant) {
-	struct unfinished_list *list = &tenant->scheduler->unfinished;
-	struct limiter *limiter = TAILQ_FIRST(list);
+	struct scheduler *scheduler = tenant->scheduler;
+	struct limiter *limiter;
 
-	while (limiter)
-		if (limiter->tenant == tenant && limiter->removed) {
-			while (step(limiter) != 0)
-				;
-			limiter = TAILQ_FIRST(list);
-		} else {
-			limiter = TAILQ_NEXT(limiter, unfinished);
-		}
+	while ((limiter = find_removed(&scheduler->awaited, tenant)) ||
+	       (limiter = find_removed(&scheduler->unfinished, tenant)))
+		while (step(limiter) != STEP_LAST)
+			;
 }
 
 /* ---- becoming another ---- */
@@ -193,7 +233,8 @@ int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 	limiter->former = former;
 	limiter->generation++;
 	limiter->n_former = limiter->cells.used + (common ? 1 : 0);
-	limiter->next_claim = spec->keyed ? 0 : UINT64_MAX;
+	limiter->next_claim = 0;
+	limiter->claims_until = spec->keyed ? limiter->tenant->scheduler->next_id : 0;
 	limiter->spec = *spec;
 	limiter->spec.name = limiter->name;
 	tenant_charge(limiter->tenant, keys, limiter_keys(spec) - limiter_keys(&former->spec));
@@ -203,8 +244,7 @@ int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 		cell_change(common, now_ns, prepared);
 		(void)cell_settle(common);
 	}
-	for (size_t n = STEPS_AT_ONCE; n > 0 && step(limiter) > 0; n--)
-		;
+	(void)limiter_go_on(limiter, STEPS_AT_ONCE);
 	return 0;
 }
 
@@ -222,6 +262,6 @@ void limiter_remove(struct limiter *limiter) {
 		unpostpone(limiter);
 	limiter->removed = true;
 	postpone(limiter);
-	while (n-- > 0 && step(limiter) != 0)
+	while (n-- > 0 && step(limiter) != STEP_LAST)
 		;
 }

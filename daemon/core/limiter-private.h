@@ -56,9 +56,11 @@ struct limiter {
 	struct former *former; /* of cells of another generation; NULL: all are of this one, and nobody is unfit */
 	size_t n_former; /* cells of another generation */
 	size_t position; /* in `cells`, of who renews or frees them */
-	uint64_t next_claim; /* of `claims`, the next to be looked at */
+	uint64_t next_claim, claims_until; /* of `claims`, those whose cells come first: ids from, and below */
 	struct claim_queue unfit; /* for whom that was too much; each hears of it in his turn */
-	TAILQ_ENTRY(limiter) unfinished; /* scheduler::unfinished, where it has a former definition or is removed */
+	TAILQ_ENTRY(limiter)
+	unfinished; /* scheduler::unfinished or ::awaited, where it has a former definition or is removed */
+	bool awaited; /* it is in that list */
 	char name[];
 };
 

@@ -18,7 +18,8 @@
 
 #define HOLD_MAX_NS ((int64_t)(GCRA_TICKS_MAX / 4 / GCRA_TICKS_PER_NSEC)) /* 4.5 years, as far as buckets count */
 #define CROWD 256 /* claims */
-#define CELLS_PER_NEW_ONE 2 /* left by others, for each that is made */
+#define CELLS_PER_NEW_ONE                                                                                              \
+	4 /* left by others, for each that is made: half of these steps are for cells that are to be freed */
 #define KEYS_SWEPT 8 /* slots looked at for an idle one, each time a key finds the table full */
 
 /* ---- definitions ---- */
@@ -636,6 +637,19 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 	return r == LIMITER_E_RANGE ? 0 : r; /* that may pass */
 }
 
+/* There is no memory for what its cell should obey by now, and by what it obeys nothing more is granted.  Return: as limiter_ask(). */
+static int wait_for_memory(struct cell *cell, struct claim *claim) {
+	struct grant grant;
+	int r = bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), claim->cost, NULL, &grant);
+
+	if (r == 0)
+		r = bucket_join(&cell->bucket, cell_rules(cell), cell_now(cell), &claim->waiter);
+	if (r != 0)
+		return of_bucket(r);
+	claim_wait(claim);
+	return LIMITER_E_QUEUED;
+}
+
 int limiter_ask(struct claim *claim) {
 	struct cell *cell = claim->cell;
 	struct grant grant;
@@ -643,7 +657,7 @@ int limiter_ask(struct claim *claim) {
 
 	(void)cell_settle(cell);
 	claim->since_ns = cell_now(cell);
-	r = wait_for_tokens(cell, claim, &grant);
+	r = cell_renew(cell) == 0 ? wait_for_tokens(cell, claim, &grant) : wait_for_memory(cell, claim);
 	if (r == 0) {
 		claim->state = CLAIM_GRANTED;
 		count(cell->limiter, &grant, claim->cost);

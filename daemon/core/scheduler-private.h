@@ -35,8 +35,9 @@ struct scheduler {
 	size_t n_timers; /* live ones, attachments not among them */
 	size_t n_finished;
 	size_t n_limiters; /* of all tenants */
-	struct unfinished_list unfinished; /* limiters that have left work for later */
-	size_t n_unfinished;
+	struct unfinished_list awaited,
+		unfinished; /* limiters that have left work for later: which somebody waits to hear of; other */
+	size_t n_unfinished; /* in both */
 	size_t n_stuck; /* that there was no memory for, one after the other */
 	int64_t unfinished_at_ns; /* boottime, when that goes on */
 	struct marks marks; /* of limiters */

@@ -43,6 +43,7 @@ int scheduler_new(struct scheduler **ret, const struct instant *now, struct star
 	TAILQ_INIT(&scheduler->due);
 	TAILQ_INIT(&scheduler->round);
 	TAILQ_INIT(&scheduler->finished);
+	TAILQ_INIT(&scheduler->awaited);
 	TAILQ_INIT(&scheduler->unfinished);
 	*ret = scheduler;
 	return 0;

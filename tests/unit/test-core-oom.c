@@ -248,9 +248,10 @@ static int gate(struct fixture *f) {
 }
 
 /* Return: as limiter_set(), of a limiter with that many rules. */
-static int set_keyed(struct fixture *f, unsigned n_rates, enum limiter_mode mode, struct limiter **ret) {
+static int set_named(struct fixture *f, const char *name, unsigned n_rates, enum limiter_mode mode,
+		     struct limiter **ret) {
 	struct limiter_spec spec = {
-		.name = "k",
+		.name = name,
 		.n_rates = n_rates,
 		.rates = { { .tokens = 1, .period_ns = NSEC_PER_SEC, .burst = 9 },
 			   { .tokens = 1, .period_ns = 60 * NSEC_PER_SEC, .burst = 9 } },
@@ -263,6 +264,10 @@ static int set_keyed(struct fixture *f, unsigned n_rates, enum limiter_mode mode
 
 	assert_int_equal(limiter_spec_check(&spec, &rule), 0);
 	return limiter_set(f->client.owner.tenant, &spec, mode, ret, &change);
+}
+
+static int set_keyed(struct fixture *f, unsigned n_rates, enum limiter_mode mode, struct limiter **ret) {
+	return set_named(f, "k", n_rates, mode, ret);
 }
 
 static int take_of_keys(struct limiter *limiter) {
@@ -499,12 +504,12 @@ static void test_no_memory_for_keys(void **state _unused_) {
 	fixture_deinit(&f);
 }
 
-static unsigned count_grants(struct fixture *f) {
+static unsigned count_events(struct fixture *f, enum event_type type) {
 	struct event event;
 	unsigned n = 0;
 
 	while (client_take(&f->client, &event))
-		n += event.type == EVENT_TYPE_GRANTED;
+		n += event.type == type;
 	return n;
 }
 
@@ -528,10 +533,59 @@ static void test_no_memory_for_who_waits(void **state _unused_) {
 	good_for = 1; /* the definition that was before */
 	assert_int_equal(set_keyed(&f, 2, LIMITER_MODE_UPDATE, &limiter), 0);
 	world_run(&f.world, 5 * NSEC_PER_SEC);
-	assert_int_equal(count_grants(&f), 0);
+	assert_int_equal(count_events(&f, EVENT_TYPE_GRANTED), 0);
 	good_for = -1;
 	world_run(&f.world, NSEC_PER_SEC);
-	assert_int_equal(count_grants(&f), 1); /* the second rule is for the other one */
+	assert_int_equal(count_events(&f, EVENT_TYPE_GRANTED), 1); /* the second rule is for the other one */
+	fixture_deinit(&f);
+}
+
+/* Nor does an event pass that comes to such a key. */
+static void test_no_memory_for_a_gate(void **state _unused_) {
+	struct limiter *limiter;
+	struct gate *gate;
+	struct fixture f;
+	uint8_t key = 99;
+
+	fixture_init(&f);
+	assert_int_equal(set_keyed(&f, 1, LIMITER_MODE_CREATE, &limiter), 0);
+	assert_int_equal(take_of_keys(limiter), 0);
+	assert_int_equal(gate_new(&gate, &f.client.owner, limiter, (struct limiter_key){ &key, 1 }, 1), 0);
+	assert_int_equal(gate_set(gate, &f.client.owner, 50), 0);
+	good_for = 1;
+	assert_int_equal(set_keyed(&f, 2, LIMITER_MODE_UPDATE, &limiter), 0);
+	world_run(&f.world, 100);
+	assert_int_equal(count_events(&f, EVENT_TYPE_FIRED), 0);
+	good_for = -1;
+	world_run(&f.world, NSEC_PER_SEC / 5);
+	assert_int_equal(count_events(&f, EVENT_TYPE_FIRED), 1);
+	fixture_deinit(&f);
+}
+
+/* Two of which each has a key for which there is none, among others that need none any more: they rest for a while. */
+static void test_no_memory_for_two(void **state _unused_) {
+	const char *const names[] = { "one", "two" };
+	struct limiter *limiter;
+	struct fixture f;
+
+	fixture_init(&f);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(set_named(&f, names[i], 1, LIMITER_MODE_CREATE, &limiter), 0);
+		assert_int_equal(take_of_keys(limiter), 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		fail_in = i == 0 ? 10 : 50;
+		assert_int_equal(set_named(&f, names[i], 2, LIMITER_MODE_UPDATE, &limiter), 0);
+		assert_int_equal(fail_in, -1);
+		(void)limiter_go_on(limiter, i == 0 ? 90 : 60);
+	}
+	good_for = 0;
+	for (unsigned i = 0; i < 20; i++)
+		(void)world_turn(&f.world);
+	assert_false(world_turn(&f.world));
+	scheduler_finish(f.world.scheduler);
+	assert_int_equal(limiter_go_on(limiter, 110), -ENOMEM);
+	good_for = -1;
 	fixture_deinit(&f);
 }
 
@@ -555,6 +609,8 @@ int main(void) {
 		cmocka_unit_test(test_change_keys),
 		cmocka_unit_test(test_no_memory_for_keys),
 		cmocka_unit_test(test_no_memory_for_who_waits),
+		cmocka_unit_test(test_no_memory_for_a_gate),
+		cmocka_unit_test(test_no_memory_for_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,7 +147,7 @@ static void test_changed_again(void **state) {
 		for (unsigned i = 0; i < 20 && next < 2 * MANY; i++)
 			assert_true(try(limiter, key_number(next++), 1));
 	}
-	assert_true(next > MANY + 1000);
+	assert_true(next > MANY + 500);
 	assert_int_equal(change(f, &fast), 0);
 	assert_int_equal(limiter_go_on(limiter, 100), 1);
 	assert_int_equal(limiter_go_on(limiter, SIZE_MAX), 0);
@@ -225,6 +225,51 @@ static void test_waits_at_each(void **state) {
 		assert_int_equal(event.claim_state, CLAIM_GRANTED);
 	}
 	client_expect_none(&f->a);
+}
+
+/* Nobody else's keys are in the way of those that somebody waits for. */
+static void test_waits_behind_others(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec slow = spec_keyed("many", 1, 10), fast = spec_keyed("waits", 1000, 1);
+	struct event event;
+
+	fast.max_waiters = MANY;
+	(void)make_many(f, "many");
+	(void)make_waiting(f);
+	assert_int_equal(change(f, &slow), 0);
+	assert_int_equal(change(f, &fast), 0);
+	world_pass(&f->world, MSEC);
+	for (unsigned i = 0; i < 1000 / 16 + 1; i++)
+		(void)world_turn(&f->world);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(client_take(&f->a, &event));
+	assert_true(turns(f) > 10);
+}
+
+/* Those who come and go all the time do not keep a change from its end, nor what is removed in memory. */
+static void test_come_and_go(void **state) {
+	struct fixture *f = *state;
+	struct limiter_spec to = spec_keyed("waits", 1, 10);
+	struct limiter *limiter = make_waiting(f), *many = make_many(f, "many");
+	struct claim *claim;
+	struct grant grant;
+	uint64_t handle = 10000;
+	unsigned n = 0;
+
+	to.max_waiters = MANY;
+	assert_int_equal(change(f, &to), 0);
+	limiter_remove(many);
+	while (world_turn(&f->world)) {
+		assert_in_range(n++, 0, 1000);
+		for (unsigned i = 0; i < 40; i++) {
+			assert_int_equal(limiter_wait(limiter, &f->a.owner, ++handle, key_number(i), 10, -1, false,
+						      &claim, &grant),
+					 LIMITER_E_QUEUED);
+			if (handle > 10040)
+				assert_int_equal(owner_cancel(&f->a.owner, handle - 40), CANCEL_CANCELLED);
+		}
+	}
+	assert_int_equal(limiter_go_on(limiter, 0), 0);
 }
 
 /* Those to whom a change says that they are never granted hear it one after the other, in many turns, and are in nobody's way. */
@@ -545,6 +590,8 @@ int main(void) {
 		TEST(test_changed_again),
 		TEST(test_who_waits),
 		TEST(test_waits_at_each),
+		TEST(test_waits_behind_others),
+		TEST(test_come_and_go),
 		TEST(test_unfit),
 		TEST(test_unfit_permits),
 		TEST(test_unfit_and_removed),
