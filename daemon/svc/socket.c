@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may replace and remove the socket; the lock file
- * itself stays, for a lock on a file that can be removed keeps nobody out.
+ * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may remove the socket, and that file.
  */
 
 #include "daemon/svc/socket.h"
@@ -20,12 +19,27 @@
 #define LOCK_PAUSE_NS (10 * NSEC_PER_MSEC)
 #define LOCK_PATIENCE_NS (3 * NSEC_PER_SEC)
 
-/* Does anybody listen there?  A queue that is full is somebody's. */
-static bool is_served(const struct sockaddr_un *address) {
+/* Return: a connection to whoever listens there, −errno. */
+static int call(const struct sockaddr_un *address) {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
 }
+
+/* `r` is what call() returned.  A queue that is full is somebody's, and so is a socket of another kind. */
+static bool is_somebody(int r) {
+	return r >= 0 || r == -EAGAIN || r == -EPROTOTYPE;
+}
+
+static bool is_served(const struct sockaddr_un *address) {
+	_cleanup_close_ int fd = call(address);
+
+	return is_somebody(fd);
+}
+
+/* ---- the lock ---- */
 
 /* The lock may be held by a daemon that does not listen yet, or no more. */
 static int wait_for_lock(int fd, const struct sockaddr_un *address) {
@@ -42,32 +56,67 @@ static int wait_for_lock(int fd, const struct sockaddr_un *address) {
 	}
 }
 
-static int take_lock(const struct sockaddr_un *address, int *ret_fd) {
-	_cleanup_free_ char *lock_path = NULL;
-	_cleanup_close_ int fd = -1;
-	int r;
+/* Is it this file that has the name? */
+static bool has_name(int fd, const char *path) {
+	struct stat by_fd, by_name;
 
-	if (asprintf(&lock_path, "%s.lock", address->sun_path) < 0)
-		return -ENOMEM;
-	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	if (fd < 0)
-		return -errno;
-	r = wait_for_lock(fd, address);
-	if (r != 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	return fstat(fd, &by_fd) == 0 && lstat(path, &by_name) == 0 && by_fd.st_dev == by_name.st_dev &&
+	       by_fd.st_ino == by_name.st_ino;
 }
 
-/* We hold the lock, so nobody serves what is there. */
-static int remove_stale(const char *path) {
+static int take_lock(struct service_socket *socket, const struct sockaddr_un *address) {
+	if (asprintf(&socket->lock_path, "%s.lock", address->sun_path) < 0) {
+		socket->lock_path = NULL;
+		return -ENOMEM;
+	}
+	for (;;) {
+		_cleanup_close_ int fd =
+			open(socket->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		int r = fd < 0 ? -errno : wait_for_lock(fd, address);
+
+		if (r != 0)
+			return r;
+		/* Who had it before us has removed it, and somebody else may have the lock of a new one. */
+		if (!has_name(fd, socket->lock_path))
+			continue;
+		socket->lock_fd = TAKE_FD(fd);
+		return 0;
+	}
+}
+
+/* Nobody writes into ours: somebody's file may have had that name before. */
+static bool is_only_lock(int fd) {
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+}
+
+/* The file goes with the lock: a name in somebody's directory may be in his way. */
+static void drop_lock(struct service_socket *socket) {
+	if (socket->lock_fd >= 0 && is_only_lock(socket->lock_fd) && has_name(socket->lock_fd, socket->lock_path))
+		(void)unlink(socket->lock_path);
+	socket->lock_fd = close_fd(socket->lock_fd);
+	free(TAKE_PTR(socket->lock_path));
+}
+
+/* ---- the socket ---- */
+
+/* Return: 0: a socket or nothing, SERVICE_SOCKET_E_NO_SOCKET, −errno. */
+static int look(const char *path) {
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return SERVICE_SOCKET_E_NO_SOCKET;
-	return unlink(path) < 0 ? -errno : 0;
+	return S_ISSOCK(st.st_mode) ? 0 : SERVICE_SOCKET_E_NO_SOCKET;
+}
+
+/* We hold the lock.  Return: 0: nothing is there any more, SERVICE_SOCKET_E_NO_SOCKET, −errno. */
+static int remove_stale(const struct sockaddr_un *address) {
+	int r = look(address->sun_path);
+
+	if (r != 0)
+		return r;
+	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int listen_at(const struct sockaddr_un *address, int *ret_fd) {
@@ -108,16 +157,19 @@ int service_socket_open(struct service_socket *ret, const char *path) {
 	if (strlen(path) >= sizeof(address.sun_path))
 		return SERVICE_SOCKET_E_TOO_LONG;
 	memcpy(address.sun_path, path, strlen(path));
-	r = take_lock(&address, &result.lock_fd);
+	/* Before anything is left beside it. */
+	r = look(path);
 	if (r == 0)
-		r = remove_stale(path);
+		r = take_lock(&result, &address);
+	if (r == 0)
+		r = remove_stale(&address);
 	if (r == 0)
 		r = listen_at(&address, &result.fd);
 	if (r == 0)
 		r = remember_name(&result, path);
 	if (r != 0) {
 		close_fd(result.fd);
-		close_fd(result.lock_fd);
+		drop_lock(&result);
 		return r;
 	}
 	*ret = result;
@@ -221,7 +273,7 @@ void service_socket_close(struct service_socket *socket) {
 	if (is_ours(socket))
 		(void)unlink(socket->path);
 	socket->fd = close_fd(socket->fd);
-	socket->lock_fd = close_fd(socket->lock_fd);
+	drop_lock(socket);
 	socket->directory_fd = close_fd(socket->directory_fd);
 	free(TAKE_PTR(socket->path));
 }

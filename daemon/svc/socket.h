@@ -11,7 +11,8 @@ struct service_socket {
 	dev_t device; /* of the socket's name */
 	ino_t inode;
 	int fd;
-	int lock_fd; /* PATH.lock, locked as long as we live */
+	char *lock_path; /* NULL: none */
+	int lock_fd; /* it is open, and locked, as long as we live */
 	int directory_fd; /* a private daemon's, locked so that systemd-tmpfiles(8) does not clean it; -1: none */
 };
 
@@ -26,8 +27,8 @@ enum {
 };
 
 /*
- * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced; one
- * that is coming or going is waited for, some seconds at most.
+ * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced, one
+ * that is coming or going is waited for, some seconds at most, and where somebody listens it is let alone, whoever that is.
  * Return: 0, SERVICE_SOCKET_E_BUSY, _TOO_LONG, _NO_SOCKET, −errno.
  */
 int service_socket_open(struct service_socket *ret, const char *path);
@@ -42,5 +43,5 @@ int service_socket_open_private(struct service_socket *ret);
  */
 bool service_socket_withdraw(struct service_socket *socket, void (*accepted)(void *userdata, int fd), void *userdata);
 
-/* Stop listening, remove the socket, let the next one in. */
+/* Stop listening, remove the socket and the lock, let the next one in. */
 void service_socket_close(struct service_socket *socket);

@@ -5,16 +5,21 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/svc/socket.h"
+
+#define N_OTHERS 6
 
 static char directory[32], path[64], lock_path[80], old_path[80];
 
@@ -72,7 +77,7 @@ static void test_beginning_and_end(void **state _unused_) {
 	assert_null(second.path);
 	service_socket_close(&socket);
 	assert_false(exists(path));
-	assert_true(exists(lock_path)); /* a lock that goes keeps nobody out */
+	assert_false(exists(lock_path));
 	service_socket_close(&socket); /* twice is fine */
 	socket = open_socket();
 	service_socket_close(&socket);
@@ -81,12 +86,15 @@ static void test_beginning_and_end(void **state _unused_) {
 static void test_what_is_there(void **state _unused_) {
 	struct service_socket socket = open_socket(), other = SERVICE_SOCKET_INIT;
 	char target[80], longest[128];
+	int fd;
 
 	/* Left by a daemon that was killed. */
 	close_fd(socket.fd);
 	close_fd(socket.lock_fd);
 	free(socket.path);
+	free(socket.lock_path);
 	assert_true(exists(path));
+	assert_true(exists(lock_path));
 	socket = open_socket();
 	service_socket_close(&socket);
 
@@ -94,11 +102,21 @@ static void test_what_is_there(void **state _unused_) {
 	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
 	assert_int_equal(service_socket_open(&other, path), SERVICE_SOCKET_E_NO_SOCKET);
 	assert_true(exists(path));
+	assert_false(exists(lock_path));
 	assert_int_equal(unlink(path), 0);
 	snprintf(target, sizeof(target), "%s/target", directory);
 	assert_int_equal(symlink(target, path), 0);
 	assert_int_equal(service_socket_open(&other, path), SERVICE_SOCKET_E_NO_SOCKET);
+	assert_false(exists(lock_path));
 	assert_int_equal(unlink(path), 0);
+
+	/* Somebody's file in the place of the lock. */
+	fd = open(lock_path, O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_int_equal(close(fd), 0);
+	socket = open_socket();
+	service_socket_close(&socket);
+	assert_true(exists(lock_path));
 	assert_int_equal(unlink(lock_path), 0);
 	assert_int_equal(symlink(target, lock_path), 0);
 	assert_int_equal(service_socket_open(&other, path), -ELOOP);
@@ -128,6 +146,36 @@ static void test_lock_that_is_let_go(void **state _unused_) {
 	close_fd(lock_fd);
 	socket = open_socket();
 	service_socket_close(&socket);
+}
+
+/* Many come and go, and two are never there at once, though each removes its lock. */
+static void test_locks_that_go(void **state _unused_) {
+	_Atomic int *there = mmap(NULL, sizeof(*there), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int n_together = 0, status;
+
+	assert_true(there != MAP_FAILED);
+	for (unsigned i = 0; i < N_OTHERS; i++) {
+		if (fork() > 0)
+			continue;
+		for (unsigned j = 0; j < 200; j++) {
+			struct service_socket socket = SERVICE_SOCKET_INIT;
+
+			if (service_socket_open(&socket, path) != 0)
+				continue;
+			n_together += atomic_fetch_add(there, 1);
+			(void)sched_yield();
+			(void)atomic_fetch_sub(there, 1);
+			service_socket_close(&socket);
+		}
+		_exit(n_together > 0);
+	}
+	for (unsigned i = 0; i < N_OTHERS; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	assert_false(exists(lock_path));
+	assert_false(exists(path));
+	(void)munmap((void *)there, sizeof(*there));
 }
 
 static void late(void *userdata _unused_, int fd _unused_) {
@@ -246,8 +294,9 @@ static void test_socket_of_another(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_beginning_and_end),     TEST(test_what_is_there), TEST(test_lock_that_is_let_go),
-		TEST(test_withdrawal_in_a_crowd), TEST(test_withdrawal),    TEST(test_socket_of_another),
+		TEST(test_beginning_and_end),   TEST(test_what_is_there),         TEST(test_locks_that_go),
+		TEST(test_lock_that_is_let_go), TEST(test_withdrawal_in_a_crowd), TEST(test_withdrawal),
+		TEST(test_socket_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
