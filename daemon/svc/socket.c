@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may remove the socket, and that file.
+ * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may remove the socket, and that file, if nobody
+ * listens there who knows of no lock, as the service manager does.
  */
 
 #include "daemon/svc/socket.h"
@@ -18,6 +19,8 @@
 #define BACKLOG 1024 /* a burst of scripts must not be refused */
 #define LOCK_PAUSE_NS (10 * NSEC_PER_MSEC)
 #define LOCK_PATIENCE_NS (3 * NSEC_PER_SEC)
+#define HANG_UP_MS 100
+#define LOOKS 3
 
 /* Return: a connection to whoever listens there, −errno. */
 static int call(const struct sockaddr_un *address) {
@@ -37,6 +40,26 @@ static bool is_served(const struct sockaddr_un *address) {
 	_cleanup_close_ int fd = call(address);
 
 	return is_somebody(fd);
+}
+
+/*
+ * We hold the lock, so whoever listens there is no daemon that made its socket itself, or one that has just been killed: that lets
+ * go of the lock and of the socket in no order, and then hangs up.
+ * Return: 0: nobody, SERVICE_SOCKET_E_BUSY: somebody, −errno: that cannot be known.
+ */
+static int look_for_others(const struct sockaddr_un *address) {
+	for (unsigned i = 0; i < LOOKS; i++) {
+		_cleanup_close_ int fd = call(address);
+		struct pollfd hang_up = { .fd = fd };
+
+		if (fd == -ECONNREFUSED || fd == -ENOENT)
+			return 0;
+		if (!is_somebody(fd))
+			return fd;
+		if (fd < 0 || poll(&hang_up, 1, HANG_UP_MS) == 0)
+			return SERVICE_SOCKET_E_BUSY;
+	}
+	return SERVICE_SOCKET_E_BUSY;
 }
 
 /* ---- the lock ---- */
@@ -110,10 +133,12 @@ static int look(const char *path) {
 	return S_ISSOCK(st.st_mode) ? 0 : SERVICE_SOCKET_E_NO_SOCKET;
 }
 
-/* We hold the lock.  Return: 0: nothing is there any more, SERVICE_SOCKET_E_NO_SOCKET, −errno. */
+/* We hold the lock.  Return: 0: nothing is there any more, SERVICE_SOCKET_E_BUSY, _NO_SOCKET, −errno. */
 static int remove_stale(const struct sockaddr_un *address) {
 	int r = look(address->sun_path);
 
+	if (r == 0)
+		r = look_for_others(address);
 	if (r != 0)
 		return r;
 	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;

@@ -20,7 +20,7 @@ struct service_socket {
 	{ .fd = -1, .lock_fd = -1, .directory_fd = -1 }
 
 enum {
-	SERVICE_SOCKET_E_BUSY = 1, /* another daemon serves that path */
+	SERVICE_SOCKET_E_BUSY = 1, /* somebody listens at that path, or is about to */
 	SERVICE_SOCKET_E_UNSAFE, /* the private directory is not ours, or others may write to it */
 	SERVICE_SOCKET_E_TOO_LONG, /* the path does not fit into a socket's address */
 	SERVICE_SOCKET_E_NO_SOCKET, /* there is something at that path which is not a socket */

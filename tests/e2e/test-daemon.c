@@ -68,7 +68,7 @@ static void test_second_daemon_is_refused(void **state _unused_) {
 	char output[512];
 
 	assert_int_equal(RUN(output, "--socket", daemon_socket(daemon_under_test)), 75);
-	assert_non_null(strstr(output, "another daemon serves"));
+	assert_non_null(strstr(output, "another daemon listens there"));
 	assert_int_equal(evl_roundtrip(evl), 0); /* the first one has not noticed */
 	stop(evl);
 }
@@ -256,7 +256,7 @@ static void remove_activated(const char *path) {
 static void test_socket_activation(void **state _unused_) {
 	const char *const words[] = { "true", NULL };
 	struct evl_timer timer = EVL_TIMER_INIT;
-	char path[64];
+	char path[64], output[512];
 	struct evl *evl;
 	int status;
 	pid_t pid;
@@ -275,6 +275,10 @@ static void test_socket_activation(void **state _unused_) {
 	assert_int_equal(evl_timer_add(evl, NULL, &timer, NULL, NULL), 0);
 	assert_int_equal(evl_roundtrip(evl), -EOPNOTSUPP);
 	assert_non_null(strstr(evl_error_message(evl), "systemctl --user"));
+	/* Nobody takes its path away. */
+	assert_int_equal(RUN(output, "--socket", path), 75);
+	evl_close(evl);
+	assert_int_equal(evl_connect(&evl, path), 0);
 	evl_close(evl);
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -4,6 +4,7 @@
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -43,6 +44,17 @@ static struct service_socket open_socket(void) {
 
 	assert_int_equal(service_socket_open(&socket, path), 0);
 	return socket;
+}
+
+/* As the service manager does: it knows of no lock. */
+static int listen_without_lock(int type) {
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	return fd;
 }
 
 /* Return: the descriptor; -1: nobody listens. */
@@ -126,6 +138,46 @@ static void test_what_is_there(void **state _unused_) {
 	assert_int_equal(service_socket_open(&other, longest), SERVICE_SOCKET_E_TOO_LONG);
 	assert_int_equal(service_socket_open(&other, "/nowhere/socket"), -ENOENT);
 	assert_int_equal(other.fd, -1);
+}
+
+/* Whoever listens there, with a queue that is empty or full and of whatever kind, is left alone. */
+static void test_what_somebody_serves(void **state _unused_) {
+	static const int types[] = { SOCK_SEQPACKET, SOCK_STREAM };
+	struct service_socket socket = SERVICE_SOCKET_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		int fd = listen_without_lock(types[i]);
+
+		for (unsigned j = 0; j < 3; j++)
+			assert_int_equal(service_socket_open(&socket, path), SERVICE_SOCKET_E_BUSY);
+		assert_false(exists(lock_path));
+		assert_true(exists(path));
+		/* Nobody listens any more. */
+		close_fd(fd);
+		socket = open_socket();
+		service_socket_close(&socket);
+	}
+}
+
+static void *hang_up(void *userdata) {
+	int *fd = userdata;
+	struct pollfd poll_fd = { .fd = *fd, .events = POLLIN };
+
+	assert_int_equal(poll(&poll_fd, 1, -1), 1);
+	*fd = close_fd(*fd);
+	return NULL;
+}
+
+/* A daemon that is killed may have let go of its lock, and not of its socket yet. */
+static void test_what_a_dying_one_serves(void **state _unused_) {
+	int fd = listen_without_lock(SOCK_SEQPACKET);
+	struct service_socket socket;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, hang_up, &fd), 0);
+	socket = open_socket();
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	service_socket_close(&socket);
 }
 
 /* A daemon that holds the lock and does not answer is coming or going: it is waited for. */
@@ -294,9 +346,9 @@ static void test_socket_of_another(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_beginning_and_end),   TEST(test_what_is_there),         TEST(test_locks_that_go),
-		TEST(test_lock_that_is_let_go), TEST(test_withdrawal_in_a_crowd), TEST(test_withdrawal),
-		TEST(test_socket_of_another),
+		TEST(test_beginning_and_end),       TEST(test_what_is_there), TEST(test_what_somebody_serves),
+		TEST(test_what_a_dying_one_serves), TEST(test_locks_that_go), TEST(test_lock_that_is_let_go),
+		TEST(test_withdrawal_in_a_crowd),   TEST(test_withdrawal),    TEST(test_socket_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
