@@ -417,7 +417,10 @@ static void open_log(void) {
 	log_open(source.log_level >= 0 ? source.log_level : LOG_NOTICE);
 }
 
-/* A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its predecessor's last words. */
+/*
+ * A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its predecessor's last words.
+ * Who has started it by hand hears it as well, until it serves.
+ */
 static void redirect_log(const struct service_socket *socket) {
 	_cleanup_close_ int fd = -1;
 
@@ -425,6 +428,7 @@ static void redirect_log(const struct service_socket *socket) {
 	fd = openat(socket->directory_fd, "log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;
+	log_copy_to(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 	(void)dup2(fd, STDERR_FILENO);
 	open_log(); /* in the form that a file wants, not the journal */
 }
@@ -432,6 +436,7 @@ static void redirect_log(const struct service_socket *socket) {
 /* ---- serving ---- */
 
 static void tell_ready(void) {
+	log_copy_to(-1);
 	systemd_notify("READY=1");
 	if (arg_ready_fd >= 0) {
 		if (write(arg_ready_fd, "READY\n", 6) != 6)

@@ -24,7 +24,8 @@ static struct {
 	bool is_journal; /* standard error is the journal's */
 	struct journal *journal; /* NULL: it has no socket */
 	unsigned long lost;
-} logger = { .level = LOG_NOTICE };
+	int copy_fd; /* −1: none */
+} logger = { .level = LOG_NOTICE, .copy_fd = -1 };
 
 /* systemd.exec(5), $JOURNAL_STREAM: device and inode of the stream, to be compared with standard error's. */
 static bool is_journal(void) {
@@ -48,13 +49,18 @@ void log_set_level(int level) {
 	logger.level = level;
 }
 
+void log_copy_to(int fd) {
+	close_fd(logger.copy_fd);
+	logger.copy_fd = fd;
+}
+
 bool log_shows(int level) {
 	return level <= logger.level;
 }
 
 /* Nobody must be able to stop the daemon by not reading its standard error. */
-static bool can_write(void) {
-	struct pollfd poll_fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+static bool can_write(int fd) {
+	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
 
 	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT);
 }
@@ -65,8 +71,13 @@ static void write_line(int level, const char *text) {
 
 	n = logger.is_journal ? snprintf(line, sizeof(line), "<%d>%s\n", level, text)
 			      : snprintf(line, sizeof(line), "evloopd: %s\n", text);
-	if (n > 0 && (!can_write() || write(STDERR_FILENO, line, MIN((size_t)n, sizeof(line) - 1)) < 0))
+	if (n <= 0)
+		return;
+	n = MIN(n, (int)sizeof(line) - 1);
+	if (!can_write(STDERR_FILENO) || write(STDERR_FILENO, line, (size_t)n) < 0)
 		logger.lost++;
+	if (logger.copy_fd >= 0 && can_write(logger.copy_fd))
+		n = (int)write(logger.copy_fd, line, (size_t)n); /* there is nobody to complain to */
 }
 
 /* With its fields, if the journal takes it. */
@@ -90,7 +101,7 @@ static void log_text(int level, const char *message_id, const char *fields, cons
 
 	if (!log_shows(level))
 		return;
-	if (logger.lost > 0 && can_write()) {
+	if (logger.lost > 0 && can_write(STDERR_FILENO)) {
 		snprintf(text, sizeof(text), "%lu lines were lost: standard error was not read", logger.lost);
 		logger.lost = 0;
 		write_line(LOG_WARNING, text);

@@ -22,6 +22,9 @@
 void log_open(int level);
 void log_set_level(int level);
 
+/* From now on write each line to `fd` as well, which becomes the log's.  −1: to none any more. */
+void log_copy_to(int fd);
+
 /* Would it be shown?  For messages that are dear to make. */
 bool log_shows(int level);
 

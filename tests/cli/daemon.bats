@@ -176,6 +176,24 @@ END
     [[ ${lines[2]} == 'evloop: /tmp/evloopd-'*"has ended; '/bin/false --private' tells why" && ${lines[3]} == 'status 69' ]] || fail
 }
 
+@test "what a private daemon fails of is told by what evloop says to run" {
+    need_private_tmp
+    mkdir -p "$BATS_TEST_TMPDIR/evloopd"
+    echo Nonsense=1 >"$BATS_TEST_TMPDIR/evloopd/evloopd.conf"
+    run script "
+        export XDG_CONFIG_HOME=$BATS_TEST_TMPDIR"'
+        evloop list
+        echo "status $?"
+        "$EVLOOPD" --private 2>/tmp/said
+        echo "status $?"
+        cat /tmp/said
+        cmp /tmp/said /tmp/evloopd-*/log
+        trap - EXIT'
+    [[ ${lines[0]} == 'evloop: /tmp/evloopd-'*"has ended; '$EVLOOPD --private' tells why" && ${lines[1]} == 'status 69' ]] || fail
+    [[ ${lines[2]} == 'status 78' && ${lines[3]} == "evloopd: $BATS_TEST_TMPDIR/evloopd/evloopd.conf:1: "* ]] || fail
+    [[ ${#lines[@]} -eq 4 ]] || fail
+}
+
 @test "a directory in /tmp that is somebody else's is not trusted" {
     need_private_tmp
     run script '
