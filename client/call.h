@@ -70,5 +70,18 @@ int64_t evl_call_deadline(const struct evl *evl, Evloop__Clock clock, int64_t de
  */
 int evl_locate(const char *path, char **ret_path, bool *ret_private);
 
+/* What there is of a user's own instance where a private daemon is used. */
+enum own_instance {
+	OWN_INSTANCE_NONE, /* none is to be expected */
+	OWN_INSTANCE_SILENT, /* its socket is enabled, and nobody listens */
+	OWN_INSTANCE_LISTENS,
+};
+
+/* `evl` has come to a private daemon that it has not named: should it have come to the user's own instance? */
+enum own_instance evl_own_instance(const struct evl *evl);
+
+/* Has the administrator enabled the socket of the system's instance? */
+bool evl_system_is_enabled(void);
+
 /* The program that is started as a private daemon. */
 const char *evl_daemon_program(void);

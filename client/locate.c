@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns the rule which socket is meant.  It goes by the uid and not by the environment, so that cron, sudo and a login find the
- * same daemon.
+ * same daemon.  What units are enabled does not change it; that is only looked at to say what seems wrong.
  */
 
 #include "client/internal.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+
+#define WANTED "sockets.target.wants/evloopd.socket"
 
 static int add_place(struct places *places, const char *path, bool private) {
 	struct place *place = &places->place[places->n];
@@ -73,4 +76,53 @@ int evl_locate(const char *path, char **ret_path, bool *ret_private) {
 	*ret_path = copy;
 	*ret_private = found->private;
 	return 0;
+}
+
+/* ---- what is enabled ---- */
+
+/* A link in DIRECTORY/below that root or this user has made: $HOME may be somebody else's. */
+static bool has_link(const char *directory, const char *below) {
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+
+	if (!directory || directory[0] != '/')
+		return false;
+	if (asprintf(&path, "%s/%s", directory, below) < 0) {
+		path = NULL;
+		return false;
+	}
+	return lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
+}
+
+/* As `systemctl --user enable` and `systemctl --global enable` have it.  Without a manager, as for cron, that is nothing to wonder at. */
+static bool own_is_enabled(void) {
+	char manager[64];
+
+	(void)snprintf(manager, sizeof(manager), "/run/user/%u/systemd", geteuid());
+	if (access(manager, F_OK) < 0)
+		return false;
+	return has_link(secure_getenv("XDG_CONFIG_HOME"), "systemd/user/" WANTED) ||
+	       has_link(secure_getenv("HOME"), ".config/systemd/user/" WANTED) ||
+	       has_link("/etc", "systemd/user/" WANTED);
+}
+
+static bool is_listening(const char *path) {
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	memcpy(address.sun_path, path, strlen(path));
+	return fd >= 0 && (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN);
+}
+
+enum own_instance evl_own_instance(const struct evl *evl) {
+	struct places places;
+
+	if (locate_places(evl->path, &places) < 0 || places.n < 2 || !places.place[0].private ||
+	    strcmp(evl->socket_path, places.place[0].path) != 0 || !own_is_enabled())
+		return OWN_INSTANCE_NONE;
+	return is_listening(places.place[1].path) ? OWN_INSTANCE_LISTENS : OWN_INSTANCE_SILENT;
+}
+
+bool evl_system_is_enabled(void) {
+	return has_link("/etc", "systemd/system/" WANTED);
 }

@@ -4,6 +4,7 @@
 #include "client/cli/daemon.h"
 
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,12 +13,29 @@
 #include "proto/limits.h"
 #include "proto/status.h"
 
+/* Is it where a user's service manager listens? */
+static bool is_own_instance(const char *path) {
+	unsigned uid;
+	int n = 0;
+
+	return sscanf(path, "/run/user/%u/evloopd/socket%n", &uid, &n) == 1 && n > 0 && path[n] == '\0';
+}
+
 /* Nobody answers at `path`: say why none was started. */
 static void complain_unreachable(const char *path, bool private) {
 	const char *setting = getenv("EVLOOP_AUTOSTART"), *program = evl_daemon_program();
 
-	if (!private && strcmp(path, EVL_SYSTEM) == 0)
+	if (!private && strcmp(path, EVL_SYSTEM) == 0 && evl_system_is_enabled())
+		complain("%s: no daemon listens there, though evloopd.socket is enabled; 'systemctl status "
+			 "evloopd.socket "
+			 "evloopd' says why, 'systemctl restart evloopd.socket' makes that socket anew",
+			 path);
+	else if (!private && strcmp(path, EVL_SYSTEM) == 0)
 		complain("%s: no daemon listens there; 'systemctl enable --now evloopd.socket' makes that socket",
+			 path);
+	else if (!private && is_own_instance(path))
+		complain("%s: no daemon listens there; 'systemctl --user status evloopd.socket evloopd' says why, "
+			 "'systemctl --user restart evloopd.socket' makes that socket anew",
 			 path);
 	else if (!private)
 		complain("%s: no daemon listens there", path);
@@ -79,10 +97,31 @@ static int complain_connect(const struct invocation *inv, int error) {
 	return status_exit_of_error(error);
 }
 
+/* It is not the daemon that he may have in mind, who has enabled his own instance: all that he has there is not here. */
+static void warn_of_stand_in(struct evl *evl) {
+	switch (evl_own_instance(evl)) {
+	case OWN_INSTANCE_SILENT:
+		complain("warning: this is a private daemon, %s: evloopd.socket of this user is enabled and does not "
+			 "listen; 'systemctl --user status evloopd.socket evloopd' says why",
+			 evl_socket_path(evl));
+		break;
+	case OWN_INSTANCE_LISTENS:
+		complain("warning: this is a private daemon, %s: it goes before evloopd.socket of this user, which is "
+			 "enabled, until it is idle; 'kill %llu' ends it with all it has",
+			 evl_socket_path(evl), (unsigned long long)evl_call_hello(evl)->daemon_pid);
+		break;
+	case OWN_INSTANCE_NONE:
+		break;
+	}
+}
+
 int daemon_connect(const struct invocation *inv, struct evl **ret) {
 	int r = evl_connect_with(ret, inv->socket, inv->socket ? 0 : EVL_CONNECT_AUTOSTART);
 
-	return r < 0 ? complain_connect(inv, r) : 0;
+	if (r < 0)
+		return complain_connect(inv, r);
+	warn_of_stand_in(*ret);
+	return 0;
 }
 
 static bool is_number(const char *operand) {

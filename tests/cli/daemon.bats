@@ -194,6 +194,45 @@ END
     [[ ${#lines[@]} -eq 4 ]] || fail
 }
 
+@test "a private daemon where another one is enabled is warned of" {
+    need_private_tmp
+    mkdir -p "$BATS_TEST_TMPDIR/evloopd"
+    run script "
+        export HOME=$BATS_TEST_TMPDIR
+        unset XDG_CONFIG_HOME"'
+        mount -t tmpfs tmpfs /run || exit
+        own=/run/user/$(id -u)/evloopd wants=$HOME/.config/systemd/user/sockets.target.wants
+        mkdir -p "$wants"
+        ln -s /nowhere "$wants/evloopd.socket"
+        evloop ping # nothing of his runs
+        mkdir -p "/run/user/$(id -u)/systemd" "$own"
+        evloop ping
+        evloop --socket "/tmp/evloopd-$(id -u)/socket" ping
+        mkfifo /tmp/ready
+        "$EVLOOPD" --socket "$own/socket" --ready-fd 4 4>/tmp/ready 2>/dev/null &
+        read -r line </tmp/ready
+        evloop ping
+        rm "$wants/evloopd.socket"
+        evloop ping
+        XDG_CONFIG_HOME=$HOME/.config evloop ping
+        ln -s /nowhere "$wants/evloopd.socket"
+        XDG_CONFIG_HOME=$HOME/.config HOME=/nowhere evloop ping >/dev/null
+        end
+        until [[ $(evloop ping) == /run/* ]]; do sleep 0.02; done
+        kill -9 $!
+        wait $! 2>/dev/null
+        EVLOOP_AUTOSTART=0 evloop ping
+        trap - EXIT' 3>&-
+    local ping="/tmp/evloopd-*/socket pid=*" warning="evloop: warning: this is a private daemon, /tmp/evloopd-*/socket: "
+    # shellcheck disable=SC2053 # these are patterns
+    {
+        [[ ${lines[0]} == $ping && ${lines[1]} == $warning*'does not listen'*status* && ${lines[2]} == $ping ]] || fail
+        [[ ${lines[3]} == $ping && ${lines[4]} == $warning*"'kill "* && ${lines[5]} == $ping ]] || fail
+        [[ ${lines[6]} == $ping && ${lines[7]} == $ping && ${lines[8]} == $warning* ]] || fail
+    }
+    [[ ${lines[-1]} == "evloop: /run/user/"*": no daemon listens there; 'systemctl --user status "* ]] || fail
+}
+
 @test "a directory in /tmp that is somebody else's is not trusted" {
     need_private_tmp
     run script '

@@ -61,6 +61,16 @@ is_state() {
     [[ $stderr == 'evloop: '*'/run/evloopd/socket'*"'evloop'"* ]]
 }
 
+@test "its socket is not to be had by a daemon that makes its own" {
+    run -75 --separate-stderr inside evloopd --socket /run/evloopd/socket
+    [[ $stderr == 'evloopd: /run/evloopd/socket is in use: '* ]]
+    run -1 inside test -e /run/evloopd/socket.lock
+    run -0 as member evloop --system ping
+    inside systemctl stop evloopd.service
+    run -75 inside timeout 10 evloopd --socket /run/evloopd/socket
+    run -0 as member evloop --system ping
+}
+
 @test "the system's instance runs no commands, and says what to use" {
     run --separate-stderr as member evloop --system after 1s true
     [[ $status -eq 76 ]]
@@ -82,6 +92,8 @@ is_state() {
     run -0 as member evloop --system limiter peek kept
     [[ $output == *'remaining=1 '* ]]
     inside systemctl stop evloopd.service evloopd.socket
+    run -69 --separate-stderr as member evloop --system ping
+    [[ $stderr == 'evloop: /run/evloopd/socket: no daemon listens there, though '*'systemctl restart evloopd.socket'* ]]
     inside test -e /var/lib/evloopd/ids
     inside systemctl clean --what=state evloopd.service
     run -1 inside test -e /var/lib/evloopd/ids

@@ -56,6 +56,36 @@ journal_has() {
     wait_until inside grep -qx through /home/alice/done
 }
 
+@test "a private daemon in the place of a socket that has failed is warned of" {
+    local uid
+    uid=$(inside id -u alice)
+    as alice sh -c 'mkdir -p ~/.config/evloopd && echo Nonsense=1 >~/.config/evloopd/evloopd.conf'
+    as alice systemctl --user stop evloopd.service
+    wait_until has_given_up
+    run -69 as alice env EVLOOP_AUTOSTART=0 evloop list
+    [[ $output == "evloop: /run/user/$uid/evloopd/socket: no daemon listens there; 'systemctl --user status "* ]]
+    as alice sh -c 'rm ~/.config/evloopd/evloopd.conf'
+    run -0 --separate-stderr as alice evloop list
+    # shellcheck disable=SC2154 # run sets it
+    [[ $stderr == "evloop: warning: this is a private daemon, /tmp/evloopd-$uid/socket: "*'systemctl --user status evloopd.socket evloopd'* ]]
+    as alice systemctl --user reset-failed
+    as alice systemctl --user start evloopd.socket
+    run -0 --separate-stderr as alice evloop ping
+    [[ $stderr == 'evloop: warning: '*"'kill "* ]]
+    as alice sh -c 'kill "$(evloop ping --json 2>/dev/null | jq .daemon_pid)"'
+    wait_until quiet_ping
+}
+
+# The service manager, of a daemon that does not start.
+has_given_up() {
+    as alice evloop list || true
+    as alice systemctl --user is-failed --quiet evloopd.socket
+}
+
+quiet_ping() {
+    [[ $(as alice evloop ping 2>&1) == /run/user/* ]]
+}
+
 running() {
     as alice evloop list --json | jq -e --arg name "$1" '.[] | select(.name == $name).active > 0' >/dev/null
 }
