@@ -11,6 +11,11 @@
 #include "proto/evloop.pb-c.h"
 
 /*
+ * As evl_connect_with(); where the daemon refuses, *ret_refusal is why, to be freed by evloop__error__free_unpacked(); else NULL.
+ */
+int evl_connect_explained(struct evl **ret, const char *path, unsigned flags, Evloop__Error **ret_refusal);
+
+/*
  * Send `request` as that method and wait for the answer.  The reply belongs to the caller: free it with
  * protobuf_c_message_free_unpacked(reply, NULL).
  * Return: 0, or −errno as every call of the library; then evl_call_error() has the whole of it.

@@ -81,10 +81,11 @@ static int init_parts(struct evl *evl, const char *path, unsigned flags) {
 	return r;
 }
 
-int evl_connect_with(struct evl **ret, const char *path, unsigned flags) {
+int evl_connect_explained(struct evl **ret, const char *path, unsigned flags, Evloop__Error **ret_refusal) {
 	struct evl *evl;
 	int r;
 
+	*ret_refusal = NULL;
 	if (flags & ~(unsigned)EVL_CONNECT_AUTOSTART)
 		return -EINVAL;
 	evl = calloc(1, sizeof(*evl));
@@ -94,12 +95,22 @@ int evl_connect_with(struct evl **ret, const char *path, unsigned flags) {
 	if (r >= 0)
 		r = hello_open(evl, path, false);
 	if (r < 0) {
+		*ret_refusal = TAKE_PTR(evl->error);
 		free_parts(evl);
 		free(evl);
 		return r;
 	}
 	*ret = evl;
 	return 0;
+}
+
+int evl_connect_with(struct evl **ret, const char *path, unsigned flags) {
+	Evloop__Error *refusal;
+	int r = evl_connect_explained(ret, path, flags, &refusal);
+
+	if (refusal)
+		evloop__error__free_unpacked(refusal, NULL);
+	return r;
 }
 
 int evl_connect(struct evl **ret, const char *path) {

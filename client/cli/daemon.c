@@ -60,7 +60,8 @@ static void complain_forbidden(const char *path) {
 		complain("%s: this user may not connect there", path);
 }
 
-static int complain_connect(const struct invocation *inv, int error) {
+/* `refusal`: what the daemon said, NULL: nothing. */
+static int complain_connect(const struct invocation *inv, int error, const Evloop__Error *refusal) {
 	_cleanup_free_ char *path = NULL;
 	bool private = false;
 
@@ -88,11 +89,8 @@ static int complain_connect(const struct invocation *inv, int error) {
 	case -EPROTO:
 		complain("%s: what listens there does not speak this version of the protocol", path);
 		break;
-	case -EDQUOT:
-		complain("%s: the daemon has as many sessions of this user as it takes", path);
-		break;
 	default:
-		complain("%s: %s", path, strerror(-error));
+		complain("%s: %s", path, refusal ? refusal->message : strerror(-error));
 	}
 	return status_exit_of_error(error);
 }
@@ -116,12 +114,16 @@ static void warn_of_stand_in(struct evl *evl) {
 }
 
 int daemon_connect(const struct invocation *inv, struct evl **ret) {
-	int r = evl_connect_with(ret, inv->socket, inv->socket ? 0 : EVL_CONNECT_AUTOSTART);
+	Evloop__Error *refusal;
+	int r = evl_connect_explained(ret, inv->socket, inv->socket ? 0 : EVL_CONNECT_AUTOSTART, &refusal);
 
 	if (r < 0)
-		return complain_connect(inv, r);
-	warn_of_stand_in(*ret);
-	return 0;
+		r = complain_connect(inv, r, refusal);
+	else
+		warn_of_stand_in(*ret);
+	if (refusal)
+		evloop__error__free_unpacked(refusal, NULL);
+	return r;
 }
 
 static bool is_number(const char *operand) {

@@ -40,6 +40,13 @@ teardown() {
     [[ $(jq -r '.quotas[] | select(.name == "timers") | .used' <<<"$output") == 3 ]] || fail
 }
 
+@test "a session too many is refused as anything else" {
+    stop_daemon
+    rm "$BATS_TEST_TMPDIR/ready"
+    start_daemon --limit sessions=0
+    refused 77 "evloop: $EVLOOP_SOCKET: uid $(id -u) uses 0 of 0 sessions and asks for 1 more" ping
+}
+
 @test "reload returns when the configuration is in force, or says why not" {
     refused 66 '*' limiter peek api
     printf '%s\n' '[Limiter]' 'Rate=1/h' 'Burst=7' >"$config/limits.d/api.limit"
