@@ -309,6 +309,7 @@ static void manager_change(void *userdata, const struct settings *settings) {
 	apply_limits(manager);
 	manager->exit_idle_ns = settings->exit_idle_ns;
 	log_set_level(settings->log_level);
+	service_status_hurry(&manager->status);
 }
 
 static int add_scheduler(struct manager *manager, const struct manager_options *options) {

@@ -24,12 +24,21 @@ static bool is_news(const struct service_status *status) {
 	       told->jobs != counted->jobs || told->limiters != counted->limiters;
 }
 
+void service_status_hurry(struct service_status *status) {
+	status->hurries = true;
+}
+
+/* When it may be told how much there is. */
+static int64_t next_telling(const struct service_status *status) {
+	return status->has_told && !status->hurries ? status->told_ns + TELL_INTERVAL_NS : 0;
+}
+
 int64_t service_status_next(const struct service_status *status) {
 	int64_t next = status->watchdog_ns > 0 ? status->fed_ns + status->watchdog_ns : INT64_MAX;
 
 	if (!is_news(status))
 		return next;
-	return MIN(next, status->has_told ? status->told_ns + TELL_INTERVAL_NS : 0);
+	return MIN(next, next_telling(status));
 }
 
 static const char *plural(size_t n) {
@@ -54,6 +63,7 @@ void service_status_tick(struct service_status *status, int64_t now_ns) {
 		status->notify("WATCHDOG=1");
 		status->fed_ns = now_ns;
 	}
-	if (is_news(status) && (!status->has_told || now_ns >= status->told_ns + TELL_INTERVAL_NS))
+	if (is_news(status) && now_ns >= next_telling(status))
 		tell(status, now_ns);
+	status->hurries = false;
 }

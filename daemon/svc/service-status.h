@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What the service manager hears while the daemon lives: how much there is to do (STATUS=), once a second at most and only when it
- * has changed, and that the loop turns (WATCHDOG=), where it wants to hear that.
+ * has changed, or at once after a reload, and that the loop turns (WATCHDOG=), where it wants to hear that.
  */
 
 #include "proto/base.h"
@@ -18,6 +18,7 @@ struct service_status {
 	int64_t fed_ns; /* boottime of the last time */
 	struct status_counts told, counted;
 	bool has_told; /* `told` is something */
+	bool hurries;
 	int64_t told_ns;
 };
 
@@ -27,6 +28,9 @@ void service_status_init(struct service_status *status, void (*notify)(const cha
 
 /* So much there is now.  Tells nobody yet. */
 void service_status_count(struct service_status *status, const struct status_counts *counts);
+
+/* What there will be next is told at once: somebody is about to look. */
+void service_status_hurry(struct service_status *status);
 
 /* When there will be something to tell; INT64_MAX: never, as things stand. */
 int64_t service_status_next(const struct service_status *status);

@@ -117,10 +117,20 @@ is_state() {
     run -0 as member evloop --system ping
 }
 
+limiters_in_status() {
+    state evloopd.service StatusText | sed -E 's/.* ([0-9]+) limiters?$/\1/'
+}
+
 @test "a reload says how it has ended" {
     as member evloop --system ping
     printf '%s\n' '[Limiter]' 'Rate=5/h' 'Burst=2' | inside tee /etc/evloopd/limits.d/late.limit >/dev/null
+    local before
+    inside mv /etc/evloopd/limits.d/late.limit /etc/evloopd/limits.d/late
+    inside systemctl reload evloopd.service
+    before=$(limiters_in_status)
+    inside mv /etc/evloopd/limits.d/late /etc/evloopd/limits.d/late.limit
     run -0 inside systemctl reload evloopd.service
+    [[ $(limiters_in_status) -eq $((before + 1)) ]] # at once
     run -0 as member evloop --system limiter peek late
     [[ $output == *'remaining=2 '* ]]
     printf '%s\n' '[Limiter]' 'Rate=5' | inside tee /etc/evloopd/limits.d/late.limit >/dev/null
