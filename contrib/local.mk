@@ -15,3 +15,7 @@ EXTRA_DIST += .ci/run contrib/check contrib/demo contrib/prepare.sh
 # To be sourced by scripts.
 evloopdatadir = $(datadir)/evloop
 dist_evloopdata_DATA = contrib/evloop.bash
+
+# Folders of its own, where nobody else has put anything into them.
+uninstall-hook: $(uninstall_hooks)
+	for folder in $(examplesdir) $(docdir) $(evloopdatadir); do rmdir $(DESTDIR)$$folder 2>/dev/null || :; done

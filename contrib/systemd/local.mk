@@ -25,9 +25,11 @@ install-data-hook:
 	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.catalog $(DESTDIR)$(catalogdir)/evloopd.catalog
 	$(SHELL) $(srcdir)/contrib/systemd/announce '$(DESTDIR)' '$(sysusersdir)' '$(libdir)'
 
-uninstall-hook:
+uninstall_hooks += uninstall-units
+uninstall-units:
 	rm -f $(DESTDIR)$(sysusersdir)/evloopd.conf $(DESTDIR)$(tmpfilesdir)/evloopd.conf \
 		$(DESTDIR)$(catalogdir)/evloopd.catalog
+	$(SHELL) $(srcdir)/contrib/systemd/announce '$(DESTDIR)' '$(sysusersdir)' '$(libdir)' gone
 endif
 if USER_UNITS
 dist_userunit_DATA = contrib/systemd/user/evloopd.socket

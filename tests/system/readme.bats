@@ -17,10 +17,10 @@ teardown_file() {
     shut_down
 }
 
-# What `make install` does where it is not told to install below another directory.
+# What `make install` and, with `gone`, `make uninstall` do where it is not told to install below another directory.
 announce() {
     # shellcheck disable=SC2154 # it is make's
-    inside sh -s -- '' /usr/local/lib/sysusers.d /usr/local/lib <"$srcdir/contrib/systemd/announce"
+    inside sh -s -- '' /usr/local/lib/sysusers.d /usr/local/lib "$@" <"$srcdir/contrib/systemd/announce"
 }
 
 # The commands of the section: number, prompt and the command, and after each the lines that it is said to print.
@@ -39,7 +39,7 @@ run_one() {
         make -s -C "$builddir" install "DESTDIR=$MACHINE/root" && announce
         ;;
     'make uninstall')
-        make -s -C "$builddir" uninstall "DESTDIR=$MACHINE/root"
+        make -s -C "$builddir" uninstall "DESTDIR=$MACHINE/root" && announce gone
         ;;
     *)
         if [[ $1 == root ]]; then
@@ -87,10 +87,13 @@ check() {
         fi
     done < <(section)
     [[ -z $command && $n -ge 25 ]]
-    # No file is left of it, but for those in /run and alice's own.
-    run inside find /usr/local /etc /var/lib ! -type d -path '*evloop*'
+    # Nothing is left of it, but for what is alice's own.
+    run inside find /usr /etc /var/lib /run -path /run/user -prune -o -path '*evloop*' -print
     [[ -z $output ]] || {
         echo "left: $output"
         return 1
     }
+    run -3 as alice systemctl --user is-active evloopd.socket evloopd.service
+    run -0 inside journalctl --list-catalog
+    [[ -n $output && $output != *evloop* ]]
 }
