@@ -3,12 +3,15 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 
 #include "daemon/inherited.h"
@@ -20,6 +23,7 @@
 #include "proto/duration.h"
 
 #define EXIT_IDLE_PRIVATE_NS (600 * NSEC_PER_SEC)
+#define SYSTEM_USER "evloopd" /* whom the system's unit names */
 
 static const char *arg_socket;
 static bool arg_private, arg_system, arg_verbose;
@@ -276,14 +280,18 @@ static int config_failed(int r, const char *error) {
 	return r < 0 ? EX_OSERR : r == CONFIG_E_IO ? EX_IOERR : EX_CONFIG;
 }
 
+/* Return: as config_read(). */
+static int read_files(struct settings *settings, struct config *config, char error[static CONFIG_ERROR_MAX]) {
+	int r = settings_read(&source, settings, error);
+
+	return r == 0 ? config_read(config, source.directories, source.n_directories, error) : r;
+}
+
 /* Return: 0, or an exit status. */
 static int read_config(struct settings *settings, struct config *config) {
 	char error[CONFIG_ERROR_MAX];
-	int r = settings_read(&source, settings, error);
 
-	if (r == 0)
-		r = config_read(config, source.directories, source.n_directories, error);
-	return config_failed(r, error);
+	return config_failed(read_files(settings, config, error), error);
 }
 
 static int finish_output(void) {
@@ -296,6 +304,28 @@ static int finish_output(void) {
 static void print_set(const struct config_set *set) {
 	for (size_t i = 0; i < set->n; i++)
 		printf("%s: %s\n", set->definitions[i]->path, set->definitions[i]->name);
+}
+
+/* Return: this process is that user's, with all his groups and no others; false: it is to end. */
+static bool become(const struct passwd *user) {
+	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+}
+
+/* Root has read all of it, and will not be the one who serves: so it is read once more as who will. */
+static void check_as_daemon(void) {
+	const struct passwd *user = geteuid() == 0 && arg_system && !arg_config_dir ? getpwnam(SYSTEM_USER) : NULL;
+	char error[CONFIG_ERROR_MAX];
+	struct config config = CONFIG_INIT;
+	struct settings settings;
+	pid_t pid = user ? fork() : -1;
+
+	if (pid == 0) {
+		if (become(user) && read_files(&settings, &config, error) > 0)
+			log_warning("warning: the daemon, as user '%s', could not read it: %s", SYSTEM_USER, error);
+		_exit(0);
+	}
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
 }
 
 static int check_config(void) {
@@ -317,6 +347,8 @@ static int check_config(void) {
 		r = finish_output();
 	}
 	config_free(&config);
+	if (r == 0)
+		check_as_daemon();
 	return r;
 }
 
