@@ -105,6 +105,19 @@ $config/limits.d/users.limit: users"
     wrong "2: the line has more than 198 bytes, or a NUL" "Name=$(printf '%0300d' 0)"
 }
 
+@test "a line is as long as the manual pages say" {
+    local most page line
+    for page in evloopd.conf.5 evloopd.limit.5; do
+        line=$(grep '^A line has at most ' "${srcdir:?is set by make check}/contrib/man/$page")
+        most=${line//[!0-9]/}
+        file good.limit '[Limiter]' "#$(printf "%0$((most - 1))d" 0)" 'Rate=1/s'
+        check_config
+        expect_status 0
+        wrong "2: the line has more than $most bytes, or a NUL" "#$(printf "%0${most}d" 0)"
+        rm "$config/limits.d/bad.limit"
+    done
+}
+
 @test "mistakes that no line has made" {
     file bad.limit '[Limiter]' 'MaxWaiters=3'
     check_config
