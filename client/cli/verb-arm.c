@@ -155,7 +155,7 @@ static int run_every(struct invocation *inv) {
 #define HELP_WORDS "Options end at the first word of CMD; '--' before it is optional.\n\n"
 
 #define HELP_COMMAND                                                                                                   \
-	"  -c STRING            instead of CMD: sh -c STRING\n"                                                        \
+	"  -c STRING            instead of CMD: sh -c STRING; words behind it are $0, $1\n"                            \
 	"  --timeout DUR        end a run after this time: TERM, KILL 10 s later\n"                                    \
 	"  --overlap HOW        when it fires while CMD still runs: skip (the default),\n"                             \
 	"                       queue, restart or allow\n"                                                             \
@@ -200,10 +200,10 @@ const struct verb verb_at = {
 	.summary = "run a command once, at a time",
 	.usage = "TIME [OPTION]... CMD [ARG]...",
 	.help = "The daemon runs CMD at TIME: 18:00 (the next one), tomorrow 09:00,\n"
-		"monday 8:30, 2030-12-24 18:00, 2030-12-24T18:00:00Z, @1924365600.  A time in\n"
-		"the past is refused (65).  A local time that the clock skips is taken as if\n"
-		"it had not been put forward; of one that it shows twice the first is meant.\n"
-		"Prints the id and returns at once.\n"
+		"monday 8:30, 2030-12-24 18:00, 2030-12-24T18:00:00Z, @1924365600; a day alone\n"
+		"is its midnight.  A time in the past is refused (65).  A local time that the\n"
+		"clock skips is taken as if it had not been put forward; of one that it shows\n"
+		"twice the first is meant.  Prints the id and returns at once.\n"
 		"\n" HELP_WORDS HELP_COMMAND HELP_NAME HELP_TIME "realtime\n",
 	.run = run_at,
 };
