@@ -117,15 +117,18 @@ const char *definition_text(const Evloop__LimiterSpec *spec, char buffer[DEFINIT
 	return buffer;
 }
 
-int grant_print(const struct invocation *inv, const Evloop__Grant *grant) {
+int grant_print(const struct invocation *inv, const char *done, const Evloop__Grant *grant) {
 	char seconds[SECONDS_MAX], remaining[24] = "unlimited";
 
 	if (inv->json)
 		return json_print_message(&grant->base) ? 0 : 1;
 	if (grant->remaining != UINT64_MAX)
 		(void)snprintf(remaining, sizeof(remaining), "%" PRIu64, grant->remaining);
-	printf("%s remaining=%s retry_after=%s\n", grant->allowed ? "allowed" : "denied", remaining,
-	       text_seconds(grant->retry_after_ns, seconds));
+	printf("%s remaining=%s retry_after=%s\n",
+	       done[0]          ? done
+	       : grant->allowed ? "allowed"
+				: "denied",
+	       remaining, text_seconds(grant->retry_after_ns, seconds));
 	return text_flush() ? 0 : 1;
 }
 

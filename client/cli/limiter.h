@@ -57,8 +57,11 @@ int definition_check(const struct invocation *inv, const struct definition *defi
 #define DEFINITION_TEXT_MAX 512
 const char *definition_text(const Evloop__LimiterSpec *spec, char buffer[DEFINITION_TEXT_MAX]);
 
-/* Print "allowed remaining=9 retry_after=0.000000000", or JSON.  Return: 0, or 1 after a complaint. */
-int grant_print(const struct invocation *inv, const Evloop__Grant *grant);
+/*
+ * Print "allowed remaining=9 retry_after=0.000000000", or JSON.  `done`: the word for what has been done whether anything is allowed or
+ * not, "": nothing has.  Return: 0, or 1 after a complaint.
+ */
+int grant_print(const struct invocation *inv, const char *done, const Evloop__Grant *grant);
 
 /* The limiter of that name, to be freed with message_freep() (a LimiterListReply of one).  Return: 0, or the exit status after a complaint. */
 int limiter_get(struct evl *evl, const char *name, ProtobufCMessage **ret);

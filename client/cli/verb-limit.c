@@ -253,7 +253,7 @@ static int deny(const struct invocation *inv, struct evl *evl, const struct limi
 	uint64_t pid;
 
 	if (!prose)
-		return grant_print(inv, &taken->grant) == 0 ? limit->deny_status : 1;
+		return grant_print(inv, "", &taken->grant) == 0 ? limit->deny_status : 1;
 	if (taken->removed) {
 		complain("%s: the limiter was removed", limit->take.name);
 		return EX_NOINPUT;
@@ -380,7 +380,7 @@ static int run_limit(const struct invocation *inv, struct limit *limit, struct e
 	if (!taken.grant.allowed)
 		return deny(inv, *evl, limit, &taken, has_command || taken.removed);
 	if (!has_command)
-		return grant_print(inv, &taken.grant);
+		return grant_print(inv, "", &taken.grant);
 	if (set_variables(limit, &taken.grant) != 0) {
 		complain("%s", strerror(ENOMEM));
 		return EX_OSERR;

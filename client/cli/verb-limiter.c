@@ -269,27 +269,44 @@ static int request_grant(const struct invocation *inv, struct order *order, cons
 	return r < 0 ? complain_call(order->evl, r, NULL) : 0;
 }
 
-static int grant_verb(const struct invocation *inv, struct order *order, const char *what, Evloop__Method method) {
+static int run_peek(const struct invocation *inv, struct order *order) {
+	_cleanup_message_ ProtobufCMessage *reply = NULL;
+	int status = request_grant(inv, order, "peek", EVLOOP__METHOD__METHOD_LIMITER_PEEK, order->cost, &reply);
+
+	return status != 0 ? status : grant_print(inv, "", (const Evloop__Grant *)reply);
+}
+
+/* The key has no bucket and can get none: nobody else is to feel what is meant for it.  Return: true: so it is, after a complaint. */
+static bool has_no_room(const char *name, const Evloop__Grant *grant, const char *undone) {
+	if (grant->allowed || grant->limit > 0)
+		return false;
+	complain("%s: there is no room for one more key, and nothing is %s", name, undone);
+	return true;
+}
+
+/* What changes a limiter, whatever would be said to who asks now. */
+static int change_verb(const struct invocation *inv, struct order *order, const char *what, Evloop__Method method,
+		       const char *undone) {
 	_cleanup_message_ ProtobufCMessage *reply = NULL;
 	int status = request_grant(inv, order, what, method, order->cost, &reply);
 
-	return status != 0 ? status : grant_print(inv, (const Evloop__Grant *)reply);
-}
-
-static int run_peek(const struct invocation *inv, struct order *order) {
-	return grant_verb(inv, order, "peek", EVLOOP__METHOD__METHOD_LIMITER_PEEK);
+	if (status != 0)
+		return status;
+	if (has_no_room(inv->argv[1], (const Evloop__Grant *)reply, undone))
+		return EX_TEMPFAIL;
+	return grant_print(inv, "done", (const Evloop__Grant *)reply);
 }
 
 static int run_reset(const struct invocation *inv, struct order *order) {
-	return grant_verb(inv, order, "reset", EVLOOP__METHOD__METHOD_LIMITER_RESET);
+	return change_verb(inv, order, "reset", EVLOOP__METHOD__METHOD_LIMITER_RESET, "reset");
 }
 
 static int run_refund(const struct invocation *inv, struct order *order) {
-	return grant_verb(inv, order, "refund", EVLOOP__METHOD__METHOD_LIMITER_REFUND);
+	return change_verb(inv, order, "refund", EVLOOP__METHOD__METHOD_LIMITER_REFUND, "given back");
 }
 
 static int run_charge(const struct invocation *inv, struct order *order) {
-	return grant_verb(inv, order, "charge", EVLOOP__METHOD__METHOD_LIMITER_CHARGE);
+	return change_verb(inv, order, "charge", EVLOOP__METHOD__METHOD_LIMITER_CHARGE, "taken");
 }
 
 /* What has been done.  The grant beside it tells what would be said to who asks now, which is no. */
@@ -298,10 +315,8 @@ static int print_hold(const struct invocation *inv, const struct order *order,
 	char text[DURATION_TEXT_MAX];
 	_cleanup_free_ char *key = text_command(&request->key, 1);
 
-	if (!grant->allowed && grant->limit == 0) {
-		complain("%s: there is no room for one more key, and nothing is held", request->name);
+	if (has_no_room(request->name, grant, "held"))
 		return EX_TEMPFAIL;
-	}
 	if (inv->json)
 		return json_print_message(&grant->base) ? 0 : 1;
 	printf("%s held for %s", request->name, duration_format(request->duration_ns, text));
@@ -580,12 +595,15 @@ const struct verb verb_limiter = {
 		"  set NAME             make it, or change it: what is taken stays taken\n"
 		"  reset NAME           make it full, and end a hold\n"
 		"  peek NAME            what would be said to who asks now\n"
-		"  refund NAME          give tokens back\n"
+		"  refund NAME          give tokens back, never beyond full\n"
 		"  charge NAME          take tokens that may not be there, see --max-debt\n"
 		"  hold NAME DUR        grant nothing for that time\n"
 		"  holders NAME         who holds places, and who waits\n"
 		"  remove NAME          forget it; who waits is told\n"
 		"  explain NAME         the numbers behind a decision\n"
+		"\n"
+		"Where reset, refund and charge have been done they say how it stands now:\n"
+		"done remaining=3 retry_after=0.000000000\n"
 		"\n"
 		"  --key KEY            of a limiter with keys\n"
 		"  -n COST              so many (1)\n"

@@ -59,14 +59,23 @@ allowed      4*'
     evl limiter set api --rate 10/h --burst 10 --max-debt 5
     evl limit api -n 10
     evl limiter refund api -n 3
-    expect_match 'allowed remaining=3 *'
+    expect_output 'done remaining=3 retry_after=0.000000000'
     evl limiter charge api -n 8
-    expect_match 'denied remaining=0 *'
+    expect_match 'done remaining=0 retry_after=*'
     refused 65 "*5 would take the limiter 'api' deeper into debt than 5" limiter charge api -n 5
     evl limiter reset api
-    expect_match 'allowed remaining=10 *'
+    expect_match 'done remaining=10 *'
     evl limiter hold api 1h
     expect_output 'api held for 1h'
+    # What is done during a hold is done, whatever would be said to who asks.
+    evl limiter charge api -n 4
+    expect_status 0
+    expect_match 'done remaining=0 retry_after=3[0-9]*.[0-9]*'
+    evl limiter refund api -n 99999
+    expect_status 0
+    expect_match 'done remaining=0 retry_after=3[0-9]*.[0-9]*'
+    evl limiter refund api --json
+    [[ $(jq .allowed <<<"$output") == false ]] || fail
     evl limiter hold api 1h --json
     [[ $(jq -r .retry_after_ns <<<"$output") == 3600000000000 ]] || fail
     evl limiter show api
@@ -77,6 +86,9 @@ allowed      4*'
     evl limiter hold each 90s --key 'a key'
     expect_output "each held for 1m30s key='a key'"
     refused 75 '*each: there is no room for one more key, and nothing is held' limiter hold each 90s --key another
+    refused 75 '*each: there is no room for one more key, and nothing is given back' limiter refund each --key another
+    refused 75 '*each: there is no room for one more key, and nothing is taken' limiter charge each --key another
+    refused 75 '*each: there is no room for one more key, and nothing is reset' limiter reset each --key another --json
     evl limit api --try
     expect_status 75
     refused 64 '*hold: no duration*' limiter hold api
