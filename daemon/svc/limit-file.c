@@ -26,7 +26,10 @@ struct parser {
 	struct limiter_spec *spec;
 	struct rule rules[LIMITER_RULES_MAX];
 	unsigned n_rules;
-	bool has_concurrency, has_keys, has_on_full, has_debt;
+	bool has_concurrency, has_debt;
+	/* The last key that says nothing without Keyed=yes, NULL: none; and where it is. */
+	const char *keyed_key, *keyed_path;
+	int keyed_line;
 };
 
 static struct parser *parser_of(struct config_parser *config) {
@@ -35,12 +38,24 @@ static struct parser *parser_of(struct config_parser *config) {
 
 /* ---- values: each takes one into its place, or fails with what would have been right ---- */
 
+/* A limiter has places or a rate, and not both. */
+static bool exclude(struct config_parser *config, const char *key, bool given, const char *other) {
+	return !given || config_fail(config, "%s= cannot be used together with %s=", key, other);
+}
+
 static bool take_concurrency(struct config_parser *config, const char *key, const char *value) {
+	const struct parser *parser = parser_of(config);
+
+	if (!exclude(config, key, parser->n_rules > 0, parser->rules[0].has_rate ? "Rate" : "Burst") ||
+	    !exclude(config, key, parser->has_debt, "MaxDebt"))
+		return false;
 	parser_of(config)->has_concurrency = true;
 	return config_take_count(config, key, value, UINT64_MAX, &parser_of(config)->spec->concurrency);
 }
 
 static bool take_max_debt(struct config_parser *config, const char *key, const char *value) {
+	if (!exclude(config, key, parser_of(config)->has_concurrency, "Concurrency"))
+		return false;
 	parser_of(config)->has_debt = true;
 	return config_take_count(config, key, value, UINT64_MAX, &parser_of(config)->spec->rules.max_debt);
 }
@@ -49,13 +64,21 @@ static bool take_keyed(struct config_parser *config, const char *key, const char
 	return config_take_yes(config, key, value, &parser_of(config)->spec->keyed);
 }
 
+static void note_keyed(struct config_parser *config, const char *key) {
+	struct parser *parser = parser_of(config);
+
+	parser->keyed_key = strcmp(key, "MaxKeys") == 0 ? "MaxKeys" : "OnFull"; /* `key` is gone with its line */
+	parser->keyed_path = config->path;
+	parser->keyed_line = config->line;
+}
+
 static bool take_max_keys(struct config_parser *config, const char *key, const char *value) {
-	parser_of(config)->has_keys = true;
+	note_keyed(config, key);
 	return config_take_count(config, key, value, LIMITER_KEYS_MAX, &parser_of(config)->spec->max_keys);
 }
 
 static bool take_on_full(struct config_parser *config, const char *key, const char *value) {
-	parser_of(config)->has_on_full = true;
+	note_keyed(config, key);
 	parser_of(config)->spec->deny_when_full = strcmp(value, "deny") == 0;
 	if (strcmp(value, "deny") != 0 && strcmp(value, "shared") != 0)
 		return config_fail(config, "%s=%s: shared or deny is expected", key, value);
@@ -105,9 +128,12 @@ static bool is_rule_key(const char *key) {
 }
 
 static bool take_rule(struct config_parser *config, const char *name, const char *key, const char *value) {
-	struct rule *rule = find_rule(parser_of(config), name);
 	const char *wrong;
+	struct rule *rule;
 
+	if (!exclude(config, key, parser_of(config)->has_concurrency, "Concurrency"))
+		return false;
+	rule = find_rule(parser_of(config), name);
 	if (!rule)
 		return false;
 	if (strcmp(key, "Burst") == 0)
@@ -140,10 +166,10 @@ static bool take_line(struct config_parser *config, const char *section, const c
 
 /* ---- the whole ---- */
 
-/* What follows is about that rule. */
-static void blame(struct parser *parser, const struct rule *rule) {
-	parser->config.path = rule->path;
-	parser->config.line = rule->line;
+/* What follows is about what is there. */
+static void blame(struct parser *parser, const char *path, int line) {
+	parser->config.path = path;
+	parser->config.line = line;
 }
 
 static bool finish_rates(struct parser *parser) {
@@ -154,7 +180,7 @@ static bool finish_rates(struct parser *parser) {
 	for (unsigned i = 0; i < parser->n_rules; i++) {
 		const struct rule *rule = &parser->rules[i];
 
-		blame(parser, rule);
+		blame(parser, rule->path, rule->line);
 		if (!rule->has_rate)
 			return config_fail(&parser->config, "Burst= is for a rate, and there is no Rate= with it");
 		if (rule->rate.tokens == 0) {
@@ -168,7 +194,7 @@ static bool finish_rates(struct parser *parser) {
 	}
 	if (limiter_spec_check(spec, &wrong) == 0)
 		return true;
-	blame(parser, &parser->rules[wrong]);
+	blame(parser, parser->rules[wrong].path, parser->rules[wrong].line);
 	return config_fail(&parser->config, "a burst of %" PRIu64 " at that rate takes more than 4.5 years to come",
 			   spec->rates[wrong].burst);
 }
@@ -179,10 +205,10 @@ static bool finish(struct parser *parser) {
 
 	if (parser->n_rules == 0 && !parser->has_concurrency)
 		return config_fail(&parser->config, "neither Rate= nor Concurrency= is given");
-	if (parser->has_concurrency && (parser->n_rules > 0 || parser->has_debt))
-		return config_fail(&parser->config, "Concurrency= has neither Rate=, Burst= nor MaxDebt= beside it");
-	if (!spec->keyed && (parser->has_keys || parser->has_on_full))
-		return config_fail(&parser->config, "MaxKeys= and OnFull= are for limiters with Keyed=yes");
+	if (!spec->keyed && parser->keyed_key) {
+		blame(parser, parser->keyed_path, parser->keyed_line);
+		return config_fail(&parser->config, "%s= is for limiters with Keyed=yes", parser->keyed_key);
+	}
 	spec->name = parser->config.definition->name;
 	if (!parser->has_concurrency)
 		return finish_rates(parser);

@@ -101,6 +101,14 @@ $config/limits.d/users.limit: users"
     wrong '2: [Limiter] has no key Rte' 'Rte=1/s'
     wrong '2: the line is neither a [Section] nor Key=Value' 'Rate 1/s' 'Rate=x'
     wrong '3: Rate= is in no section [Limiter] or [Rule NAME]' '[Limit]' 'Rate=1/s'
+    wrong '3: Rate= cannot be used together with Concurrency=' 'Concurrency=3' 'Rate=1/s'
+    wrong '4: Burst= cannot be used together with Concurrency=' 'Concurrency=3' '[Rule x]' 'Burst=1'
+    wrong '3: MaxDebt= cannot be used together with Concurrency=' 'Concurrency=3' 'MaxDebt=1'
+    wrong '3: Concurrency= cannot be used together with Rate=' 'Rate=1/s' 'Concurrency=3'
+    wrong '3: Concurrency= cannot be used together with Burst=' 'Burst=1' 'Concurrency=3'
+    wrong '3: Concurrency= cannot be used together with MaxDebt=' 'MaxDebt=1' 'Concurrency=3'
+    wrong '3: MaxKeys= is for limiters with Keyed=yes' 'Rate=1/s' 'MaxKeys=4'
+    wrong '2: OnFull= is for limiters with Keyed=yes' 'OnFull=deny' 'Rate=1/s' 'Keyed=no'
     wrong '3: [Rule x] has no key Mode, but Rate and Burst' '[Rule x]' 'Mode=0600'
     wrong "2: the line has more than 198 bytes, or a NUL" "Name=$(printf '%0300d' 0)"
 }
@@ -123,12 +131,6 @@ $config/limits.d/users.limit: users"
     check_config
     expect_status 78
     [[ $stderr == "evloopd: $config/limits.d/bad.limit: neither Rate= nor Concurrency= is given" ]] || fail
-    file bad.limit '[Limiter]' 'Concurrency=3' 'Rate=1/s'
-    check_config
-    [[ $stderr == "evloopd: $config/limits.d/bad.limit: Concurrency= has neither Rate=, Burst= nor MaxDebt= beside it" ]] || fail
-    file bad.limit '[Limiter]' 'Rate=1/s' 'MaxKeys=4'
-    check_config
-    [[ $stderr == "evloopd: $config/limits.d/bad.limit: MaxKeys= and OnFull= are for limiters with Keyed=yes" ]] || fail
     file bad.limit '[Limiter]' 'Rate=1/s' 'Name=other'
     file other.limit '[Limiter]' 'Rate=1/s'
     check_config
