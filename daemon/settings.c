@@ -89,6 +89,11 @@ static bool take_daemon(struct parser *parser, const char *key, const char *valu
 	return config_fail(&parser->config, "[Daemon] has no key %s", key);
 }
 
+static bool begin_section(struct config_parser *config, const char *section) {
+	return strcmp(section, "Daemon") == 0 || strcmp(section, "Limits") == 0 || strcmp(section, "Pool") == 0 ||
+	       config_fail(config, "there is no section [%s], but [Daemon], [Limits] and [Pool]", section);
+}
+
 static bool take_line(struct config_parser *config, const char *section, const char *key, const char *value) {
 	struct parser *parser = container_of(config, struct parser, config);
 	bool pool = strcmp(section, "Pool") == 0;
@@ -144,7 +149,8 @@ static void override(struct settings *settings, const struct settings_source *so
 
 int settings_read(const struct settings_source *source, struct settings *ret, char error[static CONFIG_ERROR_MAX]) {
 	struct settings settings;
-	struct parser parser = { .config = { .take = take_line, .error = error }, .settings = &settings };
+	struct parser parser = { .config = { .begin = begin_section, .take = take_line, .error = error },
+				 .settings = &settings };
 	struct config_paths paths;
 	int r;
 

@@ -21,6 +21,7 @@
 #include "proto/name.h"
 
 #define DATABASE_BUFFER 16384 /* for an entry of the user database */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* some editors begin a file with it */
 
 bool config_fail(struct config_parser *parser, const char *format, ...) {
 	va_list arguments;
@@ -134,10 +135,23 @@ static int take_line(void *userdata, const char *section, const char *key, const
 	return !parser->error[0] && parser->take(parser, section, key, value);
 }
 
+/* inih tells of sections only with what is in them.  Return: false: config_fail() has been called. */
+static bool begin_section(struct config_parser *parser, const char *line) {
+	char section[CONFIG_SECTION_MAX + 1];
+	size_t n = strcspn(line + 1, "]");
+
+	if (line[0] != '[' || line[1 + n] != ']')
+		return true; /* what else it is, or that it is none, is seen by inih */
+	if (n > CONFIG_SECTION_MAX)
+		return config_fail(parser, "the name of the section has more than %d bytes", CONFIG_SECTION_MAX);
+	(void)snprintf(section, sizeof(section), "%.*s", (int)n, line + 1);
+	return parser->begin(parser, section);
+}
+
 /* For inih, which would take an indented line for more of the value before, and a long one for two. */
 static char *read_line(char *line, int size, void *userdata) {
 	struct config_parser *parser = userdata;
-	size_t n, blank;
+	size_t n, blank = 0;
 
 	if (parser->error[0] || !fgets(line, size, parser->file))
 		return NULL;
@@ -147,10 +161,12 @@ static char *read_line(char *line, int size, void *userdata) {
 		(void)config_fail(parser, "the line has more than %d bytes, or a NUL", size - 2);
 		return NULL;
 	}
-	for (blank = 0; isspace((unsigned char)line[blank]); blank++)
+	if (parser->line == 1 && strncmp(line, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		blank = strlen(BYTE_ORDER_MARK);
+	for (; isspace((unsigned char)line[blank]); blank++)
 		;
 	memmove(line, line + blank, n - blank + 1);
-	return line;
+	return begin_section(parser, line) ? line : NULL;
 }
 
 /* The file cannot be read.  Return: CONFIG_E_*. */

@@ -28,6 +28,7 @@ struct config_source {
 };
 
 #define CONFIG_ERROR_MAX 1024
+#define CONFIG_SECTION_MAX 49 /* bytes of a section's name: what inih keeps of it */
 
 enum {
 	CONFIG_E_MASKED = 1, /* the file is empty, or /dev/null: it defines nothing, on purpose */
@@ -37,7 +38,9 @@ enum {
 
 /* In the course of reading; what a kind of files needs beside it is around it. */
 struct config_parser {
-	/* One line.  Return: false: config_fail() has been called. */
+	/* A section begins, which may stay empty: is there one of that name?  Return: false: config_fail() has been called. */
+	bool (*begin)(struct config_parser *parser, const char *section);
+	/* One line.  Return: the same. */
 	bool (*take)(struct config_parser *parser, const char *section, const char *key, const char *value);
 	const char *bits; /* what Mode= is made of: "read (4) and take (2)" */
 
@@ -57,7 +60,7 @@ int config_parse(struct config_parser *parser, const struct config_source *sourc
 		 char error[static CONFIG_ERROR_MAX]);
 
 /*
- * Read one file, line by line, that defines nothing with a name; `take` and `error` are set, and *error is "" if nothing has been wrong
+ * Read one file, line by line, that defines nothing with a name; `begin`, `take` and `error` are set, and *error is "" if nothing has been wrong
  * yet.  Return: 0, CONFIG_E_*, -ENOMEM.
  */
 int config_read_file(struct config_parser *parser, const char *path);

@@ -9,11 +9,9 @@
 #include "proto/gcra.h"
 #include "proto/rate.h"
 
-#define SECTION_LENGTH_MAX 49 /* what inih keeps of it */
-
 /* A rule: that of [Limiter] has the name "". */
 struct rule {
-	char name[SECTION_LENGTH_MAX + 1];
+	char name[CONFIG_SECTION_MAX + 1];
 	uint64_t burst;
 	struct rate rate;
 	bool has_rate;
@@ -154,10 +152,19 @@ static bool take_limiter(struct config_parser *config, const char *key, const ch
 	return config_fail(config, "[Limiter] has no key %s", key);
 }
 
+static bool is_rule(const char *section) {
+	return strncmp(section, "Rule ", 5) == 0 && section[5] != '\0';
+}
+
+static bool begin_section(struct config_parser *config, const char *section) {
+	return strcmp(section, "Limiter") == 0 || is_rule(section) ||
+	       config_fail(config, "there is no section [%s], but [Limiter] and [Rule NAME]", section);
+}
+
 static bool take_line(struct config_parser *config, const char *section, const char *key, const char *value) {
 	if (strcmp(section, "Limiter") == 0)
 		return take_limiter(config, key, value);
-	if (strncmp(section, "Rule ", 5) != 0 || section[5] == '\0')
+	if (!is_rule(section))
 		return config_fail(config, "%s= is in no section [Limiter] or [Rule NAME]", key);
 	if (!is_rule_key(key))
 		return config_fail(config, "[%s] has no key %s, but Rate and Burst", section, key);
@@ -219,7 +226,8 @@ static bool finish(struct parser *parser) {
 static int limit_file_read(const struct config_source *source, struct definition **ret,
 			   char error[static CONFIG_ERROR_MAX]) {
 	struct limit_definition *limit = calloc(1, sizeof(*limit));
-	struct parser parser = { .config = { .take = take_line, .bits = "read (4) and take (2)" } };
+	struct parser parser = { .config = {
+					 .begin = begin_section, .take = take_line, .bits = "read (4) and take (2)", }, };
 	int r;
 
 	if (!limit)

@@ -15,6 +15,10 @@ static const struct {
 	{ "Mode", config_take_mode },
 };
 
+static bool begin_section(struct config_parser *parser, const char *section) {
+	return strcmp(section, "Topic") == 0 || config_fail(parser, "there is no section [%s], but [Topic]", section);
+}
+
 static bool take_line(struct config_parser *parser, const char *section, const char *key, const char *value) {
 	if (strcmp(section, "Topic") != 0)
 		return config_fail(parser, "%s= is in no section [Topic]", key);
@@ -26,7 +30,9 @@ static bool take_line(struct config_parser *parser, const char *section, const c
 
 static int topic_file_read(const struct config_source *source, struct definition **ret,
 			   char error[static CONFIG_ERROR_MAX]) {
-	struct config_parser parser = { .take = take_line, .bits = "subscribe (4) and emit (2)" };
+	struct config_parser parser = { .begin = begin_section,
+					.take = take_line,
+					.bits = "subscribe (4) and emit (2)" };
 	struct definition *definition = calloc(1, sizeof(*definition));
 	int r;
 

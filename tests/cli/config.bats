@@ -100,7 +100,10 @@ $config/limits.d/users.limit: users"
     wrong '2: Mode=0755: an octal mode made of read (4) and take (2) is expected, as 0660' 'Mode=0755'
     wrong '2: [Limiter] has no key Rte' 'Rte=1/s'
     wrong '2: the line is neither a [Section] nor Key=Value' 'Rate 1/s' 'Rate=x'
-    wrong '3: Rate= is in no section [Limiter] or [Rule NAME]' '[Limit]' 'Rate=1/s'
+    wrong '2: there is no section [Limit], but [Limiter] and [Rule NAME]' '[Limit]' 'Rate=x'
+    wrong '3: there is no section [Rule], but [Limiter] and [Rule NAME]' 'Rate=1/s' '  [Rule] ; indented, and empty'
+    wrong '2: the line is neither a [Section] nor Key=Value' '[Rule x' 'Rate=1/s'
+    wrong '2: the name of the section has more than 49 bytes' "[Rule $(printf '%045d' 0)]" 'Rate=1/s'
     wrong '3: Rate= cannot be used together with Concurrency=' 'Concurrency=3' 'Rate=1/s'
     wrong '4: Burst= cannot be used together with Concurrency=' 'Concurrency=3' '[Rule x]' 'Burst=1'
     wrong '3: MaxDebt= cannot be used together with Concurrency=' 'Concurrency=3' 'MaxDebt=1'
@@ -266,7 +269,10 @@ $config/topics.d/plain.topic: plain"
     }
     bad '2: Mode=7: an octal mode made of subscribe (4) and emit (2) is expected, as 0660' '[Topic]' 'Mode=7'
     bad '2: [Topic] has no key Rate' '[Topic]' 'Rate=1/s'
-    bad '3: Name= is in no section [Topic]' '# a comment' '[Limiter]' 'Name=x'
+    bad '1: Name= is in no section [Topic]' 'Name=x'
+    # Else it would be everybody's.
+    bad '2: there is no section [Topics], but [Topic]' '# a comment' '[Topics]'
+    bad '1: there is no section [Topics], but [Topic]' $'\xef\xbb\xbf[Topics]' 'Mode=0600'
     bad '2: Owner=no-such-user: there is no such user' '[Topic]' 'Owner=no-such-user' 'Mode=x'
     bad '2: Name=topic:x: the name begins with topic:, which is reserved' '[Topic]' 'Name=topic:x'
     topic bad.topic '[Topic]' 'Name=plain'

@@ -82,7 +82,7 @@ $CREDENTIALS_DIRECTORY/evloopd.conf"
     wrong ':2: [Pool] has no key Jobs' '[Pool]' 'Jobs=1'
     wrong ':2: [Daemon] has no key Timers' '[Daemon]' 'Timers=1'
     wrong ':1: Timers= is in no section [Daemon], [Limits] or [Pool]' 'Timers=1'
-    wrong ':3: Jobs= is in no section [Daemon], [Limits] or [Pool]' '[Limits]' '[Limit]' 'Jobs=1'
+    wrong ':2: there is no section [Limit], but [Daemon], [Limits] and [Pool]' '[Limits]' '[Limit]'
     wrong ':2: Timers=-1: a whole number or infinity is expected' '[Limits]' 'Timers=-1'
     wrong ':2: Timers=5M: a whole number or infinity is expected' '[Limits]' 'Timers=5M' 'Jobs=x'
     wrong ':2: Bytes=5X: a whole number, which may have K, M or G behind it, or infinity is expected' '[Limits]' 'Bytes=5X'
