@@ -15,6 +15,8 @@ struct rule {
 	uint64_t burst;
 	struct rate rate;
 	bool has_rate;
+	const char *rate_path; /* where that is */
+	int rate_line;
 	const char *path; /* where it was last mentioned */
 	int line;
 };
@@ -139,7 +141,15 @@ static bool take_rule(struct config_parser *config, const char *name, const char
 	wrong = rate_parse(value, &rule->rate);
 	if (wrong)
 		return config_fail(config, "%s=%s: %s", key, value, wrong);
+	/* On the command line several rates hold together: who means that shall not get the last one alone.  A drop-in changes it. */
+	if (rule->has_rate && rule->rate_path == config->path)
+		return config_fail(
+			config,
+			"%s=%s: line %d has one already for this section; more rates go into sections [Rule NAME]", key,
+			value, rule->rate_line);
 	rule->has_rate = true;
+	rule->rate_path = config->path;
+	rule->rate_line = config->line;
 	return true;
 }
 

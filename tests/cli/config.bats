@@ -50,7 +50,8 @@ until_list() {
 
 @test "good configuration: files, drop-ins, rules, comments, masks" {
     file api.limit '# a comment' '' '  [Limiter]' '  Rate = 10/s' 'Burst=20 ; another' '[Rule daily]' 'Rate=5000/d' 'Burst=100'
-    file api.limit.d/10-more.conf '[Limiter]' 'Burst=30' '[Rule daily]' 'Burst=200'
+    file api.limit.d/10-more.conf '[Limiter]' 'Rate=9/s' 'Burst=30' '[Rule daily]' 'Burst=200'
+    file api.limit.d/20-again.conf '[Limiter]' 'Rate=10/s'
     file db.limit '[Limiter]' 'Name=data/base' 'Concurrency=4' 'MaxWaiters=7'
     file users.limit '[Limiter]' 'Rate=3/s' 'Keyed=yes' 'MaxKeys=5' 'OnFull=deny' 'MaxDebt=2'
     file all.limit '[Limiter]' 'Rate=unlimited'
@@ -100,6 +101,8 @@ $config/limits.d/users.limit: users"
     wrong '2: Mode=0755: an octal mode made of read (4) and take (2) is expected, as 0660' 'Mode=0755'
     wrong '2: [Limiter] has no key Rte' 'Rte=1/s'
     wrong '2: the line is neither a [Section] nor Key=Value' 'Rate 1/s' 'Rate=x'
+    wrong '4: Rate=5/s: line 2 has one already for this section; more rates go into sections [Rule NAME]' 'Rate=1/s' 'Burst=3' 'Rate=5/s'
+    wrong '5: Rate=5/s: line 3 has one already for this section; more rates go into sections [Rule NAME]' '[Rule x]' 'Rate=1/s' '[Rule x]' 'Rate=5/s'
     wrong '2: there is no section [Limit], but [Limiter] and [Rule NAME]' '[Limit]' 'Rate=x'
     wrong '3: there is no section [Rule], but [Limiter] and [Rule NAME]' 'Rate=1/s' '  [Rule] ; indented, and empty'
     wrong '2: the line is neither a [Section] nor Key=Value' '[Rule x' 'Rate=1/s'
