@@ -131,6 +131,27 @@ static void hint(const char *name) {
 			complain("did you mean 'evloop limiter %s'?", words[i][1]);
 }
 
+static bool is_same(const Evloop__LimiterRequest *also, const char *name, const void *key, size_t key_size) {
+	return strcmp(also->name, name) == 0 && also->key.len == key_size &&
+	       (key_size == 0 || memcmp(also->key.data, key, key_size) == 0);
+}
+
+/* The same one twice would be asked as if nothing had been taken of it. */
+static int check_also(const struct invocation *inv, const struct take *take) {
+	for (size_t i = 0; i < take->n_also; i++) {
+		const Evloop__LimiterRequest *also = &take->also[i];
+		bool twice = is_same(also, take->name, take->key, take->key ? strlen(take->key) : 0);
+
+		for (size_t j = 0; j < i && !twice; j++)
+			twice = is_same(also, take->also[j].name, take->also[j].key.data, take->also[j].key.len);
+		if (twice)
+			return complain_value(inv, "--also %s%s%.*s: that limiter is named twice; -n takes more of one",
+					      also->name, also->key.len > 0 ? "=" : "", (int)also->key.len,
+					      (const char *)also->key.data);
+	}
+	return 0;
+}
+
 /* What only makes sense together, or not at all.  Return: 0, or the exit status after a complaint. */
 static int check(const struct invocation *inv, struct limit *limit) {
 	bool has_command = inv->argc > 1 || limit->shell;
@@ -144,6 +165,9 @@ static int check(const struct invocation *inv, struct limit *limit) {
 		return complain_usage(inv, "--lines passes lines on, and runs no command");
 	if (limit->definition.spec.concurrency > 0 && limit->take.n_also > 0)
 		return complain_usage(inv, "--also is for rates: places cannot be taken together");
+	r = check_also(inv, &limit->take);
+	if (r != 0)
+		return r;
 	limit->definition.spec.name = (char *)limit->take.name;
 	limit->definition.spec.keyed = limit->take.key != NULL;
 	if (!limit->definition.spec.keyed &&

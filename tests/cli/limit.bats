@@ -212,7 +212,9 @@ b|--try|'
     expect_status 75
     expect_complaint '*key: denied, *'
     [[ $(shown ten grant.remaining) == 8 ]]
-    refused 65 '*are the same limiter' limit ten --also ten
+    refused 65 '*limit: --also ten: that limiter is named twice; -n takes more of one' limit ten --also ten
+    refused 65 '*limit: --also key=x: that limiter is named twice; *' limit ten --also key=x --also key=z --also key=x
+    refused 65 '*limit: --also key=x: that limiter is named twice; *' limit key --key x --also key=x
     refused 66 "*no limiter named 'nobody'" limit ten --also nobody
     # It waits by asking again.
     evl limit fast --rate 20/s --burst 1
