@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/limits.h"
+
 static const struct unit {
 	const char *name;
 	int64_t ns;
@@ -93,7 +95,8 @@ const char *rate_parse(const char *text, struct rate *ret) {
 			  : "the period has no unit, as in 10/s";
 	if (tokens == 0 || periods == 0)
 		return "it would never allow anything";
-	if (periods > INT64_MAX || __builtin_mul_overflow((int64_t)periods, unit->ns, &period_ns))
+	if (periods > INT64_MAX || __builtin_mul_overflow((int64_t)periods, unit->ns, &period_ns) ||
+	    period_ns > TIME_NS_MAX)
 		return "the period is too long";
 	*ret = (struct rate){ .tokens = tokens, .period_ns = period_ns };
 	return NULL;

@@ -11,6 +11,7 @@
 #include "client/cli/error.h"
 #include "client/cli/json.h"
 #include "client/cli/text.h"
+#include "proto/gcra.h"
 #include "proto/rate.h"
 
 void definition_init(struct definition *definition) {
@@ -38,6 +39,7 @@ static int take_rate(const struct invocation *inv, struct definition *definition
 	definition->rules[n].tokens = rate.tokens;
 	definition->rules[n].period_ns = rate.period_ns;
 	definition->pointers[n] = &definition->rules[n];
+	definition->rates[n] = value;
 	definition->spec.n_rules = n + 1;
 	return 0;
 }
@@ -48,6 +50,15 @@ static int take_burst(const struct invocation *inv, struct definition *definitio
 	if (n == 0)
 		return complain_usage(inv, "--burst belongs behind a --rate");
 	return option_number(inv, "--burst", value, &definition->rules[n - 1].burst);
+}
+
+static int take_max_keys(const struct invocation *inv, struct definition *definition, const char *value) {
+	int r = option_number(inv, "--max-keys", value, &definition->spec.max_keys);
+
+	definition->refined = true;
+	if (r == 0 && definition->spec.max_keys > LIMITER_KEYS_MAX)
+		return complain_value(inv, "--max-keys '%s': %d is the most", value, LIMITER_KEYS_MAX);
+	return r;
 }
 
 int definition_take(const struct invocation *inv, struct definition *definition, int option, const char *value) {
@@ -64,8 +75,7 @@ int definition_take(const struct invocation *inv, struct definition *definition,
 		definition->spec.kind = EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY;
 		return option_number(inv, "--concurrency", value, &definition->spec.concurrency);
 	case OPTION_MAX_KEYS:
-		definition->refined = true;
-		return option_number(inv, "--max-keys", value, &definition->spec.max_keys);
+		return take_max_keys(inv, definition, value);
 	case OPTION_ON_FULL:
 		definition->refined = true;
 		r = option_word(inv, "--on-full", value, on_full, &word);
@@ -78,6 +88,21 @@ int definition_take(const struct invocation *inv, struct definition *definition,
 		definition->refined = true;
 		return option_number(inv, "--max-debt", value, &definition->spec.max_debt);
 	}
+}
+
+/* Can the daemon count so far?  It would say so itself, but not in the words of the command line. */
+static int check_rules(const struct invocation *inv, const struct definition *definition) {
+	for (size_t i = 0; i < definition->spec.n_rules; i++) {
+		const Evloop__LimiterRule *rule = &definition->rules[i];
+		uint64_t burst = rule->burst > 0 ? rule->burst : gcra_default_burst(rule->tokens, rule->period_ns);
+		struct gcra_rule gcra;
+
+		if (gcra_rule_init(&gcra, rule->tokens, rule->period_ns, burst) == 0)
+			continue;
+		return complain_value(inv, "--rate '%s': a %s of %" PRIu64 " takes more than 4.5 years to come",
+				      definition->rates[i], rule->burst > 0 ? "--burst" : "burst", burst);
+	}
+	return 0;
 }
 
 int definition_check(const struct invocation *inv, const struct definition *definition) {
@@ -93,6 +118,14 @@ int definition_check(const struct invocation *inv, const struct definition *defi
 		return complain_usage(inv, "--rate unlimited and another rate exclude each other");
 	if (spec->concurrency > 0 && spec->max_debt > 0)
 		return complain_usage(inv, "--max-debt is for rates");
+	return check_rules(inv, definition);
+}
+
+int key_check(const struct invocation *inv, const char *key) {
+	if (key[0] == '\0')
+		return complain_usage(inv, "--key '' is no key");
+	if (strlen(key) > LIMITER_KEY_MAX)
+		return complain_value(inv, "--key '%.40s...' is longer than %d bytes", key, LIMITER_KEY_MAX);
 	return 0;
 }
 

@@ -40,6 +40,7 @@ enum {
 struct definition {
 	Evloop__LimiterSpec spec;
 	Evloop__LimiterRule rules[LIMITER_RULES_MAX], *pointers[LIMITER_RULES_MAX];
+	const char *rates[LIMITER_RULES_MAX]; /* as they were given */
 	bool given; /* a rate or a concurrency */
 	bool unlimited;
 	bool refined; /* something that says nothing without them */
@@ -52,6 +53,9 @@ int definition_take(const struct invocation *inv, struct definition *definition,
 
 /* Do they fit together?  Return: 0, or the exit status after a complaint. */
 int definition_check(const struct invocation *inv, const struct definition *definition);
+
+/* The value of --key.  Return: 0, or the exit status after a complaint. */
+int key_check(const struct invocation *inv, const char *key);
 
 /* "10/s burst 10, 500/15min burst 1", "4 places". */
 #define DEFINITION_TEXT_MAX 512

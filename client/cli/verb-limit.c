@@ -63,6 +63,9 @@ static int take_also(const struct invocation *inv, struct limit *limit, char *va
 		return complain_usage(inv, "--also may be given %zu times", ARRAY_SIZE(limit->also));
 	if (value[0] == '\0' || value[0] == '=')
 		return complain_usage(inv, "--also '%s' names no limiter", value);
+	if (equals && strlen(equals + 1) > LIMITER_KEY_MAX)
+		return complain_value(inv, "--also '%.40s...': the key is longer than %d bytes", value,
+				      LIMITER_KEY_MAX);
 	evloop__limiter_request__init(request);
 	request->name = value;
 	request->cost = 1;
@@ -88,7 +91,7 @@ static int take_option(const struct invocation *inv, struct limit *limit, int op
 	switch (option) {
 	case OPTION_KEY:
 		limit->take.key = optarg;
-		return optarg[0] ? 0 : complain_usage(inv, "--key '' is no key");
+		return key_check(inv, optarg);
 	case 'n':
 		return option_number(inv, "-n", optarg, &limit->take.cost);
 	case 'c':

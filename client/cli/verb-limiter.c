@@ -538,7 +538,7 @@ static int take_option(const struct invocation *inv, struct order *order, int op
 	case OPTION_KEY:
 		order->given |= USE_KEY;
 		order->key = optarg;
-		return optarg[0] ? 0 : complain_usage(inv, "--key '' is no key");
+		return key_check(inv, optarg);
 	case OPTION_KEYED:
 		order->given |= USE_DEFINITION;
 		order->definition.spec.keyed = true;

@@ -163,6 +163,15 @@ explained() {
     refused 64 '*hold: -n is not for this' limiter hold x 1s -n 2
     refused 64 "*peek: what defines a limiter is for 'limiter set'" limiter peek x --rate 3/s
     refused 64 "*show: what defines *" limiter show x --keyed
+    # Numbers that are too large are named with their option.
+    refused 65 "*limiter: --max-keys '2000000': 1000000 is the most" limiter set x --rate 1/s --keyed --max-keys 2000000
+    refused 65 "*limit: --max-keys '1000001': 1000000 is the most" limit x --rate 1/s --key k --max-keys 1000001
+    refused 65 "*limiter: --rate '1/s': a --burst of 99999999999 takes more than 4.5 years to come" \
+        limiter set x --rate 5/s --rate 1/s --burst 99999999999
+    refused 65 "*limit: --rate '1/2000d': a burst of 1 takes more than 4.5 years to come" limit x --rate 1/2000d
+    refused 65 "*limit: --rate '1/100000d': the period is too long" limit x --rate 1/100000d
+    refused 65 "*limiter: --key '0000*0...' is longer than 255 bytes" limiter peek x --key "$(printf '%0256d' 0)"
+    refused 65 "*limit: --also 'y=000*0...': the key is longer than 255 bytes" limit x --also "y=$(printf '%0256d' 0)"
 }
 
 @test "the uid's limits" {
