@@ -89,6 +89,8 @@ const char *rate_parse(const char *text, struct rate *ret) {
 		if (wrong)
 			return wrong;
 	}
+	if (*p == '.' || *p == ',')
+		return "the period has decimals, and only whole numbers are allowed: write 20/3s for 10/1.5s";
 	unit = find_unit(p);
 	if (!unit)
 		return *p ? "the period has to end in ns, us, ms, s, m, min, h or d"

@@ -163,6 +163,8 @@ explained() {
     refused 64 '*hold: -n is not for this' limiter hold x 1s -n 2
     refused 64 "*peek: what defines a limiter is for 'limiter set'" limiter peek x --rate 3/s
     refused 64 "*show: what defines *" limiter show x --keyed
+    refused 65 "*limiter: --rate '10/1.5s': the period has decimals, and only whole numbers are allowed: write *" limiter set x --rate 10/1.5s
+    refused 65 "*limiter: --rate '10/.5s': the period has decimals, *" limiter set x --rate 10/.5s
     # Numbers that are too large are named with their option.
     refused 65 "*limiter: --max-keys '2000000': 1000000 is the most" limiter set x --rate 1/s --keyed --max-keys 2000000
     refused 65 "*limit: --max-keys '1000001': 1000000 is the most" limit x --rate 1/s --key k --max-keys 1000001
