@@ -135,7 +135,7 @@ int duration_parse(const char *text, int64_t *ret_ns) {
 const char *duration_error(int error) {
 	switch (error) {
 	case DURATION_E_UNIT:
-		return "a number is followed by its unit, one of ns us ms s m min h d w";
+		return "a number alone is seconds, else each has its unit: ns us ms s m min h d w";
 	case DURATION_E_NEGATIVE:
 		return "it must not be negative";
 	case DURATION_E_RANGE:

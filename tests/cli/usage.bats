@@ -103,6 +103,7 @@ setup() {
         refused 65 "*--timeout '$value' is not a duration: *" after 1s --timeout "$value" true
         refused 65 "*--slack '$value' is not a duration: *" after 1s --slack "$value" true
     done
+    refused 65 "*'1h30' is not a duration: a number alone is seconds, else each has its unit: ns us ms s m min h d w" after 1h30 true
     refused 65 "*'-5s' is not a duration: it must not be negative" after -5s true
     refused 65 "*'-5s' is not a duration: it must not be negative" every -5s true
     refused 65 "*'-.5' is not a duration: it must not be negative" sleep -.5

@@ -211,8 +211,8 @@ static void test_problems(void **state _unused_) {
 		{ "{\"deadline_ns\":\"9223372036854775808\"}", "deadline_ns is out of range" },
 		{ "{\"delay\":5}", "delay is not a string; the number of nanoseconds is called delay_ns" },
 		{ "{\"delay\":\"5s\",\"delay_ns\":5}", "delay and delay_ns exclude each other" },
-		{ "{\"delay\":\"5x\"}",
-		  "delay '5x' is not a duration: a number is followed by its unit, one of ns us ms s m min h d w" },
+		{ "{\"delay\":\"5x\"}", "delay '5x' is not a duration: a number alone is seconds, else each has its "
+					"unit: ns us ms s m min h d w" },
 		{ "{\"name\":5}", "name is not a string" },
 		{ "{\"name\":\"a\\u0000b\"}", "name holds a NUL" },
 		{ "{\"relative\":1}", "relative is neither true nor false" },
