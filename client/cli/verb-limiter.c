@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The verb limiter: look at limiters and change them. */
 
+#include <ctype.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -36,6 +37,7 @@ struct order {
 	const char *key;
 	uint64_t cost;
 	unsigned given; /* of enum use */
+	bool takes_cost; /* the action does */
 	struct evl *evl;
 };
 
@@ -260,6 +262,9 @@ static int request_grant(const struct invocation *inv, struct order *order, cons
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
 	int status = 0, r;
 
+	if (order->takes_cost && inv->argc == 3 && isdigit((unsigned char)inv->argv[2][0]))
+		return complain_usage(inv, "%s: '%s' is one word too many; -n %s says how many", what, inv->argv[2],
+				      inv->argv[2]);
 	request.name = (char *)take_name(inv, what, 0, &status);
 	if (!request.name)
 		return status;
@@ -575,6 +580,7 @@ static int run(struct invocation *inv) {
 		if (strcmp(actions[i].name, word) != 0 && !(actions[i].alias && strcmp(actions[i].alias, word) == 0))
 			continue;
 		options_skip(inv, 1);
+		order.takes_cost = actions[i].uses & USE_COST;
 		r = check_use(inv, &order, word, actions[i].uses);
 		if (r == 0)
 			r = daemon_connect(inv, &order.evl);

@@ -157,6 +157,9 @@ explained() {
     refused 64 "*'frob' cannot be done with limiters*" limiter frob x
     refused 64 '*peek: no name of a limiter*' limiter peek
     refused 64 "*'b' is one word too many*" limiter peek a b
+    refused 64 "*limiter: refund: '5' is one word too many; -n 5 says how many" limiter refund a 5
+    refused 64 "*limiter: charge: '5' is one word too many; -n 5 says how many" limiter charge a 5
+    refused 64 "*'5' is one word too many; see 'evloop limiter --help'" limiter reset a 5
     refused 66 "*no limiter named 'nobody'" limiter remove nobody
     refused 64 '*--rate or --concurrency has to be given' limiter set x --max-debt 5
     refused 64 '*list: --key is not for this' limiter list --key a
