@@ -137,7 +137,8 @@ static int kill_one(struct timer *timer, const Evloop__ManageRequest *request, E
 static const char *explain_no_delay(const struct timer_info *info, const char *name) {
 	if (info->kind == TIMER_KIND_AFTER && !name[0])
 		return "its delay is not kept, for it has no name: give it one, or restart it where it was armed";
-	return "it was given as a time, and has no delay to restart: arm it anew, with another time, to replace it";
+	return name[0] ? "it was given as a time, and has no delay to restart: arm it anew with --replace"
+		       : "it was given as a time, and has no delay to restart: cancel it, and arm it anew";
 }
 
 /* A verb that one timer, named on its own, does not allow; `info` and `name`, of it, are for TIMER_E_NOT_DELAYED.  Of several, such a one
