@@ -3,6 +3,8 @@
 
 #include "client/cli/error.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,13 +59,46 @@ int complain_extra(const struct invocation *inv, const char *word) {
 	return complain_usage(inv, "'%s' is one word too many; see 'evloop %s --help'", word, inv->verb->name);
 }
 
+/* `text` with the names of the users and groups that it tells by number: uid 994 (evloopd).  The daemon itself asks no database of them,
+ * which may keep it waiting. */
+static const char *name_ids(const char *text, char *buffer, size_t size) {
+	size_t n = 0;
+
+	for (const char *p = text; *p && n + 1 < size; p++) {
+		const struct passwd *user = NULL;
+		const struct group *group = NULL;
+		unsigned id = 0;
+		int length = 0;
+
+		buffer[n++] = *p;
+		if (p != text && p[-1] != ' ')
+			continue;
+		if (sscanf(p, "uid %u%n", &id, &length) == 1)
+			user = getpwuid(id);
+		else if (sscanf(p, "gid %u%n", &id, &length) == 1)
+			group = getgrgid(id);
+		if (user || group) {
+			n--;
+			n += (size_t)snprintf(buffer + n, size - n, "%.*s (%s)", length, p,
+					      user ? user->pw_name : group->gr_name);
+			n = MIN(n, size - 1);
+			p += length - 1;
+		}
+	}
+	buffer[n] = '\0';
+	return buffer;
+}
+
 int complain_call(struct evl *evl, int error, const char *subject) {
 	const char *said = evl_error_message(evl);
+	char named[1024];
 
 	if (!said[0])
 		said = strerror(-error);
 	else if (error == -EOPNOTSUPP && strncmp(said, "there is no method ", strlen("there is no method ")) == 0)
 		said = "the daemon is older than this command and does not do that; restart it";
+	else if (error == -EACCES)
+		said = name_ids(said, named, sizeof(named));
 	complain("%s%s%s", subject ? subject : "", subject ? ": " : "", said);
 	/* It is the library that gave up, or the daemon that died, and nobody that refused. */
 	if (error == -EOWNERDEAD || (error == -ETIMEDOUT && !evl_call_error(evl)))

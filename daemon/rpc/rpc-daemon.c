@@ -33,12 +33,22 @@ int rpc_quota(struct call *call, const void *data _unused_) {
 	return 0;
 }
 
+static bool may_reload(struct call *call) {
+	uid_t uid = call->session->uid, own = call->rpc->uid;
+
+	if (uid == 0 || uid == own)
+		return true;
+	if (own == 0)
+		return REFUSE(call, PERM, "only root may do that");
+	return REFUSE(call, PERM, "only root and uid %u may do that", (unsigned)own);
+}
+
 int rpc_reload(struct call *call, const void *data _unused_) {
 	struct rpc *rpc = call->rpc;
 	struct deferred *deferred;
 
-	if (call->session->uid != 0 && call->session->uid != rpc->uid)
-		return (void)REFUSE(call, PERM, "only root and uid %u may do that", (unsigned)rpc->uid), 0;
+	if (!may_reload(call))
+		return 0;
 	if (!rpc->ops || !rpc->ops->reload)
 		return (void)REFUSE(call, UNSUPPORTED, "this daemon has no configuration"), 0;
 	deferred = call_defer(call);

@@ -337,6 +337,7 @@ $config/topics.d/plain.topic: plain"
     file api.limit '[Limiter]' 'Rate=1/h' 'Burst=100' 'Owner=2001' 'Group=2002' 'Mode=0640'
     file team.limit '[Limiter]' 'Concurrency=2' 'Owner=2001' 'Group=2002' 'Mode=0660'
     file everyone.limit '[Limiter]' 'Rate=1/h' 'Burst=100'
+    file named.limit '[Limiter]' 'Rate=1/h' 'Owner=1' 'Group=1' 'Mode=0600'
     topic news.topic '[Topic]' 'Owner=2001' 'Group=2002' 'Mode=0642'
     # Others must be able to get there.
     dir=$(mktemp -d /tmp/evloop-test-XXXXXX)
@@ -366,6 +367,12 @@ $config/topics.d/plain.topic: plain"
     [[ $stderr == "evloop: uid 2005 may not take from the limiter 'api', which is of uid 2001 and gid 2002 with mode 0640" ]] || fail
     other 2005:3001 limiter show api
     expect_status 77
+    # Where there is a name it is said.
+    other 2005:3001 limiter show named
+    [[ $stderr == "evloop: uid 2005 may not look at the limiter 'named', which is of uid 1 ($(id -un 1)) and gid 1 ($(getent group 1 | cut -d: -f1)) with mode 0600" ]] || fail
+    other 2005:3001 reload
+    expect_status 77
+    [[ $stderr == 'evloop: only root may do that' ]] || fail
     other 2005:3001 limiter list --json
     [[ $(jq -r '.[].spec.name' <<<"$output") == everyone ]] || fail
     other 2005:3001 limit api --rate 1/h --burst 100 --try
