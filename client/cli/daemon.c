@@ -60,6 +60,13 @@ static void complain_forbidden(const char *path) {
 		complain("%s: this user may not connect there", path);
 }
 
+/* To connect there cannot have worked, as whoever. */
+static bool is_no_socket(const char *path) {
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
 /* `refusal`: what the daemon said, NULL: nothing. */
 static int complain_connect(const struct invocation *inv, int error, const Evloop__Error *refusal) {
 	_cleanup_free_ char *path = NULL;
@@ -73,6 +80,10 @@ static int complain_connect(const struct invocation *inv, int error, const Evloo
 	}
 	if (evl_locate(inv->socket, &path, &private) < 0)
 		return status_exit_of_error(-ENOMEM);
+	if (is_no_socket(path)) {
+		complain("%s: that is no socket", path);
+		return EX_UNAVAILABLE;
+	}
 	switch (error) {
 	case -ENOTCONN:
 		complain_unreachable(path, private);

@@ -94,7 +94,8 @@ END
 
 @test "a socket that is none, is another's, or does not speak the protocol" {
     : >"$BATS_TEST_TMPDIR/file"
-    refused 69 '*/file: no daemon listens there' ping --socket "$BATS_TEST_TMPDIR/file"
+    refused 69 '*/file: that is no socket' ping --socket "$BATS_TEST_TMPDIR/file"
+    refused 69 '*: that is no socket' ping --socket "$BATS_TEST_TMPDIR"
     python3 - "$BATS_TEST_TMPDIR/stream" "$BATS_TEST_TMPDIR/mute" 3>&- <<'END' &
 import socket, sys, time
 stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
