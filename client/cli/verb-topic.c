@@ -66,7 +66,7 @@ static int emit(const struct invocation *inv, const char *topic, struct message 
 	request.data = (ProtobufCBinaryData){ .data = (uint8_t *)message->buffer, .len = message->size };
 	r = evl_call(evl, EVLOOP__METHOD__METHOD_EMIT, &request.base, &reply);
 	if (r < 0)
-		return complain_call(evl, r, topic);
+		return complain_call(evl, r, inv->verb->name);
 	if (inv->json)
 		return json_print_message(reply) ? 0 : 1;
 	printf("receivers=%" PRIu64 "\n", ((const Evloop__EmitReply *)reply)->receivers);

@@ -143,7 +143,7 @@ static int init_path(const struct invocation *inv, struct watched *watched) {
 }
 
 int watched_init(const struct invocation *inv, enum watched_kind kind, const char *operand, struct watched *ret) {
-	*ret = (struct watched){ .kind = kind, .operand = operand, .fd = -1 };
+	*ret = (struct watched){ .kind = kind, .verb = inv->verb->name, .operand = operand, .fd = -1 };
 	switch (kind) {
 	case WATCHED_FD:
 		return init_fd(inv, ret);
@@ -233,11 +233,19 @@ static int arm(struct watched *watched, struct evl *evl, const struct watch_opti
 static int complain_watched(const struct watched *watched, struct evl *evl, int error) {
 	char subject[32];
 
-	/* A number alone says little. */
-	(void)snprintf(subject, sizeof(subject), "%s %.16s", watched->kind == WATCHED_FD ? "fd" : "pid",
-		       watched->operand);
-	return complain_call(evl, error,
-			     watched->kind == WATCHED_FD || watched->kind == WATCHED_PID ? subject : watched->operand);
+	switch (watched->kind) {
+	case WATCHED_FD:
+	case WATCHED_PID:
+		/* A number alone says little. */
+		(void)snprintf(subject, sizeof(subject), "%s %.16s", watched->kind == WATCHED_FD ? "fd" : "pid",
+			       watched->operand);
+		return complain_call(evl, error, subject);
+	case WATCHED_PATH:
+		return complain_call(evl, error, watched->operand);
+	case WATCHED_TOPIC:
+		break; /* it is named by what was said */
+	}
+	return complain_call(evl, error, watched->verb);
 }
 
 int watched_arm(struct watched *watched, struct evl *evl, const struct watch_options *options, evl_call_event callback,

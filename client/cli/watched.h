@@ -24,6 +24,7 @@ struct watch_options {
 
 struct watched {
 	enum watched_kind kind;
+	const char *verb; /* that has named it */
 	const char *operand; /* as the user wrote it, without what says its kind; borrowed */
 	char *path; /* PATH: the same from the root */
 	int fd; /* FD: it, not ours to close; PID: a pidfd, until it is armed; else -1 */

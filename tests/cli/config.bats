@@ -397,7 +397,7 @@ $config/topics.d/plain.topic: plain"
     # Topics: heard by whom they are for, whoever's uid emits.
     other 2005:3001 subscribe news --timeout 10ms
     expect_status 77
-    [[ $stderr == "evloop: news: uid 2005 may not subscribe to the topic 'news', which is of uid 2001 and gid 2002 with mode 0642" ]] || fail
+    [[ $stderr == "evloop: subscribe: uid 2005 may not subscribe to the topic 'news', which is of uid 2001 and gid 2002 with mode 0642" ]] || fail
     EVLOOP_SOCKET=$dir/socket setpriv --reuid=2006 --regid=2002 --clear-groups \
         "$EVLOOP" subscribe news --once >"$BATS_TEST_TMPDIR/news" 3>&- &
     for _ in {1..200}; do

@@ -213,8 +213,9 @@ received() {
     refused 64 '*no topic*' emit ''
     refused 64 "*'' is no name of a topic*" subscribe ''
     refused 64 "*'c' is one word too many; quote the data" emit a b c
-    refused 65 "*1x: the name '1x' *" emit 1x
-    refused 65 "*1x: the name '1x' *" subscribe 1x
+    refused 65 "evloop: emit: the name '1x' *" emit 1x
+    refused 65 "evloop: subscribe: the name '1x' *" subscribe 1x
+    refused 65 "evloop: wait: the name '1x' *" wait topic:1x
     refused 64 '*--latest and --queue*' subscribe a --latest --queue 3
     refused 64 "*--queue '0'*" subscribe a --queue 0
     refused 65 "*--queue '1025': 1024 is the most" subscribe a --queue 1025

@@ -250,7 +250,7 @@ process() {
     refused 64 "*wait: '0' is not a process id" wait pid:0
     refused 64 "*'' is no path*" wait path:
     refused 64 "*'' is no name of a topic*" wait topic:
-    refused 65 "*a b: the name 'a b' *" wait 'topic:a b'
+    refused 65 "evloop: wait: the name 'a b' *" wait 'topic:a b'
     refused 64 "*'fd:0': see 'evloop watch fd 0 --once'" wait fd:0
     refused 66 '*/nowhere/x: there is no folder /nowhere' wait path:/nowhere/x
     # The others are waited for all the same.
