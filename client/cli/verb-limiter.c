@@ -427,9 +427,10 @@ static int64_t explain_rule(const Evloop__LimiterRule *rule, size_t i, uint64_t 
 
 	printf("rule %zu       interval = ceil(16 * %" PRId64 " ns / %" PRIu64 ") = %" PRIu64 " ticks\n"
 	       "             tolerance = %" PRIu64 " * interval = %" PRIu64 " ticks\n"
-	       "             TAT = %" PRIu64 ": it is full again\n"
+	       "             TAT = %" PRIu64 ": %s\n"
 	       "             max(TAT, now) + cost * interval - tolerance = ",
-	       i, rule->period_ns, rule->tokens, interval, rule->burst, tolerance, tat);
+	       i, rule->period_ns, rule->tokens, interval, rule->burst, tolerance, tat,
+	       tat > now ? "then it will be full again" : "it is full");
 	if (after <= now + tolerance) {
 		printf("now - %" PRIu64 ": allowed\n", now + tolerance - after);
 		return 0;

@@ -134,8 +134,10 @@ explained() {
     evl limiter explain api
     expect_match '*interval = ceil(16 \* 1000000000 ns / 3) = 5333333334 ticks*tolerance = 3 \* interval = 16000000002 ticks*'
     explained 'allowed: by every rule' api -n 3
+    expect_match '* TAT = *: it is full*'
     evl limit api -n 3
     explained 'denied by rule 0 until now + * ns' api -n 2
+    expect_match '* TAT = *: then it will be full again*'
     evl limiter explain api --json
     [[ $(jq -r '.grant.basis.tat|length' <<<"$output") == 1 ]] || fail
     evl limiter set both --rate 10/s --rate 100/h --burst 10
