@@ -42,6 +42,7 @@ struct limit {
 	struct take take;
 	Evloop__LimiterRequest also[LIMITER_ITEMS_MAX - 1];
 	bool update, lines, places;
+	bool try, has_max_wait; /* they were given */
 	enum on_failure on_failure;
 	int deny_status;
 	const char *shell; /* -c: the command, for sh */
@@ -100,9 +101,11 @@ static int take_option(const struct invocation *inv, struct limit *limit, int op
 	case OPTION_ALSO:
 		return take_also(inv, limit, optarg);
 	case OPTION_TRY:
+		limit->try = true;
 		limit->take.max_wait_ns = 0;
 		return 0;
 	case OPTION_MAX_WAIT:
+		limit->has_max_wait = true;
 		return option_duration(inv, "--max-wait", optarg, &limit->take.max_wait_ns);
 	case OPTION_UPDATE:
 		limit->update = true;
@@ -164,6 +167,8 @@ static int check(const struct invocation *inv, struct limit *limit) {
 		return r;
 	if (limit->update && !limit->definition.given)
 		return complain_usage(inv, "--update goes with --rate or --concurrency");
+	if (limit->try && limit->has_max_wait)
+		return complain_usage(inv, "--try and --max-wait contradict each other");
 	if (limit->lines && has_command)
 		return complain_usage(inv, "--lines passes lines on, and runs no command");
 	if (limit->definition.spec.concurrency > 0 && limit->take.n_also > 0)

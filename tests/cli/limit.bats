@@ -73,6 +73,8 @@ shown() {
     refused 64 "*--burst '0' is not a number of at least 1" limit x --rate 1/s --burst 0
     refused 64 "*-n '0' is not a number*" limit x --rate 1/s -n 0
     refused 64 '*exclude each other*' limit x --rate 1/s --concurrency 2 true
+    refused 64 '*limit: --try and --max-wait contradict each other' limit x --rate 1/s --try --max-wait 3s
+    refused 64 '*limit: --try and --max-wait contradict each other' limit x --rate 1/s --max-wait 0 --try
     refused 64 '*a place is held by a command*' limit x --concurrency 2
     refused 64 '*--update goes with*' limit x --update
     refused 64 "*--key '' is no key" limit x --rate 1/s --key ''
