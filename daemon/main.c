@@ -26,7 +26,7 @@
 #define SYSTEM_USER "evloopd" /* whom the system's unit names */
 
 static const char *arg_socket;
-static bool arg_private, arg_system, arg_verbose;
+static bool arg_private, arg_system, arg_user, arg_verbose;
 static int arg_ready_fd = -1;
 static const char *arg_config_dir;
 static bool arg_check_config, arg_cat_config;
@@ -172,7 +172,7 @@ static int parse_option(int option, const char *value) {
 		arg_private = true;
 		return 0;
 	case OPTION_USER:
-		arg_system = false;
+		arg_user = true;
 		return 0;
 	case OPTION_SYSTEM:
 		arg_system = true;
@@ -226,8 +226,8 @@ static int parse_arguments(int argc, char **argv) {
 		fputs("evloopd: --socket and --private exclude each other\n", stderr);
 		return -EX_USAGE;
 	}
-	if (arg_private && arg_system) {
-		fputs("evloopd: --private and --system exclude each other\n", stderr);
+	if (arg_system && (arg_private || arg_user)) {
+		fprintf(stderr, "evloopd: --%s and --system exclude each other\n", arg_user ? "user" : "private");
 		return -EX_USAGE;
 	}
 	source.system = arg_system;

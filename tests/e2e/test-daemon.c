@@ -112,6 +112,9 @@ static void test_wrong_use(void **state _unused_) {
 		{ "--nonsense", NULL, "nonsense" },
 		{ "word", NULL, "unexpected argument 'word'" },
 		{ "--socket", "", "--socket: bad value ''" },
+		{ "--system", "--user", "--user and --system exclude each other" },
+		{ "--user", "--system", "--user and --system exclude each other" },
+		{ "--private", "--system", "--private and --system exclude each other" },
 	};
 	char output[2048];
 
