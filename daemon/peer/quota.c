@@ -9,6 +9,7 @@
 #include "daemon/core/tenant.h"
 #include "proto/limits.h"
 
+#define KEY_MAX 24
 #define NO_POOL UINT64_MAX /* only the daemon's own uid can have any */
 
 static const struct {
@@ -65,26 +66,25 @@ const char *quota_name(enum quota_limit limit) {
 	return table[limit].name;
 }
 
-/* Is "CommandBytes" what files have for "command-bytes"? */
-static bool is_key_of(const char *key, const char *name) {
+/* What files have for a name: "CommandBytes" for "command-bytes". */
+static const char *key_of(const char *name, char key[KEY_MAX]) {
+	size_t n = 0;
 	bool begins = true;
 
-	for (; *name; name++) {
-		if (*name == '-') {
-			begins = true;
-			continue;
-		}
-		if (*key++ != (begins ? *name - 'a' + 'A' : *name))
-			return false;
-		begins = false;
+	for (; *name && n + 1 < KEY_MAX; name++) {
+		if (*name != '-')
+			key[n++] = (char)(begins ? *name - 'a' + 'A' : *name);
+		begins = *name == '-';
 	}
-	return *key == '\0';
+	key[n] = '\0';
+	return key;
 }
 
 enum quota_limit quota_find_key(const char *key) {
+	char buffer[KEY_MAX];
 	unsigned i = 0;
 
-	while (i < QUOTA_MAX && !is_key_of(key, table[i].name))
+	while (i < QUOTA_MAX && strcmp(key, key_of(table[i].name, buffer)) != 0)
 		i++;
 	return i;
 }
@@ -203,6 +203,7 @@ static bool pool_allows(const struct quota *quota, enum quota_limit limit, const
 static void explain(const struct quota *quota, enum quota_limit limit, const struct quota_use *use, uint64_t asked,
 		    bool of_uid, struct quota_refusal *ret) {
 	const char *name = quota_name(limit);
+	char key[KEY_MAX];
 	int n = snprintf(ret->message, sizeof(ret->message), "uid %u uses %llu of %llu %s and asks for %llu more",
 			 (unsigned)ret->uid, (unsigned long long)use->used, (unsigned long long)quota->limits[limit],
 			 name, (unsigned long long)asked);
@@ -211,8 +212,11 @@ static void explain(const struct quota *quota, enum quota_limit limit, const str
 		(void)snprintf(ret->message + n, sizeof(ret->message) - (size_t)n,
 			       ", but all uids together use %llu of %llu, and what is left is for others, too",
 			       (unsigned long long)use->sum, (unsigned long long)quota->pools[limit]);
-	(void)snprintf(ret->fields, sizeof(ret->fields), "EVLOOPD_UID=%u\nEVLOOPD_LIMIT=%s\nEVLOOPD_SCOPE=%s\n",
-		       (unsigned)ret->uid, name, of_uid ? "uid" : "pool");
+	(void)snprintf(ret->fields, sizeof(ret->fields),
+		       "EVLOOPD_UID=%u\nEVLOOPD_LIMIT=%s\nEVLOOPD_SCOPE=%s\n"
+		       "EVLOOPD_SECTION=%s\nEVLOOPD_KEY=%s\nEVLOOPD_VALUE=%llu\n",
+		       (unsigned)ret->uid, name, of_uid ? "uid" : "pool", of_uid ? "Limits" : "Pool", key_of(name, key),
+		       (unsigned long long)(of_uid ? quota->limits[limit] : quota->pools[limit]));
 	evloop__error__init(&ret->error);
 	ret->error.status = EVLOOP__STATUS__STATUS_QUOTA;
 	ret->error.message = ret->message;

@@ -107,7 +107,7 @@ struct quota_refusal {
 	uid_t uid;
 	Evloop__Error error; /* status, message and the fields of a limit */
 	char message[192];
-	char fields[128]; /* for the log */
+	char fields[192]; /* for the log */
 };
 
 /* May the uid use `asked` more?  Where not, *ret says why, and points at itself. */

@@ -63,6 +63,7 @@ limit_of() {
     [[ $output == "$(uid_of member) limiters uid evloop 4 evloopd evloopd.service" ]]
     run -0 inside journalctl --catalog --unit evloopd.service EVLOOPD_LIMIT=limiters
     [[ $output == *"Uid $(uid_of member) has asked for more \"limiters\" than is allowed"* ]]
+    [[ $output == *'the limit, which is 1 now, '*'[Limits]'*'Limiters=...'* ]]
 }
 
 @test "of a pool nobody gets what is left for others, who still find something" {

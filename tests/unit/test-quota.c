@@ -157,7 +157,8 @@ static void test_refusal(void **state _unused_) {
 	quota.pools[QUOTA_TIMERS] = 120;
 	assert_false(quota_allows(&quota, 1000, QUOTA_TIMERS, &use, 3, &refusal));
 	assert_string_equal(refusal.error.message, "uid 1000 uses 10 of 12 timers and asks for 3 more");
-	assert_string_equal(refusal.fields, "EVLOOPD_UID=1000\nEVLOOPD_LIMIT=timers\nEVLOOPD_SCOPE=uid\n");
+	assert_string_equal(refusal.fields, "EVLOOPD_UID=1000\nEVLOOPD_LIMIT=timers\nEVLOOPD_SCOPE=uid\nEVLOOPD_"
+					    "SECTION=Limits\nEVLOOPD_KEY=Timers\nEVLOOPD_VALUE=12\n");
 	assert_int_equal(refusal.error.scope, EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_UID);
 	assert_int_equal(refusal.error.limit, 12);
 	assert_int_equal(refusal.error.used, 10);
@@ -165,10 +166,20 @@ static void test_refusal(void **state _unused_) {
 	assert_false(quota_allows(&quota, 1000, QUOTA_TIMERS, &use, 2, &refusal));
 	assert_string_equal(refusal.error.message, "uid 1000 uses 10 of 12 timers and asks for 2 more, but all uids "
 						   "together use 90 of 120, and what is left is for others, too");
-	assert_string_equal(refusal.fields, "EVLOOPD_UID=1000\nEVLOOPD_LIMIT=timers\nEVLOOPD_SCOPE=pool\n");
+	assert_string_equal(refusal.fields, "EVLOOPD_UID=1000\nEVLOOPD_LIMIT=timers\nEVLOOPD_SCOPE=pool\nEVLOOPD_"
+					    "SECTION=Pool\nEVLOOPD_KEY=Timers\nEVLOOPD_VALUE=120\n");
 	assert_int_equal(refusal.error.scope, EVLOOP__QUOTA_SCOPE__QUOTA_SCOPE_POOL);
 	assert_int_equal(refusal.error.limit, 120);
 	assert_int_equal(refusal.error.used, 90);
+	/* All of the longest is there, with a key that files have. */
+	quota.limits[QUOTA_MESSAGE_BYTES] = UINT64_MAX - 1;
+	use.used = UINT64_MAX - 1;
+	assert_false(quota_allows(&quota, UINT32_MAX - 1, QUOTA_MESSAGE_BYTES, &use, 3, &refusal));
+	assert_string_equal(refusal.fields,
+			    "EVLOOPD_UID=4294967294\nEVLOOPD_LIMIT=message-bytes\nEVLOOPD_SCOPE=uid\nEVLOOPD_SECTION="
+			    "Limits\nEVLOOPD_KEY=MessageBytes\nEVLOOPD_VALUE=18446744073709551614\n");
+	assert_int_equal(quota_find_key("MessageBytes"), QUOTA_MESSAGE_BYTES);
+	assert_int_equal(quota_find_key("message-bytes"), QUOTA_MAX);
 }
 
 static void test_accounts(void **state _unused_) {
