@@ -337,6 +337,7 @@ $config/topics.d/plain.topic: plain"
     file api.limit '[Limiter]' 'Rate=1/h' 'Burst=100' 'Owner=2001' 'Group=2002' 'Mode=0640'
     file team.limit '[Limiter]' 'Concurrency=2' 'Owner=2001' 'Group=2002' 'Mode=0660'
     file everyone.limit '[Limiter]' 'Rate=1/h' 'Burst=100'
+    file taken.limit '[Limiter]' 'Rate=1/h' 'Burst=100' 'MaxDebt=1' 'Owner=2001' 'Mode=0602'
     file named.limit '[Limiter]' 'Rate=1/h' 'Owner=1' 'Group=1' 'Mode=0600'
     topic news.topic '[Topic]' 'Owner=2001' 'Group=2002' 'Mode=0642'
     # Others must be able to get there.
@@ -377,6 +378,21 @@ $config/topics.d/plain.topic: plain"
     [[ $(jq -r '.[].spec.name' <<<"$output") == everyone ]] || fail
     other 2005:3001 limit api --rate 1/h --burst 100 --try
     expect_status 77
+    # As evloopd.limit(5) has it: 2 alone is to take, to give back and to hold, and not to look; nobody else ends a hold.
+    for verb in refund charge; do
+        other 2005:3001 limiter "$verb" taken
+        expect_status 0
+    done
+    other 2005:3001 limiter hold taken 100h
+    expect_status 0
+    for verb in show peek explain holders reset remove; do
+        other 2005:3001 limiter "$verb" taken
+        expect_status 77
+    done
+    other 2005:3001 limit taken --try
+    expect_status 77
+    other 2001:3001 limiter reset taken
+    expect_match 'done remaining=100 *'
     # Shared in truth: what one takes the other misses.
     other 2005:3001 limit everyone -n 60 --try
     expect_status 0
