@@ -368,12 +368,10 @@ static int run_remove(const struct invocation *inv, struct order *order) {
 
 /* ---- holders ---- */
 
-static int print_claim(const struct invocation *inv, const Evloop__ClaimInfo *claim, int64_t now_ns) {
+static void print_claim(const Evloop__ClaimInfo *claim, int64_t now_ns) {
 	char word[WORD_MAX], age[DURATION_TEXT_MAX];
 	_cleanup_free_ char *key = text_command(&claim->key, 1);
 
-	if (inv->json)
-		return json_print_message(&claim->base) ? 0 : 1;
 	printf("%" PRIu64 " %s pid=%" PRIu64 " uid=%u n=%" PRIu64 " age=%s", claim->id,
 	       text_enum(&evloop__claim_state__descriptor, (int)claim->state, word), claim->pid, (unsigned)claim->uid,
 	       claim->cost, duration_brief(MAX(now_ns - claim->since_ns, 0), age));
@@ -384,33 +382,63 @@ static int print_claim(const struct invocation *inv, const Evloop__ClaimInfo *cl
 	if (claim->expected_ns != 0)
 		printf(" in=%s", duration_brief(MAX(claim->expected_ns - now_ns, 0), age));
 	putchar('\n');
+}
+
+/* A line for each, or, where there is one, into the array. */
+static int add_claims(const Evloop__LimiterClaimsReply *page, int64_t now_ns, json_t *array) {
+	for (size_t i = 0; i < page->n_claims; i++) {
+		if (!array)
+			print_claim(page->claims[i], now_ns);
+		else if (json_array_append_new(array, json_of_message(&page->claims[i]->base)) < 0) {
+			complain("%s", strerror(ENOMEM));
+			return EX_OSERR;
+		}
+	}
 	return text_flush() ? 0 : 1;
 }
 
-static int run_holders(const struct invocation *inv, struct order *order) {
+static int claim_pages(struct evl *evl, const char *name, int64_t now_ns, json_t *array) {
 	Evloop__LimiterClaimsRequest request = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
-	_cleanup_message_ ProtobufCMessage *now = NULL;
-	int status = 0;
 	bool more = true;
+	int status = 0;
 
-	request.name = (char *)take_name(inv, "holders", 0, &status);
-	if (!request.name)
-		return status;
-	status = daemon_time(order->evl, &now);
+	request.name = (char *)name;
 	while (status == 0 && more) {
 		_cleanup_message_ ProtobufCMessage *message = NULL;
 		const Evloop__LimiterClaimsReply *page;
-		int r = evl_call(order->evl, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &request.base, &message);
+		int r = evl_call(evl, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &request.base, &message);
 
 		if (r < 0)
-			return complain_call(order->evl, r, NULL);
+			return complain_call(evl, r, NULL);
 		page = (const Evloop__LimiterClaimsReply *)message;
-		for (size_t i = 0; status == 0 && i < page->n_claims; i++) {
-			status = print_claim(inv, page->claims[i], ((const Evloop__TimeReply *)now)->boottime_ns);
-			request.after = page->claims[i]->id;
-		}
+		status = add_claims(page, now_ns, array);
+		if (page->n_claims > 0)
+			request.after = page->claims[page->n_claims - 1]->id;
 		more = page->more;
 	}
+	return status;
+}
+
+static int run_holders(const struct invocation *inv, struct order *order) {
+	_cleanup_message_ ProtobufCMessage *now = NULL;
+	json_t *array;
+	int status = 0;
+	const char *name = take_name(inv, "holders", 0, &status);
+
+	if (!name)
+		return status;
+	status = daemon_time(order->evl, &now);
+	if (status != 0)
+		return status;
+	array = inv->json ? json_array() : NULL;
+	if (inv->json && !array) {
+		complain("%s", strerror(ENOMEM));
+		return EX_OSERR;
+	}
+	status = claim_pages(order->evl, name, ((const Evloop__TimeReply *)now)->boottime_ns, array);
+	if (status == 0 && array)
+		return json_print(array) ? 0 : 1;
+	json_decref(array);
 	return status;
 }
 
@@ -597,7 +625,7 @@ const struct verb verb_limiter = {
 	.name = "limiter",
 	.summary = "look at limiters, and change them",
 	.usage = "ACTION [OPTION]... [NAME]",
-	.help = "  list ['GLOB*']...    a table of limiters\n"
+	.help = "  list ['GLOB*']...    a table of limiters; with --json an array\n"
 		"  show NAME            all that is known of it\n"
 		"  set NAME             make it, or change it: what is taken stays taken\n"
 		"  reset NAME           make it full, and end a hold\n"
@@ -605,7 +633,7 @@ const struct verb verb_limiter = {
 		"  refund NAME          give tokens back, never beyond full\n"
 		"  charge NAME          take tokens that may not be there, see --max-debt\n"
 		"  hold NAME DUR        grant nothing for that time\n"
-		"  holders NAME         who holds places, and who waits\n"
+		"  holders NAME         who holds places, and who waits; with --json an array\n"
 		"  remove NAME          forget it; who waits is told\n"
 		"  explain NAME         the numbers behind a decision\n"
 		"\n"

@@ -187,9 +187,13 @@ b|--try|'
     refused 75 "evloop: one: denied, held by pid $pid" limit one --try true
     evl limiter holders one
     expect_regex "^[0-9]+ held pid=$pid uid=$(id -u) n=1 age="
+    evl limiter holders one --json
+    [[ $(jq -r 'map("\(.state) \(.pid)") | join(",")' <<<"$output") == "held $pid" ]] || fail
     kill -9 "$pid"
     evl limit one --max-wait 10s true
     expect_status 0
+    none() { [[ $("$EVLOOP" limiter holders one --json) == '[]' ]]; }
+    eventually none
     kill "$(<child)"
 }
 
