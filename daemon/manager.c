@@ -88,6 +88,8 @@ static int64_t manager_next(void *userdata) {
 		next = MIN(next, paths_next(manager->paths));
 	if (manager->starter)
 		next = MIN(next, spawner_next(manager->starter));
+	if (manager->journal)
+		next = MIN(next, journal_next(manager->journal));
 	for (size_t i = 0; i < manager->n_listeners; i++)
 		next = MIN(next, listener_next(&manager->listeners[i]));
 	return next;
@@ -103,6 +105,8 @@ static void manager_tick(void *userdata, int64_t boottime_ns) {
 		paths_tick(manager->paths, boottime_ns);
 	if (manager->starter)
 		spawner_tick(manager->starter, boottime_ns);
+	if (manager->journal)
+		journal_tick(manager->journal, boottime_ns);
 	crash_note_tick(&manager->crash_note);
 	holder_store_tick(&manager->rpc.holders, boottime_ns);
 	if (manager->supervised)
@@ -317,7 +321,7 @@ static int add_scheduler(struct manager *manager, const struct manager_options *
 	int r;
 
 	if (options->executes) {
-		(void)journal_new(&manager->journal, JOURNAL_SOCKET); /* where there is one */
+		(void)journal_new(&manager->journal, JOURNAL_SOCKET, manager->loop); /* where there is one */
 		r = spawner_new(&manager->starter, manager->loop,
 				&(struct spawner_options){
 					.mode = options->spawn_mode,

@@ -3,12 +3,19 @@
 
 #include "daemon/svc/journal.h"
 
-int journal_new(struct journal **ret _unused_, const char *socket_path _unused_) {
+int journal_new(struct journal **ret _unused_, const char *socket_path _unused_, struct loop *loop _unused_) {
 	return -EOPNOTSUPP;
 }
 
 struct journal *journal_free(struct journal *journal _unused_) {
 	return NULL;
+}
+
+int64_t journal_next(const struct journal *journal _unused_) {
+	return INT64_MAX;
+}
+
+void journal_tick(struct journal *journal _unused_, int64_t boottime_ns _unused_) {
 }
 
 bool journal_send(struct journal *journal _unused_, const char *fields _unused_, size_t fields_size _unused_,

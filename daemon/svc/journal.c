@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the socket to the journal, and the lines that are not complete yet.  The format is that of systemd's native journal
+ * Owns the socket to the journal, and what waits until that takes it.  The format is that of systemd's native journal
  * protocol, which is documented and stable; sd_journal_send(3) would wait for a journal that is busy.
+ *
+ * The socket is connected: one that is not can always be written to, as far as poll(2) tells, while this one can as soon as there
+ * is room in the journal's queue, which may be ten entries.  Streams that wait take turns, an entry each.
  */
 
-#include "daemon/svc/journal.h"
+#include "daemon/svc/journal-private.h"
 
 #include <endian.h>
-#include <inttypes.h>
-#include <stdarg.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,27 +18,34 @@
 
 #include "daemon/svc/log.h"
 
-#define LINE_SIZE 4096 /* a longer line becomes several */
-#define LINES_AT_ONCE 64 /* of one piece of output; what is left of it becomes one entry of several lines */
-#define FIELDS_SIZE 832 /* a file name has 255 bytes at most, a name NAME_LENGTH_MAX, a unit RUN_UNIT_MAX */
+#define SEND_AT_ONCE 64 /* entries that have waited: timers and others have their turn */
+#define RETRY_NS NSEC_PER_SEC /* until a journal that has gone is looked for again */
+#define LAST_WORDS_NS NSEC_PER_SEC /* so long it may take what waits when the daemon ends */
+#define ALLOCATION_COST 16 /* of the allocator's own, each time */
 
 struct journal {
 	int fd;
 	struct sockaddr_un address;
+	bool is_connected;
+	struct loop *loop; /* NULL: nothing waits */
+	struct loop_io *io;
+	struct journal_streams waiting; /* whoever has waited for the longest time first */
+	size_t size; /* of all that waits */
+	int64_t retry_ns; /* INT64_MAX: never */
 };
 
-struct journal_stream {
-	struct journal *journal;
-	uint64_t id;
-	char fields[FIELDS_SIZE]; /* those that every entry has */
-	size_t fields_size;
-	char *line; /* the beginning of one; NULL: there is none */
-	size_t line_size;
-	unsigned long lost;
-};
+static void journal_ready(void *userdata, int fd, int events);
 
-int journal_new(struct journal **ret, const char *socket_path) {
+static int open_socket(struct journal *journal) {
+	journal->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (journal->fd < 0)
+		return -errno;
+	return journal->loop ? loop_add_io(journal->loop, &journal->io, journal->fd, 0, journal_ready, journal) : 0;
+}
+
+int journal_new(struct journal **ret, const char *socket_path, struct loop *loop) {
 	struct journal *journal;
+	int r;
 
 	if (access(socket_path, W_OK) < 0)
 		return -errno;
@@ -47,29 +56,21 @@ int journal_new(struct journal **ret, const char *socket_path) {
 		return -ENOMEM;
 	journal->address.sun_family = AF_UNIX;
 	strcpy(journal->address.sun_path, socket_path);
-	journal->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (journal->fd < 0) {
-		int r = -errno;
-
-		free(journal);
+	journal->loop = loop;
+	journal->retry_ns = INT64_MAX;
+	TAILQ_INIT(&journal->waiting);
+	r = open_socket(journal);
+	if (r < 0) {
+		journal_free(journal);
 		return r;
 	}
 	*ret = journal;
 	return 0;
 }
 
-struct journal *journal_free(struct journal *journal) {
-	if (!journal)
-		return NULL;
-	close_fd(journal->fd);
-	free(journal);
-	return NULL;
-}
-
 /* ---- entries ---- */
 
-/* What a field of any bytes begins with: its name, and the size of what follows. */
-static size_t begin_field(char *buffer, const char *name, size_t size) {
+size_t journal_begin_field(char *buffer, const char *name, size_t size) {
 	uint64_t encoded = htole64(size);
 	size_t n = strlen(name);
 
@@ -79,139 +80,180 @@ static size_t begin_field(char *buffer, const char *name, size_t size) {
 	return n + sizeof(encoded);
 }
 
-bool journal_send(struct journal *journal, const char *fields, size_t fields_size, const char *data, size_t size) {
+static int reconnect(struct journal *journal) {
+	journal->is_connected =
+		connect(journal->fd, (const struct sockaddr *)&journal->address, sizeof(journal->address)) == 0;
+	return journal->is_connected ? 0 : -errno;
+}
+
+/* Another journal may listen now where the one that we were connected to has gone. */
+static int send_message(struct journal *journal, const struct msghdr *message) {
+	if (journal->is_connected) {
+		if (sendmsg(journal->fd, message, MSG_NOSIGNAL) >= 0)
+			return 0;
+		if (errno != ECONNREFUSED && errno != ENOTCONN)
+			return -errno;
+	}
+	if (reconnect(journal) < 0)
+		return -ENOTCONN;
+	return sendmsg(journal->fd, message, MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+}
+
+/* Return: 0: the journal has it; -EAGAIN: it is busy; -ENOTCONN: there is none now; else −errno: it will never take this. */
+static int transmit(struct journal *journal, const char *fields, size_t fields_size, const char *data, size_t size) {
 	char head[sizeof("MESSAGE\n") + sizeof(uint64_t)], newline = '\n';
 	struct iovec iov[] = {
 		{ .iov_base = (void *)fields, .iov_len = fields_size },
-		{ .iov_base = head, .iov_len = begin_field(head, "MESSAGE", size) },
+		{ .iov_base = head, .iov_len = journal_begin_field(head, "MESSAGE", size) },
 		{ .iov_base = (void *)data, .iov_len = size },
 		{ .iov_base = &newline, .iov_len = 1 },
 	};
-	struct msghdr message = {
-		.msg_name = &journal->address,
-		.msg_namelen = sizeof(journal->address),
-		.msg_iov = iov,
-		.msg_iovlen = ARRAY_SIZE(iov),
-	};
 
-	return sendmsg(journal->fd, &message, MSG_NOSIGNAL) >= 0;
+	return send_message(journal, &(struct msghdr){ .msg_iov = iov, .msg_iovlen = ARRAY_SIZE(iov) });
 }
 
-static void send_entry(struct journal_stream *stream, const char *data, size_t size) {
-	if (size > 0 && !journal_send(stream->journal, stream->fields, stream->fields_size, data, size))
-		stream->lost++;
+bool journal_send(struct journal *journal, const char *fields, size_t fields_size, const char *data, size_t size) {
+	return transmit(journal, fields, fields_size, data, size) == 0;
 }
 
-/* Send the line that was begun, and forget it. */
-static void end_line(struct journal_stream *stream) {
-	if (stream->line)
-		send_entry(stream, stream->line, stream->line_size);
-	free(stream->line);
-	stream->line = NULL;
-	stream->line_size = 0;
+/* ---- what waits ---- */
+
+static size_t entry_cost(size_t size) {
+	return sizeof(struct journal_entry) + size + ALLOCATION_COST;
 }
 
-/* More of a line whose end has not come. */
-static void continue_line(struct journal_stream *stream, const char *data, size_t size) {
-	for (size_t n; size > 0; data += n, size -= n) {
-		if (!stream->line)
-			stream->line = malloc(LINE_SIZE);
-		if (!stream->line) {
-			stream->lost++;
-			return;
-		}
-		n = MIN(size, LINE_SIZE - stream->line_size);
-		memcpy(stream->line + stream->line_size, data, n);
-		stream->line_size += n;
-		if (stream->line_size == LINE_SIZE)
-			end_line(stream);
+static unsigned long count_lines(const char *data, size_t size) {
+	unsigned long n = 1;
+
+	for (const char *end = data + size; (data = memchr(data, '\n', (size_t)(end - data))); data++)
+		n++;
+	return n;
+}
+
+static bool must_wait(int r) {
+	return r == -EAGAIN || r == -ENOTCONN;
+}
+
+/* To be called back when it can take more, or to look for it in a while. */
+static void await(struct journal *journal, int r) {
+	bool is_away = r == -ENOTCONN;
+
+	if (loop_io_set(journal->io, TAILQ_EMPTY(&journal->waiting) || is_away ? 0 : LOOP_WRITE) < 0)
+		is_away = true;
+	journal->retry_ns = is_away ? loop_now(journal->loop)->ns[TIMER_CLOCK_BOOTTIME] + RETRY_NS : INT64_MAX;
+}
+
+/* One stream gets no more than it leaves for others.  Return: false: there is no room. */
+static bool put_in_line(struct journal *journal, struct journal_stream *stream, const char *data, size_t size) {
+	size_t cost = entry_cost(size) + (STAILQ_EMPTY(&stream->entries) ? sizeof(*stream) + ALLOCATION_COST : 0);
+	struct journal_entry *entry;
+
+	if (stream->waiting_size + cost > JOURNAL_WAITING_MAX - MIN(journal->size + cost, JOURNAL_WAITING_MAX))
+		return false;
+	entry = malloc(sizeof(*entry) + size);
+	if (!entry)
+		return false;
+	entry->size = size;
+	memcpy(entry->data, data, size);
+	if (STAILQ_EMPTY(&stream->entries))
+		TAILQ_INSERT_TAIL(&journal->waiting, stream, link);
+	STAILQ_INSERT_TAIL(&stream->entries, entry, link);
+	stream->waiting_size += cost;
+	journal->size += cost;
+	return true;
+}
+
+/* The first of the stream leaves the line; the stream itself may be gone afterwards. */
+static void take_from_line(struct journal *journal, struct journal_stream *stream) {
+	struct journal_entry *entry = STAILQ_FIRST(&stream->entries);
+	size_t cost = entry_cost(entry->size);
+
+	STAILQ_REMOVE_HEAD(&stream->entries, link);
+	free(entry);
+	TAILQ_REMOVE(&journal->waiting, stream, link);
+	if (STAILQ_EMPTY(&stream->entries))
+		cost = stream->waiting_size;
+	else
+		TAILQ_INSERT_TAIL(&journal->waiting, stream, link);
+	stream->waiting_size -= cost;
+	journal->size -= cost;
+	if (stream->has_ended && STAILQ_EMPTY(&stream->entries))
+		journal_stream_free(stream);
+}
+
+/* Return: as transmit(), of the last one. */
+static int send_waiting(struct journal *journal) {
+	struct journal_stream *stream;
+	int r = 0;
+
+	for (unsigned i = 0; i < SEND_AT_ONCE && (stream = TAILQ_FIRST(&journal->waiting)); i++) {
+		struct journal_entry *entry = STAILQ_FIRST(&stream->entries);
+
+		r = transmit(journal, stream->fields, stream->fields_size, entry->data, entry->size);
+		if (must_wait(r))
+			break;
+		if (r < 0)
+			stream->lost += count_lines(entry->data, entry->size);
+		take_from_line(journal, stream);
+	}
+	await(journal, r);
+	return r;
+}
+
+static void journal_ready(void *userdata, int fd _unused_, int events _unused_) {
+	(void)send_waiting(userdata);
+}
+
+void journal_post(struct journal *journal, struct journal_stream *stream, const char *data, size_t size) {
+	bool was_idle = TAILQ_EMPTY(&journal->waiting);
+	int r = -EAGAIN;
+
+	if (was_idle)
+		r = transmit(journal, stream->fields, stream->fields_size, data, size);
+	if (r == 0)
+		return;
+	if (!must_wait(r) || !put_in_line(journal, stream, data, size))
+		stream->lost += count_lines(data, size);
+	else if (was_idle)
+		await(journal, r);
+}
+
+int64_t journal_next(const struct journal *journal) {
+	return journal->retry_ns;
+}
+
+void journal_tick(struct journal *journal, int64_t boottime_ns) {
+	if (journal->retry_ns <= boottime_ns)
+		(void)send_waiting(journal);
+}
+
+/* ---- the end ---- */
+
+static void send_last_words(struct journal *journal) {
+	struct pollfd poll_fd = { .fd = journal->fd, .events = POLLOUT };
+	int64_t now_ns = loop_refresh(journal->loop)->ns[TIMER_CLOCK_BOOTTIME], until_ns = now_ns + LAST_WORDS_NS;
+
+	while (send_waiting(journal) != -ENOTCONN && !TAILQ_EMPTY(&journal->waiting) && now_ns < until_ns) {
+		(void)poll(&poll_fd, 1, (int)((until_ns - now_ns) / NSEC_PER_MSEC) + 1);
+		now_ns = loop_refresh(journal->loop)->ns[TIMER_CLOCK_BOOTTIME];
 	}
 }
 
-/* ---- streams ---- */
+struct journal *journal_free(struct journal *journal) {
+	struct journal_stream *stream;
 
-static void add_field(struct journal_stream *stream, const char *format, ...) _printf_(2, 3);
-static void add_field(struct journal_stream *stream, const char *format, ...) {
-	va_list args;
-
-	va_start(args, format);
-	stream->fields_size += (size_t)vsnprintf(stream->fields + stream->fields_size,
-						 FIELDS_SIZE - stream->fields_size, format, args);
-	va_end(args);
-}
-
-static const char *identifier_of(const struct run_request *request) {
-	const char *slash = strrchr(request->command->argv[0], '/');
-
-	if (request->name)
-		return request->name;
-	return slash && slash[1] ? slash + 1 : request->command->argv[0];
-}
-
-struct journal_stream *journal_stream_new(struct journal *journal, const struct run_request *request) {
-	struct journal_stream *stream = calloc(1, sizeof(*stream));
-	const char *identifier = identifier_of(request);
-	size_t size = strnlen(identifier, 255);
-
-	if (!stream)
+	if (!journal)
 		return NULL;
-	stream->journal = journal;
-	stream->id = request->id;
-	/* A program's name may have any bytes. */
-	stream->fields_size = begin_field(stream->fields, "SYSLOG_IDENTIFIER", size);
-	memcpy(stream->fields + stream->fields_size, identifier, size);
-	stream->fields_size += size;
-	add_field(stream, "\nPRIORITY=%d\nEVLOOP_ID=%" PRIu64 "\nEVLOOP_FIRE_SEQ=%" PRIu64 "\n", LOG_INFO, request->id,
-		  request->fire_seq);
-	if (request->name)
-		add_field(stream, "EVLOOP_NAME=%s\n", request->name);
-	return stream;
-}
+	if (!TAILQ_EMPTY(&journal->waiting))
+		send_last_words(journal);
+	while ((stream = TAILQ_FIRST(&journal->waiting))) {
+		struct journal_entry *entry = STAILQ_FIRST(&stream->entries);
 
-struct journal_stream *journal_stream_free(struct journal_stream *stream) {
-	if (!stream)
-		return NULL;
-	end_line(stream);
-	if (stream->lost > 0)
-		log_warning("the journal did not take %lu lines of the output of %" PRIu64, stream->lost, stream->id);
-	free(stream);
+		stream->lost += count_lines(entry->data, entry->size);
+		take_from_line(journal, stream);
+	}
+	loop_io_remove(journal->io);
+	close_fd(journal->fd);
+	free(journal);
 	return NULL;
-}
-
-void journal_stream_set_process(struct journal_stream *stream, pid_t pid, const char *unit) {
-	add_field(stream, "SYSLOG_PID=%d\n", (int)pid);
-	if (unit)
-		add_field(stream, "USER_UNIT=%s\n", unit);
-}
-
-/* `data` ends in a newline.  Many short lines at once must not cost a call each. */
-static void send_lines(struct journal_stream *stream, const char *data, size_t size) {
-	for (unsigned i = 0; i < LINES_AT_ONCE && size > 0; i++) {
-		size_t n = (size_t)((const char *)memchr(data, '\n', size) - data);
-
-		send_entry(stream, data, n);
-		data += n + 1;
-		size -= n + 1;
-	}
-	if (size > 0)
-		send_entry(stream, data, size - 1);
-}
-
-void journal_stream_write(struct journal_stream *stream, const char *data, size_t size) {
-	const char *last = memrchr(data, '\n', size), *end = data + size;
-
-	if (stream->line) {
-		const char *first = memchr(data, '\n', size);
-
-		continue_line(stream, data, (size_t)((first ? first : end) - data));
-		if (!first)
-			return;
-		end_line(stream);
-		data = first + 1;
-	}
-	if (last && last >= data) {
-		send_lines(stream, data, (size_t)(last + 1 - data));
-		data = last + 1;
-	}
-	continue_line(stream, data, (size_t)(end - data));
 }

@@ -13,7 +13,7 @@ libdaemon_la_SOURCES += \
 	daemon/svc/exec-request.c daemon/svc/exec-request.h \
 	daemon/svc/helper.c daemon/svc/helper.h \
 	daemon/svc/ids.c daemon/svc/ids.h \
-	daemon/svc/journal.h \
+	daemon/svc/journal.h daemon/svc/journal-private.h \
 	daemon/svc/limit-file.c daemon/svc/limit-file.h \
 	daemon/svc/limit-set.c daemon/svc/limit-set.h \
 	daemon/svc/memory-pressure.c daemon/svc/memory-pressure.h \
@@ -32,7 +32,11 @@ libdaemon_la_SOURCES += \
 	daemon/svc/user-manager.h
 
 if SYSTEMD
-libdaemon_la_SOURCES += daemon/svc/journal.c daemon/svc/systemd.c daemon/svc/user-manager.c
+libdaemon_la_SOURCES += \
+	daemon/svc/journal.c \
+	daemon/svc/journal-stream.c \
+	daemon/svc/systemd.c \
+	daemon/svc/user-manager.c
 else
 libdaemon_la_SOURCES += \
 	daemon/svc/journal-fallback.c \

@@ -42,7 +42,7 @@ void log_open(int level) {
 	logger.journal = journal_free(logger.journal);
 	logger.is_journal = is_journal();
 	if (logger.is_journal)
-		(void)journal_new(&logger.journal, JOURNAL_SOCKET);
+		(void)journal_new(&logger.journal, JOURNAL_SOCKET, NULL);
 }
 
 void log_set_level(int level) {

@@ -277,7 +277,7 @@ static void test_journal(void **state) {
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/journal", fixture->directory);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	fixture_end_spawner(fixture);
-	if (journal_new(&fixture->journal, address.sun_path) == 0) {
+	if (journal_new(&fixture->journal, address.sun_path, fixture->loop) == 0) {
 		fixture_begin_spawner(fixture);
 		task = task_run_shell(fixture, "echo one; printf two >&2");
 		assert_string_equal(task_output(task), "one\ntwo");

@@ -189,3 +189,21 @@ compare_cat() {
 is_inactive() {
     [[ $(inside systemctl show --property ActiveState --value evloopd.service) == inactive ]]
 }
+
+# More than fits a socket, whatever net.unix.max_dgram_qlen is.
+print_burst() {
+    seq -f %0200.0f 1000
+}
+
+@test "all lines of a job are in the journal, in order, though it stands still meanwhile" {
+    inside pkill --signal STOP -x systemd-journal
+    run as member sh -c 'evloop soon --name burst seq -f %0200.0f 1000 && evloop wait burst'
+    inside pkill --signal CONT -x systemd-journal
+    [[ $status -eq 0 ]]
+    wait_until has_all_of_burst
+}
+
+has_all_of_burst() {
+    inside journalctl --sync
+    cmp -s <(print_burst) <(inside journalctl --quiet --output cat --identifier burst)
+}

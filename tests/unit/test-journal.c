@@ -4,13 +4,24 @@
 #include "tests/unit/test.h"
 
 #include <endian.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "daemon/svc/journal.h"
+#include "daemon/svc/log.h"
+
+/* What the journal takes at a time, where it is slow, and the entries written to it then: more than any kernel's queue has. */
+#define TAKEN_AT_ONCE 10
+#define MANY 3000
 
 struct fixture {
+	struct loop *loop;
+	unsigned turns; /* of the loop, until it stops */
+	unsigned received; /* of the numbers written by write_numbers() */
 	char directory[32], path[48];
 	int fd; /* the journal's end */
 	struct journal *journal;
@@ -21,8 +32,16 @@ struct fixture {
 	char message[65536];
 };
 
-static int setup(void **state) {
+static void open_journal(struct fixture *fixture) {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strcpy(address.sun_path, fixture->path);
+	fixture->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(fixture->fd >= 0);
+	assert_int_equal(bind(fixture->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+static int setup(void **state) {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	int r;
 
@@ -30,11 +49,9 @@ static int setup(void **state) {
 	strcpy(fixture->directory, "/tmp/test-journal-XXXXXX");
 	assert_non_null(mkdtemp(fixture->directory));
 	(void)snprintf(fixture->path, sizeof(fixture->path), "%s/socket", fixture->directory);
-	strcpy(address.sun_path, fixture->path);
-	fixture->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_true(fixture->fd >= 0);
-	assert_int_equal(bind(fixture->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	r = journal_new(&fixture->journal, fixture->path);
+	open_journal(fixture);
+	assert_int_equal(loop_new(&fixture->loop), 0);
+	r = journal_new(&fixture->journal, fixture->path, fixture->loop);
 	fixture->words[0] = (char *)"/usr/bin/tool";
 	fixture->command.argv = fixture->words;
 	fixture->request = (struct run_request){ .command = &fixture->command, .id = 12, .fire_seq = 34 };
@@ -42,6 +59,7 @@ static int setup(void **state) {
 	if (r == 0)
 		return 0;
 	assert_int_equal(r, -EOPNOTSUPP); /* built without systemd */
+	loop_free(fixture->loop);
 	(void)close(fixture->fd);
 	(void)unlink(fixture->path);
 	(void)rmdir(fixture->directory);
@@ -55,6 +73,7 @@ static int teardown(void **state) {
 	if (!fixture)
 		return 0;
 	journal_free(fixture->journal);
+	loop_free(fixture->loop);
 	(void)close(fixture->fd);
 	(void)unlink(fixture->path);
 	(void)rmdir(fixture->directory);
@@ -296,7 +315,83 @@ static void test_many_lines(void **state) {
 	assert_true(entries < 5 * 100);
 }
 
-/* A journal that reads nothing, or has gone, holds nobody up. */
+/* ---- a journal that is slow, or gone ---------------------------------------------------------------------- */
+
+/* Lines of a number each, from `first` on, every one an entry. */
+static void write_numbers(struct journal_stream *stream, unsigned first, unsigned n) {
+	char text[16];
+
+	for (unsigned i = first; i < first + n; i++) {
+		(void)snprintf(text, sizeof(text), "%u\n", i);
+		write_text(stream, text);
+	}
+}
+
+/* Take some entries.  Return: how many; they were the next numbers. */
+static unsigned take(struct fixture *fixture, unsigned at_most) {
+	unsigned n = 0;
+
+	for (; n < at_most; n++) {
+		ssize_t size = recv(fixture->fd, fixture->entry, sizeof(fixture->entry), 0);
+		char number[16];
+
+		if (size < 0)
+			break;
+		(void)snprintf(number, sizeof(number), "%u", fixture->received++);
+		expect_field(fixture, (size_t)size, "MESSAGE", number);
+	}
+	return n;
+}
+
+static bool take_some(void *userdata) {
+	struct fixture *fixture = userdata;
+
+	(void)take(fixture, TAKEN_AT_ONCE);
+	if (fixture->received == MANY || --fixture->turns == 0)
+		loop_stop(fixture->loop);
+	return true;
+}
+
+static bool take_nothing(void *userdata) {
+	struct fixture *fixture = userdata;
+
+	if (--fixture->turns == 0)
+		loop_stop(fixture->loop);
+	return true;
+}
+
+static void run(struct fixture *fixture, bool (*flush)(void *userdata), unsigned turns) {
+	const struct loop_ops ops = { .flush = flush };
+
+	fixture->turns = turns;
+	loop_set_ops(fixture->loop, &ops, fixture);
+	assert_int_equal(loop_run(fixture->loop), 0);
+	loop_set_ops(fixture->loop, NULL, NULL);
+}
+
+/* All of it arrives, in order, however little is taken at a time; after the end of the run, too. */
+static void test_slow(void **state) {
+	struct fixture *fixture = *state;
+	struct journal_stream *stream;
+
+	if (!fixture)
+		skip();
+	stream = journal_stream_new(fixture->journal, &fixture->request);
+	write_numbers(stream, 0, MANY);
+	journal_stream_free(stream);
+	run(fixture, take_some, MANY);
+	assert_int_equal(fixture->received, MANY);
+	run(fixture, take_nothing, 10);
+	expect_nothing(fixture);
+
+	/* What it takes at once does not wait. */
+	stream = journal_stream_new(fixture->journal, &fixture->request);
+	write_text(stream, "at once\n");
+	expect_message(fixture, "at once");
+	journal_stream_free(stream);
+}
+
+/* While it takes nothing, it is not tried. */
 static void test_deaf(void **state) {
 	struct fixture *fixture = *state;
 	struct journal_stream *stream;
@@ -304,32 +399,207 @@ static void test_deaf(void **state) {
 	if (!fixture)
 		skip();
 	stream = journal_stream_new(fixture->journal, &fixture->request);
-	for (unsigned i = 0; i < 10000; i++)
-		write_text(stream, "line\n");
-	while (recv(fixture->fd, fixture->entry, sizeof(fixture->entry), 0) > 0)
-		;
-	write_text(stream, "again\n");
-	expect_message(fixture, "again");
-	(void)close(fixture->fd);
-	write_text(stream, "nobody\n");
-	(void)unlink(fixture->path);
-	write_text(stream, "nowhere\n");
+	write_numbers(stream, 0, MANY);
+	run(fixture, take_nothing, 2);
+	entries = 0;
+	counting = true; /* and each would be taken */
+	run(fixture, take_nothing, 100);
+	counting = false;
+	assert_int_equal(entries, 0);
+	assert_true(journal_next(fixture->journal) == INT64_MAX);
 	journal_stream_free(stream);
-	fixture->fd = -1;
+	run(fixture, take_some, MANY);
+	assert_int_equal(fixture->received, MANY);
+}
+
+/* The log is read from standard error. */
+struct hearing {
+	int log_fd, stderr_fd;
+};
+
+static struct hearing begin_to_hear(void) {
+	struct hearing hearing = { .log_fd = memfd_create("log", MFD_CLOEXEC), .stderr_fd = dup(STDERR_FILENO) };
+
+	assert_true(hearing.log_fd >= 0 && hearing.stderr_fd >= 0);
+	assert_int_equal(dup2(hearing.log_fd, STDERR_FILENO), STDERR_FILENO);
+	log_open(LOG_NOTICE);
+	return hearing;
+}
+
+/* Return: how many lines were lost, as is told once; 0: nothing was told. */
+static unsigned end_hearing(struct hearing *hearing) {
+	char text[256];
+	unsigned lost = 0;
+	ssize_t n = pread(hearing->log_fd, text, sizeof(text) - 1, 0);
+
+	assert_true(n >= 0);
+	text[n] = '\0';
+	if (n > 0) {
+		assert_int_equal(
+			sscanf(text, "evloopd: the journal did not take %u lines of the output of 12\n", &lost), 1);
+		assert_ptr_equal(strchr(text, '\n'), text + n - 1);
+	}
+	assert_int_equal(dup2(hearing->stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	close_fd(hearing->stderr_fd);
+	close_fd(hearing->log_fd);
+	return lost;
+}
+
+/* Return: lines in the entry received last. */
+static unsigned lines_of(const struct fixture *fixture, size_t entry_size) {
+	size_t size;
+	const char *message = field(fixture, entry_size, "MESSAGE", &size);
+	unsigned n = 1;
+
+	assert_non_null(message);
+	for (size_t i = 0; i < size; i++)
+		n += message[i] == '\n';
+	return n;
+}
+
+static bool is_of(const struct fixture *fixture, size_t entry_size, const char *identifier) {
+	size_t size;
+	const char *value = field(fixture, entry_size, "SYSLOG_IDENTIFIER", &size);
+
+	return size == strlen(identifier) && memcmp(value, identifier, size) == 0;
+}
+
+/* A run that floods a deaf journal leaves room and turns to others; each of its lines is taken or counted. */
+static void test_flood(void **state) {
+	enum {
+		PIECES = 1000,
+		LINES = 1000,
+		QUIET = 1000
+	};
+	struct fixture *fixture = *state;
+	struct journal_stream *flood, *quiet;
+	unsigned taken = 0, of_quiet = 0, before = 0, lost;
+	struct hearing hearing;
+	char text[LINES * 8];
+	ssize_t n;
+
+	if (!fixture)
+		skip();
+	for (size_t i = 0; i < LINES; i++)
+		memcpy(text + i * 8, "1234567\n", 8);
+	flood = journal_stream_new(fixture->journal, &fixture->request);
+	fixture->request.name = "quiet";
+	quiet = journal_stream_new(fixture->journal, &fixture->request);
+	for (unsigned i = 0; i < PIECES; i++)
+		journal_stream_write(flood, text, sizeof(text));
+	hearing = begin_to_hear();
+	write_numbers(quiet, 0, QUIET);
+	journal_stream_free(quiet);
+	assert_int_equal(end_hearing(&hearing), 0);
+	hearing = begin_to_hear();
+	journal_stream_free(flood);
+	lost = end_hearing(&hearing);
+	assert_true(lost > 0);
+
+	for (;;) {
+		run(fixture, take_nothing, 2);
+		n = recv(fixture->fd, fixture->entry, sizeof(fixture->entry), 0);
+		if (n < 0)
+			break;
+		if (is_of(fixture, (size_t)n, "quiet"))
+			of_quiet++;
+		else
+			taken += lines_of(fixture, (size_t)n);
+		if (of_quiet == 0)
+			before++;
+	}
+	assert_int_equal(of_quiet, QUIET);
+	assert_int_equal(taken + lost, PIECES * LINES);
+	/* Half of all at most. */
+	assert_true(taken * 8 < JOURNAL_WAITING_MAX);
+	assert_true(before < 1000);
+}
+
+/* A journal that has gone is looked for, now and then, and one that comes in its place gets what waits. */
+static void test_gone(void **state) {
+	struct fixture *fixture = *state;
+	struct journal_stream *stream;
+	struct hearing hearing;
+	unsigned lost;
+
+	if (!fixture)
+		skip();
+	stream = journal_stream_new(fixture->journal, &fixture->request);
+	write_numbers(stream, 0, 1);
+	assert_int_equal(take(fixture, 10), 1);
+	/* Nobody listens; then there is no socket, either. */
+	close_fd(fixture->fd);
+	write_numbers(stream, 1, 1);
+	assert_int_equal(unlink(fixture->path), 0);
+	journal_tick(fixture->journal, INT64_MAX - 1);
+	write_numbers(stream, 2, 1);
+	run(fixture, take_nothing, 10);
+	assert_true(journal_next(fixture->journal) > loop_now(fixture->loop)->ns[TIMER_CLOCK_BOOTTIME]);
+	assert_true(journal_next(fixture->journal) < INT64_MAX);
+	open_journal(fixture);
+	run(fixture, take_nothing, 10);
+	assert_int_equal(take(fixture, 10), 0);
+	journal_tick(fixture->journal, INT64_MAX - 1);
+	assert_int_equal(take(fixture, 10), 2);
+	assert_true(journal_next(fixture->journal) == INT64_MAX);
+
+	/* It may also go while it is full, and another one be there at once. */
+	write_numbers(stream, 3, MANY - 3);
+	close_fd(fixture->fd);
+	assert_int_equal(unlink(fixture->path), 0);
+	open_journal(fixture);
+	run(fixture, take_nothing, 2);
+	assert_true(recv(fixture->fd, fixture->entry, sizeof(fixture->entry), 0) > 0);
+	close_fd(fixture->fd);
+	assert_int_equal(unlink(fixture->path), 0);
+	journal_stream_free(stream);
+	run(fixture, take_nothing, 2);
+	/* It does not come back before the end. */
+	hearing = begin_to_hear();
+	fixture->journal = journal_free(fixture->journal);
+	lost = end_hearing(&hearing);
+	assert_true(lost > 0 && lost < MANY);
+}
+
+/* What waits when the daemon ends is taken as long as somebody takes it. */
+static void test_last_words(void **state) {
+	struct fixture *fixture = *state;
+	struct journal_stream *stream;
+	pid_t child;
+	int status;
+
+	if (!fixture)
+		skip();
+	stream = journal_stream_new(fixture->journal, &fixture->request);
+	write_numbers(stream, 0, MANY);
+	journal_stream_free(stream);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct pollfd poll_fd = { .fd = fixture->fd, .events = POLLIN };
+
+		while (fixture->received < MANY && poll(&poll_fd, 1, 10000) == 1)
+			(void)take(fixture, 1);
+		_exit(fixture->received == MANY ? 0 : 1);
+	}
+	fixture->journal = journal_free(fixture->journal);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 static void test_no_journal(void **state _unused_) {
 	struct journal *journal;
 
-	assert_true(journal_new(&journal, "/no/such/socket") < 0);
+	assert_true(journal_new(&journal, "/no/such/socket", NULL) < 0);
 }
 
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		test(test_fields),    test(test_identifier), test(test_lines), test(test_pieces),
-		test(test_long_line), test(test_many_lines), test(test_deaf),  cmocka_unit_test(test_no_journal),
+		test(test_fields),    test(test_identifier), test(test_lines),      test(test_pieces),
+		test(test_long_line), test(test_many_lines), test(test_slow),       test(test_deaf),
+		test(test_flood),     test(test_gone),       test(test_last_words), cmocka_unit_test(test_no_journal),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
