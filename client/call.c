@@ -236,8 +236,7 @@ int evl_roundtrip(struct evl *evl) {
 	if (r < 0 || evl->first_refusal == 0)
 		return r;
 	r = error_set(evl, evl->first_refusal, "%s", evl->first_refusal_message);
-	evl->first_refusal = 0;
-	evl->refusals_taken = evl->refusals_received;
+	event_take_refusal(evl);
 	return r;
 }
 

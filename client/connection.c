@@ -36,6 +36,15 @@ static void free_found_paths(struct evl *evl) {
 	}
 }
 
+static void free_told_refusals(struct evl *evl) {
+	while (!STAILQ_EMPTY(&evl->told_refusals)) {
+		struct told_refusal *told = STAILQ_FIRST(&evl->told_refusals);
+
+		STAILQ_REMOVE_HEAD(&evl->told_refusals, link);
+		free(told);
+	}
+}
+
 static void free_parts(struct evl *evl) {
 	output_reset(&evl->output);
 	input_deinit(&evl->input);
@@ -50,6 +59,7 @@ static void free_parts(struct evl *evl) {
 		evloop__error__free_unpacked(evl->error, NULL);
 	free(evl->path);
 	free_found_paths(evl);
+	free_told_refusals(evl);
 	free(evl->last_words);
 	if (evl->alive)
 		(void)munmap((void *)evl->alive, (size_t)sysconf(_SC_PAGESIZE));
@@ -64,6 +74,7 @@ static int init_parts(struct evl *evl, const char *path, unsigned flags) {
 	evl->flags = flags;
 	TAILQ_INIT(&evl->requests);
 	STAILQ_INIT(&evl->unacked);
+	STAILQ_INIT(&evl->told_refusals);
 	output_init(&evl->output);
 	debug_init(&evl->debug);
 	side_init(&evl->side);

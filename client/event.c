@@ -67,6 +67,29 @@ void event_note_refusal(struct evl *evl, const struct frame *frame) {
 	evloop__error__free_unpacked(refusal, NULL);
 }
 
+void event_take_refusal(struct evl *evl) {
+	/* A handler hears of all, for it is told which source is over. */
+	struct told_refusal *told = evl->error_handler ? NULL : malloc(sizeof(*told));
+
+	if (told) {
+		told->number = evl->first_refusal_at;
+		STAILQ_INSERT_TAIL(&evl->told_refusals, told, link);
+	}
+	evl->first_refusal = 0;
+	evl->refusals_taken = evl->refusals_received;
+}
+
+/* Was the one that has its turn returned by evl_roundtrip()? */
+static bool was_told(struct evl *evl) {
+	struct told_refusal *told = STAILQ_FIRST(&evl->told_refusals);
+
+	if (!told || told->number != evl->refusals_dispatched)
+		return false;
+	STAILQ_REMOVE_HEAD(&evl->told_refusals, link);
+	free(told);
+	return true;
+}
+
 int event_end_with_error(struct evl *evl, struct evl_source *source, int error, const char *message) {
 	int r;
 
@@ -78,27 +101,38 @@ int event_end_with_error(struct evl *evl, struct evl_source *source, int error, 
 	return r;
 }
 
+/* Return: as event_tell_error(). */
+static int tell_refusal(struct evl *evl, struct evl_source *source, const Evloop__Error *refusal, bool told) {
+	bool ends = source && refusal_ends(refusal);
+
+	if (told && ends) {
+		source_retire(source);
+		source_settle(source);
+	}
+	if (told)
+		return 0;
+	return ends ? event_end_with_error(evl, source, error_of(refusal), refusal->message)
+		    : event_tell_error(evl, source, error_of(refusal), refusal->message);
+}
+
 static int dispatch_refusal(struct evl *evl, const struct frame *frame, unsigned session) {
 	Evloop__Error *refusal =
 		message_unpack(&evl->input.arena, &evloop__error__descriptor, frame->body, frame->body_size);
 	struct evl_source *source;
-	bool taken;
-	int error, r;
+	bool taken, told;
+	int r;
 
 	evl->refusals_dispatched++;
+	told = was_told(evl);
 	taken = evl->refusals_dispatched <= evl->refusals_taken;
 	if (evl->first_refusal != 0 && evl->refusals_dispatched >= evl->first_refusal_at)
 		evl->first_refusal = 0;
 	if (!refusal)
 		return 0;
-	error = error_of(refusal);
 	source = find(evl, refusal->handle, session);
 	if (!source && refusal->handle != 0)
 		return 0; /* cancelled meanwhile: nobody wants it any more */
-	if (source && refusal_ends(refusal))
-		r = event_end_with_error(evl, source, error, refusal->message);
-	else
-		r = event_tell_error(evl, source, error, refusal->message);
+	r = tell_refusal(evl, source, refusal, told);
 	return taken ? MAX(r, 0) : r;
 }
 

@@ -104,8 +104,8 @@ int evl_dispatch(struct evl *evl, int64_t timeout_ns);
 int evl_run(struct evl *evl);
 void evl_stop(struct evl *evl);
 
-/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last roundtrip; without
- * an error handler, evl_dispatch() does not return it again. */
+/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last roundtrip.  An error handler
+ * hears of it all the same, and of which source it is; where there was none, nobody hears of it again. */
 int evl_roundtrip(struct evl *evl);
 
 /* CLOCK_BOOTTIME, or −ECHILD after fork. */

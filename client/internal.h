@@ -288,6 +288,9 @@ int64_t call_deadline(const struct evl *evl);
 /* A REFUSED frame has come: take note of it for evl_roundtrip(); it is dispatched in its turn. */
 void event_note_refusal(struct evl *evl, const struct frame *frame);
 
+/* evl_roundtrip() returns the first refusal: note that it has been told. */
+void event_take_refusal(struct evl *evl);
+
 /* Run the callbacks of the events that have been received.  Return: how many, or −errno of a refusal that nobody took. */
 int event_dispatch(struct evl *evl);
 
@@ -605,6 +608,12 @@ enum link_state {
 	LINK_LOST, /* a loss that evl_dispatch() has yet to deal with */
 };
 
+/* A refusal that nobody is to hear of again. */
+struct told_refusal {
+	STAILQ_ENTRY(told_refusal) link; /* evl::told_refusals */
+	uint64_t number; /* it is that one of all that were received */
+};
+
 struct evl {
 	const volatile uint32_t *alive; /* wiped to 0 by the kernel in a child after fork */
 	int socket; /* -1: none */
@@ -649,6 +658,7 @@ struct evl {
 
 	uint64_t refusals_received, refusals_dispatched;
 	uint64_t refusals_taken; /* so many of those received were known when evl_roundtrip() returned one */
+	STAILQ_HEAD(, told_refusal) told_refusals; /* returned by it, and yet to have their turn; in order */
 	uint64_t first_refusal_at; /* refusals_received when it came */
 	int first_refusal; /* −errno of the first one since evl_roundtrip(); 0: none */
 	char first_refusal_message[MESSAGE_LENGTH_MAX];

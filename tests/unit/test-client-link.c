@@ -91,6 +91,14 @@ static void test_refusal_to_handler(void **state _unused_) {
 	evl_source_unref(source);
 }
 
+static void refuse_one(struct peer *p, const struct frame *frame _unused_) {
+	peer_refuse(p, 1, EVLOOP__STATUS__STATUS_EXISTS, "first");
+}
+
+static void refuse_another(struct peer *p, const struct frame *frame _unused_) {
+	peer_refuse(p, 2, EVLOOP__STATUS__STATUS_QUOTA, "second");
+}
+
 static void refuse_two(struct peer *p, const struct frame *frame _unused_) {
 	peer_refuse(p, 1, EVLOOP__STATUS__STATUS_EXISTS, "first");
 	peer_refuse(p, 2, EVLOOP__STATUS__STATUS_QUOTA, "second");
@@ -114,15 +122,48 @@ static void test_refusal_returned_by_roundtrip(void **state _unused_) {
 	evl_source_unref(sources[1]);
 }
 
+/* The handler has come too late for the one that was returned, not for the other. */
+static void test_refusal_told_once(void **state _unused_) {
+	struct evl_source *sources[2];
+
+	assert_int_equal(arm(&sources[0]), 1);
+	assert_int_equal(arm(&sources[1]), 2);
+	peer_serve(&peer, 1, refuse_two);
+	assert_int_equal(evl_roundtrip(evl), -EEXIST);
+	peer_join(&peer);
+	evl_set_error_handler(evl, note_error, NULL);
+	assert_int_equal(evl_dispatch(evl, 0), 1);
+	assert_int_equal(n_errors, 1);
+	assert_string_equal(last_message, "second");
+	assert_ptr_equal(last_source, sources[1]);
+	assert_int_equal(n_destroyed, 2);
+	evl_source_unref(sources[0]);
+	evl_source_unref(sources[1]);
+}
+
+/* Each roundtrip has returned one. */
+static void test_refusals_told_once(void **state _unused_) {
+	assert_int_equal(arm(NULL), 1);
+	assert_int_equal(arm(NULL), 2);
+	assert_int_equal(arm(NULL), 3);
+	peer_serve(&peer, 1, refuse_one);
+	assert_int_equal(evl_roundtrip(evl), -EEXIST);
+	peer_join(&peer);
+	peer_serve(&peer, 1, refuse_another);
+	assert_int_equal(evl_roundtrip(evl), -EDQUOT);
+	peer_join(&peer);
+	evl_set_error_handler(evl, note_error, NULL);
+	peer_refuse(&peer, 3, EVLOOP__STATUS__STATUS_QUOTA, "third");
+	assert_int_equal(evl_dispatch(evl, EVL_SEC(5)), 1);
+	assert_int_equal(n_errors, 1);
+	assert_string_equal(last_message, "third");
+}
+
 static void test_refusal_ends_run(void **state _unused_) {
 	evl_set_error_handler(evl, note_error, NULL);
 	peer_refuse(&peer, arm(NULL), EVLOOP__STATUS__STATUS_QUOTA, "too many timers");
 	assert_int_equal(evl_run(evl), 0); /* nothing is left to wait for */
 	assert_int_equal(n_errors, 1);
-}
-
-static void refuse_one(struct peer *p, const struct frame *frame _unused_) {
-	peer_refuse(p, 1, EVLOOP__STATUS__STATUS_EXISTS, "first");
 }
 
 static void test_refusal_taken_ends_run(void **state _unused_) {
@@ -443,6 +484,8 @@ int main(void) {
 		TEST(test_refusal_returned_by_dispatch),
 		TEST(test_refusal_to_handler),
 		TEST(test_refusal_returned_by_roundtrip),
+		TEST(test_refusal_told_once),
+		TEST(test_refusals_told_once),
 		TEST(test_refusal_ends_run),
 		TEST(test_refusal_taken_ends_run),
 		TEST(test_refusal_of_cancelled),
