@@ -52,7 +52,7 @@ void ack_send(struct evl *evl) {
 
 int evl_call_ack(struct evl *evl, uint64_t handle) {
 	struct evl_source *source = handle_find(&evl->handles, handle);
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r < 0)
 		return r;

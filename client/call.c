@@ -186,9 +186,8 @@ static int call_and_wait(struct evl *evl, Evloop__Method method, const ProtobufC
 			 ProtobufCMessage **ret_reply, int *ret_fds, size_t max_fds) {
 	const struct method *description = method_find((uint16_t)method);
 	struct waiter waiter = { .request.complete = complete_waiter, .fds = ret_fds, .max_fds = max_fds };
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
-	(void)error_set(evl, 0, NULL);
 	error_take(evl, NULL);
 	if (r == -ENOTCONN && !evl->closed)
 		return connection_error(evl);
@@ -242,7 +241,7 @@ int evl_roundtrip(struct evl *evl) {
 
 int evl_set_timeout(struct evl *evl, int64_t timeout_ns) {
 	if (timeout_ns < -1 || timeout_ns > TIME_NS_MAX)
-		return -EINVAL;
+		return error_begin(evl, -EINVAL);
 	evl->timeout_ns = timeout_ns < 0 ? INT64_MAX : timeout_ns;
 	return 0;
 }

@@ -215,6 +215,7 @@ int evl_reconnect(struct evl *evl) {
 	bool held;
 	int r;
 
+	error_begin(evl, 0);
 	if (!*evl->alive)
 		return -ECHILD;
 	if (evl->link == LINK_UP)

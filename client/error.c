@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the words that go with an error code, and the daemon's last refusal. */
+/* Owns the words that go with an error code, whose they are, and the daemon's last refusal. */
 
 #include "client/internal.h"
 
@@ -19,6 +19,19 @@ int error_set(struct evl *evl, int error, const char *format, ...) {
 		va_end(args);
 	}
 	return error;
+}
+
+int error_begin(struct evl *evl, int error) {
+	atomic_store_explicit(&evl->thread, pthread_self(), memory_order_relaxed);
+	evl->message[0] = '\0';
+	return error;
+}
+
+bool error_begin_threadsafe(struct evl *evl) {
+	if (!pthread_equal(atomic_load_explicit(&evl->thread, memory_order_relaxed), pthread_self()))
+		return false;
+	evl->message[0] = '\0';
+	return true;
 }
 
 int error_of(const Evloop__Error *refusal) {

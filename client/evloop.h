@@ -111,7 +111,8 @@ int evl_roundtrip(struct evl *evl);
 /* CLOCK_BOOTTIME, or −ECHILD after fork. */
 int64_t evl_time(struct evl *evl);
 
-/* What the daemon said about the last error that a call on this connection returned; "" where it said nothing.  Borrowed until the next call. */
+/* The words that go with the last error that a call on this connection returned, "" where there are none.  Borrowed until the next call;
+ * what other threads call leaves no words. */
 const char *evl_error_message(struct evl *evl);
 
 /* Refusals of calls that did not wait; −ECANCELED: somebody else cancelled the timer, or took its name; what the death of a daemon has

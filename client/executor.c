@@ -235,7 +235,7 @@ int evl_run_in_executor(struct evl *evl, struct evl_source **ret, void *(*functi
 			void *userdata) {
 	struct evl_source *source;
 	struct work *work;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r < 0)
 		return r;

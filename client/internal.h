@@ -518,6 +518,15 @@ int64_t clock_ns(clockid_t clock);
 
 /* ---- error.c ------------------------------------------------------------------------------------------------ */
 
+/*
+ * A call of the user's begins, and with it the words of those before are over: each function of evloop.h that may fail comes by here first,
+ * mostly through connection_begin(), which tests/unit/test-client-error.c holds them to.  Return: `error`.
+ */
+int error_begin(struct evl *evl, int error);
+
+/* The same for what any thread may call.  The words are those of the connection's thread: others leave none.  Return: may this one? */
+bool error_begin_threadsafe(struct evl *evl);
+
 /* Remember the words for evl_error_message(); `format` NULL: none.  Return: `error`. */
 int error_set(struct evl *evl, int error, const char *format, ...) _printf_(3, 4);
 
@@ -655,6 +664,7 @@ struct evl {
 	void *error_userdata;
 	Evloop__Error *error; /* the daemon's last refusal; NULL: none */
 	char message[MESSAGE_LENGTH_MAX];
+	_Atomic pthread_t thread; /* that has made the last call which only the connection's may make */
 
 	uint64_t refusals_received, refusals_dispatched;
 	uint64_t refusals_taken; /* so many of those received were known when evl_roundtrip() returned one */
@@ -685,6 +695,11 @@ static inline int connection_check(struct evl *evl) {
 	if (!*evl->alive)
 		return -ECHILD;
 	return evl->link == LINK_UP ? 0 : -ENOTCONN;
+}
+
+/* The same where one begins. */
+static inline int connection_begin(struct evl *evl) {
+	return error_begin(evl, connection_check(evl));
 }
 
 /* The connection is lost: fails what waits, leaves the rest to evl_dispatch().  What was received stays. */

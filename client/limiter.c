@@ -104,6 +104,13 @@ static int set_key(const char *key, ProtobufCBinaryData *ret) {
 	return 0;
 }
 
+/* The same, with words. */
+static int take_key(const struct evl_limiter *limiter, const char *key, ProtobufCBinaryData *ret) {
+	int r = set_key(key, ret);
+
+	return r < 0 ? error_set(limiter->evl, r, "a key of more than %d bytes", LIMITER_KEY_MAX) : 0;
+}
+
 int gate_fill(struct evl *evl, const char *limiter, const char *key, Evloop__Gate *gate, Evloop__Gate **ret) {
 	int r = set_key(key, &gate->key);
 
@@ -143,7 +150,9 @@ static int define(struct evl *evl, const char *name, const struct evl_limit *lim
 	Evloop__LimiterRule rules[EVL_RATES_MAX], *pointers[EVL_RATES_MAX];
 
 	if (limit->size < sizeof(*limit) || limit->n_rates > EVL_RATES_MAX)
-		return -EINVAL;
+		return error_set(evl, -EINVAL,
+				 "evl_limit.size is %u, n_rates %u: begin with its initialiser, and with at most %d",
+				 limit->size, limit->n_rates, EVL_RATES_MAX);
 	fill_spec(limit, &spec, rules, pointers);
 	spec.name = (char *)name;
 	return call_sync(evl, EVLOOP__METHOD__METHOD_LIMITER_SET, &spec.base, NULL);
@@ -361,10 +370,12 @@ static int try_in_memory(struct evl_limiter *limiter, uint64_t cost, struct evl_
 int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name, const struct evl_limit *limit) {
 	struct evl_limiter *limiter;
 	bool permits = limit && limit->concurrency > 0;
-	int r;
+	int r = connection_begin(evl);
 
+	if (r < 0)
+		return r;
 	if (!name || !name[0])
-		return -EINVAL;
+		return error_set(evl, -EINVAL, "no name");
 	r = limit ? define(evl, name, limit) : look(evl, name, &permits);
 	if (r < 0)
 		return r;
@@ -410,39 +421,60 @@ static int ask(struct evl *evl, Evloop__Method method, const ProtobufCMessage *r
 	return r < 0 ? r : tell_and_free(reply, ret);
 }
 
-int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
-	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
-	struct side *side = &limiter->evl->side;
+/* `has_words`: its words are for the user's connection, too. */
+static int ask_beside(struct evl *evl, const Evloop__LimiterRequest *request, bool has_words, struct evl_grant *ret) {
+	struct side *side = &evl->side;
 	ProtobufCMessage *reply;
-	int r = -EAGAIN;
+	int r;
 
-	if (!key)
-		r = try_in_memory(limiter, cost, ret);
-	if (r != -EAGAIN)
-		return r;
-	r = set_key(key, &request.key);
-	if (r < 0)
-		return r;
-	if (limiter->evl->closed)
-		return -ENOTCONN;
-	if (!*limiter->evl->alive)
-		return -ECHILD;
-	request.name = limiter->name;
-	request.cost = cost;
 	(void)pthread_mutex_lock(&side->lock);
-	r = side_open(limiter->evl, &side->asking);
-	if (r >= 0)
-		r = evl_call_to_take(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request.base, -1, &reply);
+	r = side_open(evl, &side->asking);
+	if (r >= 0) {
+		r = evl_call_to_take(side->asking, EVLOOP__METHOD__METHOD_LIMITER_TRY, &request->base, -1, &reply);
+		if (r < 0 && has_words)
+			(void)error_set(evl, r, "%s", side->asking->message);
+	}
 	if (r >= 0)
 		r = tell_and_free(reply, ret);
 	(void)pthread_mutex_unlock(&side->lock);
 	return r;
 }
 
+int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret) {
+	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
+	struct evl *evl = limiter->evl;
+	bool has_words;
+	int r = -EAGAIN;
+
+	if (!key)
+		r = try_in_memory(limiter, cost, ret);
+	if (r != -EAGAIN)
+		return r;
+	has_words = error_begin_threadsafe(evl);
+	if (set_key(key, &request.key) < 0)
+		return has_words ? take_key(limiter, key, &request.key) : -EINVAL;
+	if (evl->closed)
+		return -ENOTCONN;
+	if (!*evl->alive)
+		return -ECHILD;
+	request.name = limiter->name;
+	request.cost = cost;
+	return ask_beside(evl, &request, has_words, ret);
+}
+
+/* A call of the connection's thread begins.  Return: 0, −errno with its words. */
+static int begin_with_key(struct evl_limiter *limiter, const char *key, ProtobufCBinaryData *ret) {
+	int r = connection_begin(limiter->evl);
+
+	if (r < 0)
+		return r;
+	return take_key(limiter, key, ret);
+}
+
 static int ask_simply(struct evl_limiter *limiter, Evloop__Method method, const char *key, uint64_t cost,
 		      struct evl_grant *ret) {
 	Evloop__LimiterRequest request = EVLOOP__LIMITER_REQUEST__INIT;
-	int r = set_key(key, &request.key);
+	int r = begin_with_key(limiter, key, &request.key);
 
 	if (r < 0)
 		return r;
@@ -469,7 +501,7 @@ int evl_limiter_reset(struct evl_limiter *limiter, const char *key, struct evl_g
 
 int evl_limiter_hold(struct evl_limiter *limiter, const char *key, int64_t duration_ns, struct evl_grant *ret) {
 	Evloop__LimiterHoldRequest request = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
-	int r = set_key(key, &request.key);
+	int r = begin_with_key(limiter, key, &request.key);
 
 	if (r < 0)
 		return r;
@@ -483,11 +515,13 @@ int evl_limiter_hold(struct evl_limiter *limiter, const char *key, int64_t durat
 static int fill_wait(const struct evl_limiter *limiter, const char *key, uint64_t cost, int64_t max_wait_ns,
 		     Evloop__LimiterWaitRequest *ret) {
 	if (max_wait_ns < -1 || max_wait_ns > TIME_NS_MAX || cost == 0)
-		return -EINVAL;
+		return error_set(limiter->evl, -EINVAL,
+				 "max_wait_ns is %lld, cost %llu: no time, or nothing to wait for",
+				 (long long)max_wait_ns, (unsigned long long)cost);
 	ret->name = (char *)limiter->name;
 	ret->cost = cost;
 	ret->max_wait_ns = max_wait_ns;
-	return set_key(key, &ret->key);
+	return take_key(limiter, key, &ret->key);
 }
 
 struct wait {
@@ -531,21 +565,26 @@ int evl_limiter_wait(struct evl_limiter *limiter, const char *key, uint64_t cost
 		     struct evl_grant *ret) {
 	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 	struct wait wait = { .ret = ret };
-	struct side *side = &limiter->evl->side;
-	int r = fill_wait(limiter, key, cost, max_wait_ns, &request);
+	struct evl *evl = limiter->evl;
+	struct side *side = &evl->side;
+	int r;
 
+	error_begin(evl, 0);
+	r = fill_wait(limiter, key, cost, max_wait_ns, &request);
 	if (r < 0)
 		return r;
-	if (limiter->permits)
-		return -EINVAL; /* who would give them back? */
-	if (limiter->evl->closed)
+	if (limiter->permits) /* who would give them back? */
+		return error_set(evl, -EINVAL, "'%s' gives permits, for evl_limiter_acquire()", limiter->name);
+	if (evl->closed)
 		return -ENOTCONN;
-	r = side_open(limiter->evl, &side->waiting);
+	r = side_open(evl, &side->waiting);
 	if (r >= 0)
 		r = evl_call_handle(side->waiting, &request.handle, waited, &wait);
 	if (r < 0)
 		return r;
 	r = wait_in_line(side->waiting, &request, &wait);
+	if (r < 0)
+		(void)error_set(evl, r, "%s", side->waiting->message);
 	evl_call_drop(side->waiting, request.handle);
 	return r;
 }
@@ -554,10 +593,11 @@ int evl_limiter_acquire(struct evl_limiter *limiter, struct evl_source **ret, co
 			int64_t max_wait_ns, evl_callback callback, void *userdata) {
 	Evloop__LimiterWaitRequest request = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
 	struct evl_source *source;
-	int r = connection_check(limiter->evl);
+	int r = connection_begin(limiter->evl);
 
 	if (r >= 0)
-		r = callback ? fill_wait(limiter, key, cost, max_wait_ns, &request) : -EINVAL;
+		r = callback ? fill_wait(limiter, key, cost, max_wait_ns, &request)
+			     : error_set(limiter->evl, -EINVAL, "no callback");
 	if (r >= 0)
 		r = source_new(limiter->evl, SOURCE_CLAIM, callback, userdata, &source);
 	if (r < 0)
@@ -567,5 +607,9 @@ int evl_limiter_acquire(struct evl_limiter *limiter, struct evl_source **ret, co
 }
 
 int evl_limiter_release(struct evl_source *source) {
-	return source->kind == SOURCE_CLAIM ? evl_cancel(source) : -EINVAL;
+	if (source->kind != SOURCE_CLAIM) {
+		error_begin(source->evl, 0);
+		return error_set(source->evl, -EINVAL, "not of evl_limiter_acquire()");
+	}
+	return evl_cancel(source);
 }

@@ -103,7 +103,7 @@ int local_dispatch(struct evl *evl) {
 
 int evl_call_soon(struct evl *evl, struct evl_source **ret, evl_callback callback, void *userdata) {
 	struct evl_source *source;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r < 0)
 		return r;
@@ -142,6 +142,7 @@ int evl_call_soon_threadsafe(struct evl *evl, evl_callback callback, void *userd
 	struct local *local = &evl->local;
 	struct evl_source *source;
 
+	(void)error_begin_threadsafe(evl);
 	if (!*evl->alive)
 		return -ECHILD;
 	if (!callback)

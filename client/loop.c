@@ -57,6 +57,7 @@ int evl_fd(struct evl *evl) {
 	struct loop *loop = &evl->loop;
 	int r;
 
+	error_begin(evl, 0);
 	if (!*evl->alive)
 		return -ECHILD;
 	if (loop->poll_fd >= 0)
@@ -211,7 +212,8 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	clear_timer(&evl->loop);
 	call_expire(evl);
 	r = event_dispatch(evl);
-	if (connection_goes_on(evl))
+	/* The words of an error are the last ones: callbacks have others. */
+	if (r >= 0 && connection_goes_on(evl))
 		n_ready = readiness_dispatch(evl);
 	if (!connection_goes_on(evl))
 		return n + MAX(r, 0) + n_ready;
@@ -226,7 +228,8 @@ static int run_round(struct evl *evl, int64_t deadline_ns, bool *ret_over) {
 	return n + r + n_ready;
 }
 
-static int check_dispatch(const struct evl *evl) {
+static int check_dispatch(struct evl *evl) {
+	error_begin(evl, 0);
 	if (evl->closed)
 		return -ENOTCONN;
 	if (!*evl->alive)
@@ -267,7 +270,7 @@ int evl_dispatch(struct evl *evl, int64_t timeout_ns) {
 }
 
 int evl_flush(struct evl *evl) {
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r == -ECHILD)
 		return r;
@@ -301,5 +304,5 @@ void evl_stop(struct evl *evl) {
 }
 
 int64_t evl_time(struct evl *evl) {
-	return *evl->alive ? clock_ns(CLOCK_BOOTTIME) : -ECHILD;
+	return *evl->alive ? clock_ns(CLOCK_BOOTTIME) : error_begin(evl, -ECHILD);
 }

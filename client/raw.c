@@ -10,8 +10,10 @@
 
 int evl_call_handle(struct evl *evl, uint64_t *ret_handle, evl_call_event callback, void *userdata) {
 	struct evl_source *source;
-	int r = source_new(evl, SOURCE_RAW, NULL, userdata, &source);
+	int r;
 
+	error_begin(evl, 0);
+	r = source_new(evl, SOURCE_RAW, NULL, userdata, &source);
 	if (r < 0)
 		return r;
 	source->raw = callback;
@@ -101,9 +103,11 @@ static void note_result(struct evl_source *source, Evloop__Method method, const 
 int evl_call_with_fd(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd,
 		     ProtobufCMessage **ret_reply) {
 	struct evl_source *source = subject(evl, method, request);
-	int r = source ? note(source, method, request, fd) : 0;
 	ProtobufCMessage *reply = NULL;
+	int r = error_begin(evl, 0);
 
+	if (source)
+		r = note(source, method, request, fd);
 	if (r >= 0)
 		r = call_sync_with_fd(evl, method, request, fd, &reply);
 	if (source)
@@ -130,8 +134,10 @@ int evl_call_to_take(struct evl *evl, Evloop__Method method, const ProtobufCMess
 
 int evl_call_oneway(struct evl *evl, Evloop__Method method, const ProtobufCMessage *request, int fd) {
 	struct evl_source *source = subject(evl, method, request);
-	int r = source ? note(source, method, request, fd) : 0;
+	int r = error_begin(evl, 0);
 
+	if (source)
+		r = note(source, method, request, fd);
 	if (r >= 0)
 		r = call_oneway_with_fd(evl, method, request, fd);
 	if (source)

@@ -115,7 +115,7 @@ int readiness_dispatch(struct evl *evl) {
 int evl_add_local(struct evl *evl, struct evl_source **ret, int fd, uint32_t events, evl_callback callback,
 		  void *userdata) {
 	struct evl_source *source;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r < 0)
 		return r;

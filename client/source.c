@@ -129,6 +129,7 @@ struct evl_source *evl_source_unref(struct evl_source *source) {
 }
 
 int evl_cancel(struct evl_source *source) {
+	error_begin(source->evl, 0);
 	if (!source->live)
 		return 0;
 	if (!*source->evl->alive)
@@ -181,6 +182,7 @@ static int cancel_at_daemon(struct evl_source *source, int *ret_outcome) {
 int evl_cancel_sync(struct evl_source *source, int *ret_outcome) {
 	int outcome = EVL_OUTCOME_CANCELLED, r = 0;
 
+	error_begin(source->evl, 0);
 	if (!source->live) {
 		outcome = EVL_OUTCOME_DONE;
 	} else {
@@ -251,6 +253,7 @@ static int identify(struct evl_source *source) {
 int evl_source_id(struct evl_source *source, uint64_t *ret) {
 	int r;
 
+	error_begin(source->evl, 0);
 	if (source->live && source->evl->link == LINK_UP && source_is_stale(source))
 		return -EAGAIN; /* the next daemon gives it another */
 	if (source->id) {

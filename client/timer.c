@@ -99,7 +99,7 @@ static int add(struct evl *evl, struct evl_source **ret, const Evloop__TimerSpec
 }
 
 static int check(struct evl *evl, evl_callback callback) {
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r < 0)
 		return r;
@@ -216,7 +216,7 @@ int evl_timer_add(struct evl *evl, struct evl_source **ret, const struct evl_tim
 	int64_t deadline_ns = 0;
 	struct evl_timer timer;
 	Evloop__Clock clock;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r >= 0)
 		r = structure_read(evl, "evl_timer", given, TIMER_FIRST_SIZE, &timer, sizeof(timer));
@@ -383,7 +383,7 @@ static int restart_anew(struct evl_source *source, int64_t delay_ns, int64_t dea
 int evl_source_restart(struct evl_source *source, int64_t delay_ns) {
 	struct evl *evl = source->evl;
 	int64_t deadline_ns = 0;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r < 0)
 		return r;

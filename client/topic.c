@@ -33,8 +33,10 @@ int evl_emit(struct evl *evl, const char *topic, const void *data, size_t len) {
 
 int evl_emit_async(struct evl *evl, const char *topic, const void *data, size_t len) {
 	Evloop__EmitRequest request = EVLOOP__EMIT_REQUEST__INIT;
-	int r = fill_emit(evl, topic, data, len, &request);
+	int r = connection_begin(evl);
 
+	if (r >= 0)
+		r = fill_emit(evl, topic, data, len, &request);
 	return r < 0 ? r : call_oneway(evl, EVLOOP__METHOD__METHOD_EMIT, &request.base);
 }
 
@@ -44,7 +46,7 @@ int evl_subscription_add(struct evl *evl, struct evl_source **ret, const struct 
 	Evloop__Gate gate = EVLOOP__GATE__INIT;
 	struct evl_subscription subscription;
 	struct evl_source *source;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r >= 0)
 		r = structure_read(evl, "evl_subscription", given, sizeof(*given), &subscription, sizeof(subscription));

@@ -184,7 +184,7 @@ int evl_watch_add(struct evl *evl, struct evl_source **ret, const struct evl_wat
 		  void *userdata) {
 	Evloop__Gate gate = EVLOOP__GATE__INIT, *gate_if_any = NULL;
 	struct evl_watch watch;
-	int r = connection_check(evl);
+	int r = connection_begin(evl);
 
 	if (r >= 0)
 		r = structure_read(evl, "evl_watch", given, sizeof(*given), &watch, sizeof(watch));
@@ -208,7 +208,7 @@ static int add_descriptor(struct evl *evl, struct evl_source **ret, int fd, uint
 	struct evl_watch watch = EVL_WATCH_INIT;
 
 	if (fd < 0)
-		return -EBADF;
+		return error_begin(evl, -EBADF);
 	watch.fd = fd;
 	watch.events = events;
 	return evl_watch_add(evl, ret, &watch, callback, userdata);
@@ -226,7 +226,7 @@ int evl_watch_pid(struct evl *evl, struct evl_source **ret, pid_t pid, evl_callb
 	struct evl_watch watch = EVL_WATCH_INIT;
 
 	if (pid <= 0)
-		return -ESRCH;
+		return error_begin(evl, -ESRCH);
 	watch.pid = pid;
 	return evl_watch_add(evl, ret, &watch, callback, userdata);
 }

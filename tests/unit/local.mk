@@ -63,6 +63,7 @@ tests_unit_test_cli_descriptor_LDADD = libcli.la $(CMOCKA_LIBS)
 client_tests = \
 	tests/unit/test-client-executor \
 	tests/unit/test-client-handle \
+	tests/unit/test-client-error \
 	tests/unit/test-client-link \
 	tests/unit/test-client-loop \
 	tests/unit/test-client-oom \
@@ -89,6 +90,10 @@ tests_unit_test_client_executor_LDADD = $(client_test_LDADD)
 tests_unit_test_client_handle_SOURCES = tests/unit/test-client-handle.c
 tests_unit_test_client_handle_CFLAGS = $(client_test_CFLAGS)
 tests_unit_test_client_handle_LDADD = $(client_test_LDADD)
+
+tests_unit_test_client_error_SOURCES = tests/unit/test-client-error.c
+tests_unit_test_client_error_CFLAGS = $(client_test_CFLAGS)
+tests_unit_test_client_error_LDADD = $(client_test_LDADD)
 
 tests_unit_test_client_link_SOURCES = tests/unit/test-client-link.c
 tests_unit_test_client_link_CFLAGS = $(client_test_CFLAGS)
