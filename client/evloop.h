@@ -543,7 +543,7 @@ struct evl_limiter *evl_limiter_close(struct evl_limiter *limiter);
  * 0 takes nothing, and tells whether 1 would be allowed.
  * `key` NULL: the limiter has no keys; `ret` may be NULL.
  * Return: 1: allowed, 0: denied; −EINVAL (a key where there are none, or none where there are; permits), −E2BIG (the cost is above the
- * burst), −ENOENT (removed meanwhile), −ENOTCONN, −ETIMEDOUT.
+ * burst, and so would never be allowed), −ENOENT (removed meanwhile), −ENOTCONN, −ETIMEDOUT.
  */
 int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost, struct evl_grant *ret);
 

@@ -329,6 +329,15 @@ static struct memory *look_after(struct evl_limiter *limiter, struct memory *mem
 	return memory;
 }
 
+/* In the words of the daemon, which would say the same. */
+static int refuse_cost(const struct evl_limiter *limiter, uint64_t cost, uint64_t burst) {
+	if (error_begin_threadsafe(limiter->evl))
+		(void)error_set(limiter->evl, -E2BIG,
+				"%llu is more than the limiter '%s' could ever grant: a burst of %llu",
+				(unsigned long long)cost, limiter->name, (unsigned long long)burst);
+	return -E2BIG;
+}
+
 /* Return: 1, 0; −E2BIG; -EAGAIN: it has to be asked for. */
 static int try_in_memory(struct evl_limiter *limiter, uint64_t cost, struct evl_grant *ret) {
 	struct memory *memory = atomic_load_explicit(&limiter->memory, memory_order_acquire);
@@ -349,7 +358,7 @@ static int try_in_memory(struct evl_limiter *limiter, uint64_t cost, struct evl_
 	case 0:
 		break;
 	case SHARED_E_COST:
-		return -E2BIG;
+		return refuse_cost(limiter, cost, limit);
 	default:
 		return -EAGAIN;
 	}

@@ -94,6 +94,7 @@ int shared_try(const struct shared_config *config, struct shared_state *state, i
 		/* Nobody honest wrote that: the daemon repairs it, and counts. */
 		if (word == 0 || word > now + snapshot.farthest)
 			return SHARED_E_REQUEST;
+		*ret_limit = snapshot.rule.burst;
 		r = gcra_decide(&snapshot.rule, word, now, snapshot.not_before, cost, &decision);
 		if (r != 0)
 			return r == GCRA_E_COST ? SHARED_E_COST : SHARED_E_REQUEST;
@@ -104,7 +105,6 @@ int shared_try(const struct shared_config *config, struct shared_state *state, i
 				atomic_fetch_add_explicit(decision.allowed ? &state->allowed : &state->denied,
 							  decision.allowed ? cost : 1, memory_order_relaxed);
 			*ret = decision;
-			*ret_limit = snapshot.rule.burst;
 			return 0;
 		}
 		relax();

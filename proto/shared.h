@@ -67,7 +67,7 @@ bool shared_is_valid(const struct shared_config *config);
 
 /*
  * The client, any thread of it: may `cost` tokens be taken at `now_ns` of boottime?  If so they are.
- * Return: 0 (see ret->allowed; *ret_limit: the burst), SHARED_E_REQUEST, SHARED_E_COST.
+ * Return: 0 (see ret->allowed), SHARED_E_COST; with both *ret_limit is the burst.  SHARED_E_REQUEST.
  */
 int shared_try(const struct shared_config *config, struct shared_state *state, int64_t now_ns, uint64_t cost,
 	       struct gcra_decision *ret, uint64_t *ret_limit);

@@ -91,7 +91,12 @@ static void test_verbs(void **state _unused_) {
 	assert_int_equal(grant.limit, 10);
 	assert_in_range(grant.now_ns, boottime() - EVL_SEC(5), boottime());
 	assert_int_equal(evl_limiter_try(limiter, NULL, 11, &grant), -E2BIG);
+	assert_string_equal(evl_error_message(evl),
+			    "11 is more than the limiter 'verbs' could ever grant: a burst of 10");
 	assert_int_equal(evl_limiter_try(limiter, "key", 1, &grant), -EINVAL);
+	assert_string_equal(evl_error_message(evl), "the limiter 'verbs' has no keys");
+	assert_int_equal(evl_limiter_wait(limiter, NULL, 12, -1, &grant), -E2BIG);
+	assert_non_null(strstr(evl_error_message(evl), "12 is more than the limiter 'verbs' could ever grant"));
 	/* As much as an older program knows. */
 	memset(small.beyond, 0xee, sizeof(small.beyond));
 	assert_int_equal(evl_limiter_try(limiter, NULL, 6, (struct evl_grant *)&small), 1);
