@@ -106,15 +106,17 @@ static bool is_telling(const struct seen *seen) {
 
 /* How long may the victim wait? */
 static int64_t allowed_ns(const struct seen *seen) {
+	int64_t allowed = TARGET_IDLE * MAX(idle_ns, seen->quiet);
+
 	if (!target)
 		return P99_NS;
-	return TARGET_IDLE * MAX(idle_ns, seen->quiet);
+	return is_telling(seen) ? MIN(TARGET_NS, allowed) : allowed;
 }
 
 static bool is_fair(const struct rig *rig, const struct attack *attack, const struct seen *seen) {
 	if (attack->own_daemon || (attack->own_uid_waits && rig->victim_uid == 0))
 		return true;
-	return seen->p99 <= (is_telling(seen) ? MIN(TARGET_NS, allowed_ns(seen)) : allowed_ns(seen));
+	return seen->p99 <= allowed_ns(seen);
 }
 
 /* Of two tries of an attack the one that says more, or the better one. */
