@@ -20,7 +20,7 @@
 #define QUIET_MS 20 /* before each attack */
 #define MEMORY_KIB 8192 /* what an attack may leave behind: the allocator's pools, mostly */
 #define PEAK_KIB (512 * 1024) /* at any time: an eighth of MemoryMax= of the unit, for one uid */
-#define TRIES 5 /* of which the best counts, for whoever else uses the machine only adds */
+#define TRIES 8 /* of which the best counts, for whoever else uses the machine only adds */
 #define P99_NS (100 * MS) /* generous, for busy machines; the table has what it was */
 
 /*
@@ -36,7 +36,7 @@
 #define TARGET_ROUNDS 800
 #define TARGET_MS 3000
 #define NOISE_NS (3 * MS / 10) /* with the quiet daemon: more than that, and the machine has too much else to do */
-#define NOISY_TRIES 10
+#define NOISY_TRIES 16
 
 struct seen {
 	int64_t before, p99, worst; /* by the victim; before: when nothing was done to it */
