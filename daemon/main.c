@@ -511,6 +511,10 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 	systemd_notify("STOPPING=1");
 	if (r < 0)
 		log_error("the loop is broken: %s", strerror(-r));
+	manager_stop_listening(&manager);
+	service_socket_stop(socket);
+	manager_finish(&manager);
+	service_socket_close(socket);
 	manager_deinit(&manager);
 	/* Sockets that he was told to keep no longer may have in them what lingers: until he has let go of them they stay open here, too, for
 	 * who closes the last one waits. */

@@ -22,6 +22,8 @@
 #include "daemon/svc/systemd.h"
 
 #define TRIM_INTERVAL_NS (10 * NSEC_PER_SEC)
+#define LAST_WORDS_NS NSEC_PER_SEC /* so long the journal may take what waits for it when the daemon ends */
+#define LAST_WORDS_RESTART_NS (50 * NSEC_PER_MSEC) /* the same where the next one is started when this one has gone */
 #define TRIM_TIMERS 65536 /* it takes so many to leave memory worth giving back */
 
 /* ---- the turn ---- */
@@ -412,18 +414,20 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 		.exit_idle_ns = options->settings->exit_idle_ns,
 	};
 	r = manager_build(manager, options);
-	if (r < 0)
+	if (r < 0) {
+		manager_finish(manager);
 		manager_deinit(manager);
+	}
 	return r;
 }
 
-void manager_deinit(struct manager *manager) {
+void manager_finish(struct manager *manager) {
 	bool kept;
 
 	manager_stop_listening(manager);
 	reload_deinit(&manager->reload);
 	manager->rpc.holders.kept.keeper = NULL; /* what is kept stays, and the next one sees what it is worth */
-	kept = hand_over(manager);
+	kept = manager->handed_over = hand_over(manager);
 	sessions_deinit(&manager->sessions);
 	rpc_deinit(&manager->rpc);
 	if (manager->scheduler) {
@@ -437,6 +441,11 @@ void manager_deinit(struct manager *manager) {
 	manager->scheduler = scheduler_free(manager->scheduler);
 	manager->paths = paths_free(manager->paths);
 	manager->starter = spawner_free(manager->starter);
+}
+
+void manager_deinit(struct manager *manager) {
+	if (manager->journal)
+		journal_last_words(manager->journal, manager->handed_over ? LAST_WORDS_RESTART_NS : LAST_WORDS_NS);
 	manager->journal = journal_free(manager->journal);
 	manager->loop = loop_free(manager->loop);
 }

@@ -54,6 +54,7 @@ struct manager {
 	struct ids ids;
 	const char *state_path;
 	struct escrow *escrow;
+	bool handed_over; /* all there was, to the next daemon */
 	struct crash_note crash_note;
 	struct fd_store fd_store;
 	struct keeper keeper;
@@ -70,6 +71,11 @@ struct manager {
 
 /* Return: 0, −errno.  On failure nothing is left. */
 int manager_init(struct manager *manager, const struct manager_options *options);
+
+/* Hand over or save all that there is, and serve nobody any more: the next daemon may begin. */
+void manager_finish(struct manager *manager);
+
+/* After that; the journal has a while to take what waits for it. */
 void manager_deinit(struct manager *manager);
 
 /* Between two runs: nobody is accepted; one comes that was accepted elsewhere (taken over); accept at `fd` alone.

@@ -20,7 +20,6 @@
 
 #define SEND_AT_ONCE 64 /* entries that have waited: timers and others have their turn */
 #define RETRY_NS NSEC_PER_SEC /* until a journal that has gone is looked for again */
-#define LAST_WORDS_NS NSEC_PER_SEC /* so long it may take what waits when the daemon ends */
 #define ALLOCATION_COST 16 /* of the allocator's own, each time */
 
 struct journal {
@@ -229,10 +228,12 @@ void journal_tick(struct journal *journal, int64_t boottime_ns) {
 
 /* ---- the end ---- */
 
-static void send_last_words(struct journal *journal) {
+void journal_last_words(struct journal *journal, int64_t patience_ns) {
 	struct pollfd poll_fd = { .fd = journal->fd, .events = POLLOUT };
-	int64_t now_ns = loop_refresh(journal->loop)->ns[TIMER_CLOCK_BOOTTIME], until_ns = now_ns + LAST_WORDS_NS;
+	int64_t now_ns = loop_refresh(journal->loop)->ns[TIMER_CLOCK_BOOTTIME], until_ns = now_ns + patience_ns;
 
+	if (TAILQ_EMPTY(&journal->waiting))
+		return;
 	while (send_waiting(journal) != -ENOTCONN && !TAILQ_EMPTY(&journal->waiting) && now_ns < until_ns) {
 		(void)poll(&poll_fd, 1, (int)((until_ns - now_ns) / NSEC_PER_MSEC) + 1);
 		now_ns = loop_refresh(journal->loop)->ns[TIMER_CLOCK_BOOTTIME];
@@ -244,8 +245,6 @@ struct journal *journal_free(struct journal *journal) {
 
 	if (!journal)
 		return NULL;
-	if (!TAILQ_EMPTY(&journal->waiting))
-		send_last_words(journal);
 	while ((stream = TAILQ_FIRST(&journal->waiting))) {
 		struct journal_entry *entry = STAILQ_FIRST(&stream->entries);
 

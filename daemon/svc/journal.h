@@ -19,8 +19,11 @@ struct journal;
 /* `loop` is borrowed; NULL: for journal_send() alone.  Return: 0, −errno: there is no journal at `socket_path`. */
 int journal_new(struct journal **ret, const char *socket_path, struct loop *loop);
 
-/* When all streams have been freed.  What waits has a second to be taken. */
+/* When all streams have been freed.  What waits is lost, and counted in the log. */
 struct journal *journal_free(struct journal *journal);
+
+/* Before that: wait until all is taken, for `patience_ns` at most. */
+void journal_last_words(struct journal *journal, int64_t patience_ns);
 
 /* The boottime at which journal_tick() wants to be called, for a journal that has gone may come back; INT64_MAX: never. */
 int64_t journal_next(const struct journal *journal);

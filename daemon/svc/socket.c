@@ -294,11 +294,15 @@ bool service_socket_withdraw(struct service_socket *socket, void (*accepted)(voi
 	return !late;
 }
 
-void service_socket_close(struct service_socket *socket) {
+void service_socket_stop(struct service_socket *socket) {
 	if (is_ours(socket))
 		(void)unlink(socket->path);
 	socket->fd = close_fd(socket->fd);
+	free(TAKE_PTR(socket->path));
+}
+
+void service_socket_close(struct service_socket *socket) {
+	service_socket_stop(socket);
 	drop_lock(socket);
 	socket->directory_fd = close_fd(socket->directory_fd);
-	free(TAKE_PTR(socket->path));
 }

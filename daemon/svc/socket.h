@@ -43,5 +43,11 @@ int service_socket_open_private(struct service_socket *ret);
  */
 bool service_socket_withdraw(struct service_socket *socket, void (*accepted)(void *userdata, int fd), void *userdata);
 
+/*
+ * Listen no more, and be found no more: who waits to be accepted is hung up on, and the next daemon waits for the lock.  Nobody may watch
+ * socket->fd.
+ */
+void service_socket_stop(struct service_socket *socket);
+
 /* Stop listening, remove the socket and the lock, let the next one in. */
 void service_socket_close(struct service_socket *socket);

@@ -271,6 +271,40 @@ END
     [[ $output == *'SIGTERM'* ]] || fail "$output"
 }
 
+@test "one that has ended keeps nobody waiting with what the journal does not take" {
+    need_private_tmp
+    run script '
+        mount -t tmpfs tmpfs /run || exit
+        mkdir -p /run/systemd/journal
+        python3 - <<END &
+import socket, time
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind("/run/systemd/journal/socket")
+time.sleep(30)
+END
+        deaf=$!
+        until [[ -S /run/systemd/journal/socket ]]; do sleep 0.02; done
+        export EVLOOP_SOCKET=/tmp/socket
+        mkfifo /tmp/ready
+        start() { "$EVLOOPD" --socket "$EVLOOP_SOCKET" --ready-fd 4 4>/tmp/ready 2>"$1" & read -r line </tmp/ready && echo "$line"; }
+        start /tmp/first
+        first=$!
+        # More than fits any socket.
+        evloop soon --name burst seq 200000 >/dev/null && evloop wait burst >/dev/null
+        evloop subscribe none >/dev/null 2>&1 &
+        subscriber=$!
+        until [[ $(evloop quota --json | jq ".quotas[] | select(.name == \"subscriptions\").used") == 1 ]]; do sleep 0.02; done
+        kill "$first"
+        wait "$subscriber" # it is at its end now
+        start /tmp/second
+        evloop ping
+        wait "$first"
+        grep "the journal did not take" /tmp/first
+        kill "$deaf"'
+    [[ ${lines[0]} == READY && ${lines[1]} == READY && ${lines[2]} == '/tmp/socket pid='* ]] || fail
+    [[ ${lines[3]} == 'evloopd: the journal did not take '*' lines of the output of 1' ]] || fail
+}
+
 @test "SIGUSR1 writes statistics into the log" {
     start_daemon 2>"$BATS_TEST_TMPDIR/log"
     evl after 1h true

@@ -18,6 +18,8 @@
 #define TAKEN_AT_ONCE 10
 #define MANY 3000
 
+#define PATIENCE_NS (60 * NSEC_PER_SEC) /* with a journal that takes something: more than is ever needed */
+
 struct fixture {
 	struct loop *loop;
 	unsigned turns; /* of the loop, until it stops */
@@ -554,8 +556,9 @@ static void test_gone(void **state) {
 	assert_int_equal(unlink(fixture->path), 0);
 	journal_stream_free(stream);
 	run(fixture, take_nothing, 2);
-	/* It does not come back before the end. */
+	/* It does not come back before the end, and is not waited for. */
 	hearing = begin_to_hear();
+	journal_last_words(fixture->journal, PATIENCE_NS);
 	fixture->journal = journal_free(fixture->journal);
 	lost = end_hearing(&hearing);
 	assert_true(lost > 0 && lost < MANY);
@@ -582,9 +585,32 @@ static void test_last_words(void **state) {
 			(void)take(fixture, 1);
 		_exit(fixture->received == MANY ? 0 : 1);
 	}
-	fixture->journal = journal_free(fixture->journal);
+	journal_last_words(fixture->journal, PATIENCE_NS);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
+	/* With nothing left to say it waits for nobody. */
+	journal_last_words(fixture->journal, PATIENCE_NS);
+	expect_nothing(fixture);
+}
+
+/* What nobody has taken in time is told as lost. */
+static void test_unheard_words(void **state) {
+	struct fixture *fixture = *state;
+	struct journal_stream *stream;
+	struct hearing hearing;
+	unsigned lost;
+
+	if (!fixture)
+		skip();
+	stream = journal_stream_new(fixture->journal, &fixture->request);
+	write_numbers(stream, 0, MANY);
+	journal_stream_free(stream);
+	hearing = begin_to_hear();
+	journal_last_words(fixture->journal, 0);
+	fixture->journal = journal_free(fixture->journal);
+	lost = end_hearing(&hearing);
+	assert_int_equal(take(fixture, MANY) + lost, MANY);
+	assert_true(lost > 0);
 }
 
 static void test_no_journal(void **state _unused_) {
@@ -597,9 +623,19 @@ static void test_no_journal(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		test(test_fields),    test(test_identifier), test(test_lines),      test(test_pieces),
-		test(test_long_line), test(test_many_lines), test(test_slow),       test(test_deaf),
-		test(test_flood),     test(test_gone),       test(test_last_words), cmocka_unit_test(test_no_journal),
+		test(test_fields),
+		test(test_identifier),
+		test(test_lines),
+		test(test_pieces),
+		test(test_long_line),
+		test(test_many_lines),
+		test(test_slow),
+		test(test_deaf),
+		test(test_flood),
+		test(test_gone),
+		test(test_last_words),
+		test(test_unheard_words),
+		cmocka_unit_test(test_no_journal),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -263,6 +263,29 @@ static void test_withdrawal(void **state _unused_) {
 	assert_true(service_socket_withdraw(&socket, late, NULL));
 }
 
+/* At the end nobody is let in any more, and the next one waits until the lock is let go. */
+static void test_stop(void **state _unused_) {
+	struct service_socket socket = open_socket();
+	int fd = try_connect();
+	char byte;
+
+	assert_true(fd >= 0);
+	service_socket_stop(&socket);
+	assert_int_equal(recv(fd, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(close(fd), 0);
+	assert_false(exists(path));
+	assert_int_equal(try_connect(), -1);
+	fd = open(lock_path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+	service_socket_stop(&socket); /* twice is fine */
+	service_socket_close(&socket);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(close(fd), 0);
+	assert_false(exists(lock_path));
+}
+
 /* Who connects while it withdraws, from another thread. */
 static void *connect_often(void *userdata) {
 	_Atomic bool *end = userdata;
@@ -346,9 +369,11 @@ static void test_socket_of_another(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_beginning_and_end),       TEST(test_what_is_there), TEST(test_what_somebody_serves),
-		TEST(test_what_a_dying_one_serves), TEST(test_locks_that_go), TEST(test_lock_that_is_let_go),
-		TEST(test_withdrawal_in_a_crowd),   TEST(test_withdrawal),    TEST(test_socket_of_another),
+		TEST(test_beginning_and_end),     TEST(test_what_is_there),
+		TEST(test_what_somebody_serves),  TEST(test_what_a_dying_one_serves),
+		TEST(test_locks_that_go),         TEST(test_lock_that_is_let_go),
+		TEST(test_withdrawal_in_a_crowd), TEST(test_withdrawal),
+		TEST(test_socket_of_another),     TEST(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
