@@ -63,12 +63,9 @@ static int64_t next_idle(struct manager *manager) {
 	return MAX(manager->idle_since_ns, idle_at) + manager->exit_idle_ns;
 }
 
-/* When the service manager is to be told how much there is to do, if it listens. */
-static int64_t next_status(struct manager *manager) {
+static void count_status(struct manager *manager) {
 	struct scheduler_stats stats;
 
-	if (!manager->supervised)
-		return INT64_MAX;
 	scheduler_stats(manager->scheduler, &stats);
 	service_status_count(&manager->status, &(struct status_counts){
 						       .sessions = manager->sessions.n,
@@ -76,6 +73,13 @@ static int64_t next_status(struct manager *manager) {
 						       .jobs = stats.jobs,
 						       .limiters = stats.limiters,
 					       });
+}
+
+/* When the service manager is to be told how much there is to do, if it listens. */
+static int64_t next_status(struct manager *manager) {
+	if (!manager->supervised)
+		return INT64_MAX;
+	count_status(manager);
 	return service_status_next(&manager->status);
 }
 
@@ -315,8 +319,22 @@ static void manager_change(void *userdata, const struct settings *settings) {
 	apply_limits(manager);
 	manager->exit_idle_ns = settings->exit_idle_ns;
 	log_set_level(settings->log_level);
-	service_status_hurry(&manager->status);
 }
+
+/* All of it is in force, and `systemctl reload` is about to hear so: who looks then shall see it. */
+static void manager_changed(void *userdata) {
+	struct manager *manager = userdata;
+
+	if (!manager->supervised)
+		return;
+	count_status(manager);
+	service_status_tell(&manager->status, loop_now(manager->loop)->ns[TIMER_CLOCK_BOOTTIME]);
+}
+
+static const struct reload_ops manager_reload_ops = {
+	.change = manager_change,
+	.changed = manager_changed,
+};
 
 static int add_scheduler(struct manager *manager, const struct manager_options *options) {
 	int64_t first;
@@ -395,7 +413,7 @@ static int manager_build(struct manager *manager, const struct manager_options *
 	load_state(manager, options);
 	holder_store_settle(&manager->rpc.holders, options->holders, options->n_holders);
 	take_sessions(manager, options);
-	reload_init(&manager->reload, manager->loop, manager->scheduler, options->source, manager_change, manager);
+	reload_init(&manager->reload, manager->loop, manager->scheduler, options->source, &manager_reload_ops, manager);
 	reload_apply(&manager->reload, options->config);
 	manager->supervised = systemd_listens();
 	service_status_init(&manager->status, systemd_notify, systemd_watchdog_ns(),

@@ -12,13 +12,12 @@
 #include "daemon/svc/log.h"
 
 void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler,
-		 const struct settings_source *source, void (*changed)(void *userdata, const struct settings *settings),
-		 void *userdata) {
+		 const struct settings_source *source, const struct reload_ops *ops, void *userdata) {
 	*reload = (struct reload){
 		.loop = loop,
 		.scheduler = scheduler,
 		.source = source,
-		.changed = changed,
+		.ops = ops,
 		.userdata = userdata,
 		.background = BACKGROUND_INIT,
 		.reading = STAILQ_HEAD_INITIALIZER(reload->reading),
@@ -83,11 +82,12 @@ static void were_read(void *userdata) {
 	struct reload *reload = userdata;
 
 	if (reload->result == 0) {
-		reload->changed(reload->userdata, &reload->settings);
+		reload->ops->change(reload->userdata, &reload->settings);
 		log_event(LOG_NOTICE, MESSAGE_CONFIGURATION_READ, NULL,
 			  "configuration was read: %zu limiters, %zu topics", reload->config.limits.n,
 			  reload->config.topics.n);
 		reload_apply(reload, &reload->config);
+		reload->ops->changed(reload->userdata);
 		answer(&reload->reading, EVLOOP__STATUS__STATUS_OK, NULL);
 	} else if (reload->result < 0) {
 		fail(reload, EVLOOP__STATUS__STATUS_INTERNAL, strerror(-reload->result));

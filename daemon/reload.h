@@ -7,11 +7,20 @@
 #include "daemon/svc/background.h"
 #include "daemon/svc/config.h"
 
+/* What whoever reloads has to do beside. */
+struct reload_ops {
+	/* Settings come into force. */
+	void (*change)(void *userdata, const struct settings *settings);
+
+	/* All that was read is in force; nobody has been told yet. */
+	void (*changed)(void *userdata);
+};
+
 struct reload {
 	struct loop *loop;
 	struct scheduler *scheduler;
 	const struct settings_source *source;
-	void (*changed)(void *userdata, const struct settings *settings);
+	const struct reload_ops *ops;
 	void *userdata;
 	struct background background;
 	struct settings settings; /* what was read, where `result` is 0 */
@@ -23,10 +32,9 @@ struct reload {
 	bool again; /* there is to be another one */
 };
 
-/* `source` is borrowed as long as it lives.  `changed` is called with settings that come into force. */
+/* `source` and `ops` are borrowed as long as it lives. */
 void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler,
-		 const struct settings_source *source, void (*changed)(void *userdata, const struct settings *settings),
-		 void *userdata);
+		 const struct settings_source *source, const struct reload_ops *ops, void *userdata);
 void reload_deinit(struct reload *reload);
 
 /* What was read before there was a loop comes into force; taken over. */

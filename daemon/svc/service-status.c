@@ -24,13 +24,9 @@ static bool is_news(const struct service_status *status) {
 	       told->jobs != counted->jobs || told->limiters != counted->limiters;
 }
 
-void service_status_hurry(struct service_status *status) {
-	status->hurries = true;
-}
-
 /* When it may be told how much there is. */
 static int64_t next_telling(const struct service_status *status) {
-	return status->has_told && !status->hurries ? status->told_ns + TELL_INTERVAL_NS : 0;
+	return status->has_told ? status->told_ns + TELL_INTERVAL_NS : 0;
 }
 
 int64_t service_status_next(const struct service_status *status) {
@@ -58,6 +54,11 @@ static void tell(struct service_status *status, int64_t now_ns) {
 	status->told_ns = now_ns;
 }
 
+void service_status_tell(struct service_status *status, int64_t now_ns) {
+	if (is_news(status))
+		tell(status, now_ns);
+}
+
 void service_status_tick(struct service_status *status, int64_t now_ns) {
 	if (status->watchdog_ns > 0 && now_ns >= status->fed_ns + status->watchdog_ns) {
 		status->notify("WATCHDOG=1");
@@ -65,5 +66,4 @@ void service_status_tick(struct service_status *status, int64_t now_ns) {
 	}
 	if (is_news(status) && now_ns >= next_telling(status))
 		tell(status, now_ns);
-	status->hurries = false;
 }

@@ -18,7 +18,6 @@ struct service_status {
 	int64_t fed_ns; /* boottime of the last time */
 	struct status_counts told, counted;
 	bool has_told; /* `told` is something */
-	bool hurries;
 	int64_t told_ns;
 };
 
@@ -29,11 +28,11 @@ void service_status_init(struct service_status *status, void (*notify)(const cha
 /* So much there is now.  Tells nobody yet. */
 void service_status_count(struct service_status *status, const struct status_counts *counts);
 
-/* What there will be next is told at once: somebody is about to look. */
-void service_status_hurry(struct service_status *status);
-
 /* When there will be something to tell; INT64_MAX: never, as things stand. */
 int64_t service_status_next(const struct service_status *status);
+
+/* Tell what was counted, however short a time ago it was told what there was before: somebody is about to look. */
+void service_status_tell(struct service_status *status, int64_t now_ns);
 
 /* Tell what is due.  To be called from the loop and nowhere else, so that a loop that hangs does not say it turns. */
 void service_status_tick(struct service_status *status, int64_t now_ns);

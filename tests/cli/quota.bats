@@ -65,6 +65,39 @@ teardown() {
     refused 66 '*' limiter peek api
 }
 
+@test "whoever hears that a reload is over finds in systemd's status what it has changed" {
+    ldd "$EVLOOPD" 2>/dev/null | grep -q libsystemd || skip "configured without systemd"
+    stop_daemon
+    python3 - "$config" "$BATS_TEST_TMPDIR" 3>&- <<'END'
+import os, socket, subprocess, sys
+config, scratch = sys.argv[1:]
+os.environ["NOTIFY_SOCKET"] = scratch + "/notify"
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind(os.environ["NOTIFY_SOCKET"])
+daemon = subprocess.Popen([os.environ["EVLOOPD"], "--socket", scratch + "/socket", "--config-dir", config])
+while b"READY=1" not in notify.recv(4096):
+    pass
+notify.setblocking(False)
+evloop = [os.environ["EVLOOP"], "--socket", scratch + "/socket"]
+wrong = []
+for i in range(1, 6):
+    with open(f"{config}/limits.d/a{i}.limit", "w") as file:
+        file.write("[Limiter]\nRate=1/h\n")
+    subprocess.check_call(evloop + ["reload"])
+    status = ""
+    try:
+        while True:
+            status = notify.recv(4096).decode()
+    except BlockingIOError:
+        pass
+    if not status.endswith(f" {i} limiter{'s' if i > 1 else ''}"):
+        wrong.append((i, status))
+notify.close()
+daemon.terminate()
+sys.exit(f"{wrong}" if wrong else daemon.wait())
+END
+}
+
 @test "many reloads at once, each after what was there when it was asked for" {
     local i pids=()
     for i in {1..20}; do

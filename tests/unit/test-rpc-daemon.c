@@ -3,8 +3,12 @@
 
 #include "tests/unit/test.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "daemon/reload.h"
 #include "daemon/rpc/deferred.h"
 #include "tests/unit/peer-world.h"
 
@@ -126,6 +130,59 @@ static void test_refused_later(void **state _unused_) {
 	assert_int_equal(frame.method, METHOD(REFUSED));
 }
 
+/* ---- reading the configuration again ---- */
+
+static struct reload reload;
+static struct scheduler_stats when_changed; /* what there was when all was in force */
+
+static void start_reload(void *userdata _unused_, struct deferred *deferred) {
+	reload_start(&reload, deferred);
+}
+
+static void take_settings(void *userdata _unused_, const struct settings *settings _unused_) {
+	n_asked++;
+}
+
+static void look_at_change(void *userdata _unused_) {
+	assert_int_equal(n_asked, 1);
+	assert_false(STAILQ_EMPTY(&reload.reading)); /* nobody has been answered */
+	scheduler_stats(world.scheduler, &when_changed);
+}
+
+/* Whoever hears that it is over finds all of it, also in what the service manager was told. */
+static void test_changed_before_it_is_answered(void **state _unused_) {
+	static const struct reload_ops reload_ops = { .change = take_settings, .changed = look_at_change };
+	static const struct rpc_ops real_ops = { .reload = start_reload };
+	char directory[] = "/tmp/test-reload-XXXXXX", folder[48], path[64];
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+	struct settings_source source = { .directories = { directory }, .n_directories = 1 };
+	struct frame frame;
+	uint64_t serial;
+	FILE *file;
+
+	assert_non_null(mkdtemp(directory));
+	(void)snprintf(folder, sizeof(folder), "%s/limits.d", directory);
+	(void)snprintf(path, sizeof(path), "%s/a.limit", folder);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs("[Limiter]\nRate=1/h\n", file) >= 0);
+	assert_int_equal(fclose(file), 0);
+
+	reload_init(&reload, world.loop, world.scheduler, &source, &reload_ops, NULL);
+	world.rpc.ops = &real_ops;
+	serial = peer_put(&peer, FRAME_REQUEST, METHOD(RELOAD), &request);
+	assert_true(peer_flush(&peer));
+	while (!answered(serial, &frame))
+		;
+	assert_int_equal(frame.kind, FRAME_REPLY);
+	assert_int_equal(when_changed.limiters, 1);
+	reload_deinit(&reload);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+
 /* Nobody is there any more to be answered. */
 static void test_gone_before(void **state _unused_) {
 	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
@@ -161,6 +218,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answered_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changed_before_it_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_for_everybody, setup, teardown),
 	};

@@ -55,29 +55,26 @@ static void test_once_a_second(void **state _unused_) {
 }
 
 /* After a reload somebody looks: it is told at once, and what comes then in its time. */
-static void test_hurry(void **state _unused_) {
+static void test_at_once(void **state _unused_) {
 	struct service_status status;
 
 	service_status_init(&status, hear, 0, 0);
 	service_status_count(&status, &(struct status_counts){ .sessions = 1 });
 	service_status_tick(&status, 0);
 	heard[0] = '\0';
-	service_status_hurry(&status);
 	service_status_count(&status, &(struct status_counts){ .sessions = 1, .limiters = 1 });
-	assert_int_equal(service_status_next(&status), 0);
-	service_status_tick(&status, 1);
+	service_status_tell(&status, 1);
 	assert_string_equal(heard, "STATUS=1 client, 0 timers, 0 jobs running, 1 limiter;");
 	service_status_count(&status, &(struct status_counts){ .limiters = 1 });
 	assert_int_equal(service_status_next(&status), SECOND + 1);
 	service_status_tick(&status, SECOND);
 	assert_string_equal(heard, "STATUS=1 client, 0 timers, 0 jobs running, 1 limiter;");
 
-	/* Where nothing has changed, there is nothing to tell, nor will there be. */
+	/* Where nothing has changed, there is nothing to tell. */
 	service_status_tick(&status, SECOND + 1);
-	service_status_hurry(&status);
-	service_status_count(&status, &(struct status_counts){ .limiters = 1 });
-	assert_int_equal(service_status_next(&status), INT64_MAX);
-	service_status_tick(&status, SECOND + 2);
+	heard[0] = '\0';
+	service_status_tell(&status, SECOND + 2);
+	assert_string_equal(heard, "");
 	service_status_count(&status, &(struct status_counts){ .limiters = 2 });
 	assert_int_equal(service_status_next(&status), 2 * SECOND + 1);
 }
@@ -118,7 +115,7 @@ static void test_watchdog(void **state _unused_) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_first_words, prepare), cmocka_unit_test_setup(test_once_a_second, prepare),
-		cmocka_unit_test_setup(test_hurry, prepare),       cmocka_unit_test_setup(test_no_news, prepare),
+		cmocka_unit_test_setup(test_at_once, prepare),     cmocka_unit_test_setup(test_no_news, prepare),
 		cmocka_unit_test_setup(test_watchdog, prepare),
 	};
 
