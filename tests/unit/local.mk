@@ -455,6 +455,7 @@ tests_unit_test_ids_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pthread_create
 tests_unit_test_service_socket_SOURCES = tests/unit/test-service-socket.c
 tests_unit_test_service_socket_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_service_socket_LDADD = libdaemon.la $(CMOCKA_LIBS)
+tests_unit_test_service_socket_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=poll
 
 tests_unit_test_service_status_SOURCES = tests/unit/test-service-status.c
 tests_unit_test_service_status_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
