@@ -85,17 +85,20 @@ static int reconnect(struct journal *journal) {
 	return journal->is_connected ? 0 : -errno;
 }
 
-/* Another journal may listen now where the one that we were connected to has gone. */
+/* Return: 0, -ENOTCONN: nobody listens any more, −errno. */
+static int try_to_send(struct journal *journal, const struct msghdr *message) {
+	if (sendmsg(journal->fd, message, MSG_NOSIGNAL) >= 0)
+		return 0;
+	return errno == ECONNREFUSED ? -ENOTCONN : -errno;
+}
+
+/* Another journal may listen now where the one that we were connected to has gone, and that may be gone again. */
 static int send_message(struct journal *journal, const struct msghdr *message) {
-	if (journal->is_connected) {
-		if (sendmsg(journal->fd, message, MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno != ECONNREFUSED && errno != ENOTCONN)
-			return -errno;
-	}
-	if (reconnect(journal) < 0)
-		return -ENOTCONN;
-	return sendmsg(journal->fd, message, MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+	int r = journal->is_connected ? try_to_send(journal, message) : -ENOTCONN;
+
+	if (r != -ENOTCONN || reconnect(journal) < 0)
+		return r;
+	return try_to_send(journal, message);
 }
 
 /* Return: 0: the journal has it; -EAGAIN: it is busy; -ENOTCONN: there is none now; else −errno: it will never take this. */

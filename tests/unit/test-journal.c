@@ -281,6 +281,7 @@ static void test_long_line(void **state) {
 
 /* A socket may hold as few as ten packets, so what is sent is looked at here. */
 static bool counting, was_full;
+static unsigned n_refused; /* so many next ones find that nobody listens */
 static unsigned entries, lines;
 
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -288,6 +289,11 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags) {
 	const struct iovec *text = &message->msg_iov[2];
 
+	if (n_refused > 0) {
+		n_refused--;
+		errno = ECONNREFUSED;
+		return -1;
+	}
 	if (!counting) {
 		ssize_t n = __real_sendmsg(fd, message, flags);
 
@@ -568,6 +574,30 @@ static void test_gone(void **state) {
 	assert_true(lost > 0 && lost < MANY);
 }
 
+/* It may go between our finding it and our sending: what was to be sent waits for the next one. */
+static void test_gone_again(void **state) {
+	struct fixture *fixture = *state;
+	struct journal_stream *stream;
+	struct hearing hearing;
+
+	if (!fixture)
+		skip();
+	stream = journal_stream_new(fixture->journal, &fixture->request);
+	for (unsigned i = 0; i < 2; i++) {
+		/* The first time it is not connected, the second time it was. */
+		n_refused = 1 + i;
+		write_numbers(stream, i, 1);
+		assert_int_equal(n_refused, 0);
+		expect_nothing(fixture);
+		assert_true(journal_next(fixture->journal) < INT64_MAX);
+		journal_tick(fixture->journal, INT64_MAX - 1);
+		assert_int_equal(take(fixture, 10), 1);
+	}
+	hearing = begin_to_hear();
+	journal_stream_free(stream);
+	assert_int_equal(end_hearing(&hearing), 0);
+}
+
 /* What waits when the daemon ends is taken as long as somebody takes it. */
 static void test_last_words(void **state) {
 	struct fixture *fixture = *state;
@@ -633,19 +663,13 @@ static void test_no_journal(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		test(test_fields),
-		test(test_identifier),
-		test(test_lines),
-		test(test_pieces),
-		test(test_long_line),
-		test(test_many_lines),
-		test(test_slow),
-		test(test_deaf),
-		test(test_flood),
-		test(test_gone),
-		test(test_last_words),
-		test(test_unheard_words),
-		cmocka_unit_test(test_no_journal),
+		test(test_fields),        test(test_identifier),
+		test(test_lines),         test(test_pieces),
+		test(test_long_line),     test(test_many_lines),
+		test(test_slow),          test(test_deaf),
+		test(test_flood),         test(test_gone),
+		test(test_gone_again),    test(test_last_words),
+		test(test_unheard_words), cmocka_unit_test(test_no_journal),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
