@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -598,6 +599,7 @@ int main(int argc, char **argv) {
 		return check_config();
 	if (arg_cat_config)
 		return cat_config();
+	(void)signal(SIGPIPE, SIG_IGN); /* who reads its messages no more does not end it */
 	r = run(&socket, raise_descriptor_limit());
 	service_socket_close(&socket);
 	return r;

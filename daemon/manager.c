@@ -200,7 +200,6 @@ static void keeper_forget(void *userdata _unused_, const char *name) {
 static int add_signals(struct manager *manager) {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
-	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		int r = loop_add_signal(manager->loop, signals[i], manager_signal, manager);
 

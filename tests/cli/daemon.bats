@@ -195,6 +195,25 @@ END
     [[ ${#lines[@]} -eq 4 ]] || fail
 }
 
+@test "a private daemon that fails of something says so in its log though nobody reads its standard error" {
+    need_private_tmp
+    mkdir -p "$BATS_TEST_TMPDIR/evloopd"
+    echo Nonsense=1 >"$BATS_TEST_TMPDIR/evloopd/evloopd.conf"
+    run script "
+        export XDG_CONFIG_HOME=$BATS_TEST_TMPDIR"'
+        trap - EXIT
+        {
+            until [[ -e /tmp/closed ]]; do sleep 0.02; done
+            "$EVLOOPD" --private 2>&1
+            echo "status $?" >/tmp/status
+        } | {
+            exec <&-
+            : >/tmp/closed
+        }
+        cat /tmp/status /tmp/evloopd-*/log'
+    [[ ${lines[0]} == 'status 78' && ${lines[1]} == "evloopd: $BATS_TEST_TMPDIR/evloopd/evloopd.conf:1: "* ]] || fail
+}
+
 @test "a private daemon where another one is enabled is warned of" {
     need_private_tmp
     mkdir -p "$BATS_TEST_TMPDIR/evloopd"

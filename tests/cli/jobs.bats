@@ -172,6 +172,12 @@ fire() {
     expect_output '[]'
 }
 
+@test "a job has default signals, whatever the daemon ignores" {
+    arm soon sh -c 'kill -PIPE $$'
+    evl wait "$id"
+    expect_status 141
+}
+
 @test "what a job leaves behind goes on, may write, and keeps nobody" {
     arm soon -c '(while [ ! -e go ]; do sleep 0.02; done; head -c 300000 /dev/zero && touch proof) & echo now'
     evl wait "$id" --timeout 20s
