@@ -312,21 +312,46 @@ static bool become(const struct passwd *user) {
 	return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
 }
 
-/* Root has read all of it, and will not be the one who serves: so it is read once more as who will. */
-static void check_as_daemon(void) {
-	const struct passwd *user = geteuid() == 0 && arg_system && !arg_config_dir ? getpwnam(SYSTEM_USER) : NULL;
+static void warn_unchecked(const char *why) {
+	log_warning("warning: whether the daemon, as user '%s', can read it could not be checked: %s", SYSTEM_USER,
+		    why);
+}
+
+/* In a process of its own. */
+static void read_as(const struct passwd *user) {
 	char error[CONFIG_ERROR_MAX];
 	struct config config = CONFIG_INIT;
 	struct settings settings;
-	pid_t pid = user ? fork() : -1;
+	int r;
 
+	if (!become(user)) {
+		warn_unchecked(strerror(errno));
+		return;
+	}
+	r = read_files(&settings, &config, error);
+	if (r > 0)
+		log_warning("warning: the daemon, as user '%s', could not read it: %s", SYSTEM_USER, error);
+	else if (r < 0)
+		warn_unchecked(strerror(-r));
+}
+
+/* Root has read all of it, and will not be the one who serves: so it is read once more as who will. */
+static void check_as_daemon(void) {
+	const struct passwd *user = geteuid() == 0 && arg_system && !arg_config_dir ? getpwnam(SYSTEM_USER) : NULL;
+	int status = 0;
+	pid_t pid;
+
+	if (!user)
+		return;
+	pid = fork();
 	if (pid == 0) {
-		if (become(user) && read_files(&settings, &config, error) > 0)
-			log_warning("warning: the daemon, as user '%s', could not read it: %s", SYSTEM_USER, error);
+		read_as(user);
 		_exit(0);
 	}
-	if (pid > 0)
-		(void)waitpid(pid, NULL, 0);
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		warn_unchecked(strerror(errno));
+	else if (status != 0)
+		warn_unchecked("the process that was to read it was killed");
 }
 
 static int check_config(void) {

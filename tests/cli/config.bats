@@ -147,6 +147,19 @@ $config/limits.d/users.limit: users"
     [[ $stderr == "evloopd: $config/limits.d/pipe.limit: it is no regular file" ]] || fail
 }
 
+@test "a check that cannot be made as the daemon's user says so" {
+    # In a namespace without other users root cannot become one.
+    unshare --mount --map-root-user true 2>/dev/null || skip "no namespaces can be made here"
+    grep -v '^evloopd:' /etc/passwd >"$BATS_TEST_TMPDIR/passwd"
+    echo 'evloopd:x:64999:64999::/:/bin/false' >>"$BATS_TEST_TMPDIR/passwd"
+    # shellcheck disable=SC2016 # for that shell
+    status=0
+    stderr=$(unshare --mount --map-root-user sh -c 'mount --bind "$0" /etc/passwd && exec "$@"' \
+        "$BATS_TEST_TMPDIR/passwd" "$EVLOOPD" --system --check-config 2>&1 >/dev/null 3>&-) || status=$?
+    expect_status 0
+    [[ $stderr == "evloopd: warning: whether the daemon, as user 'evloopd', can read it could not be checked: "* ]] || fail
+}
+
 @test "a directory that is named is one" {
     config=$BATS_TEST_TMPDIR/nowhere
     check_config
