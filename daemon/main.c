@@ -404,7 +404,8 @@ static rlim_t raise_descriptor_limit(void) {
 static int socket_failed(int r, const char *path) {
 	switch (r) {
 	case SERVICE_SOCKET_E_BUSY:
-		log_error("%s is in use: another daemon listens there, or systemd does; choose another path", path);
+		log_error("%s is in use: another daemon listens there, or systemd does%s", path,
+			  arg_socket ? "; choose another path" : "");
 		return EX_TEMPFAIL;
 	case SERVICE_SOCKET_E_UNSAFE:
 		log_error("the directory of %s is not this user's alone", path);

@@ -195,6 +195,20 @@ END
     [[ ${#lines[@]} -eq 4 ]] || fail
 }
 
+@test "whoever finds the socket in use hears of another path where he can choose one" {
+    start_daemon
+    run "$EVLOOPD" --socket "$EVLOOP_SOCKET" 3>&-
+    expect_status 75
+    expect_match "evloopd: $EVLOOP_SOCKET is in use: *; choose another path"
+    need_private_tmp
+    run script '
+        evloop ping >/dev/null
+        "$EVLOOPD" --private 2>&1
+        echo "status $?"'
+    [[ ${lines[0]} == 'evloopd: /tmp/evloopd-'*'/socket is in use: '* && ${lines[0]} != *path* ]] || fail
+    [[ ${lines[1]} == 'status 75' ]] || fail
+}
+
 @test "a private daemon that fails of something says so in its log though nobody reads its standard error" {
     need_private_tmp
     mkdir -p "$BATS_TEST_TMPDIR/evloopd"
