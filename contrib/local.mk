@@ -17,5 +17,6 @@ evloopdatadir = $(datadir)/evloop
 dist_evloopdata_DATA = contrib/evloop.bash
 
 # Folders of its own, where nobody else has put anything into them.
+.PHONY: $(uninstall_hooks)
 uninstall-hook: $(uninstall_hooks)
-	for folder in $(examplesdir) $(docdir) $(evloopdatadir); do rmdir $(DESTDIR)$$folder 2>/dev/null || :; done
+	for folder in "$(examplesdir)" "$(docdir)" "$(evloopdatadir)"; do rmdir "$(DESTDIR)$$folder" 2>/dev/null || :; done

@@ -19,16 +19,16 @@ systemunitdir = $(systemdsystemunitdir)
 
 # Named as systemd wants them, which is not as they are told apart here.
 install-data-hook:
-	$(MKDIR_P) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(catalogdir)
-	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.sysusers $(DESTDIR)$(sysusersdir)/evloopd.conf
-	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.tmpfiles $(DESTDIR)$(tmpfilesdir)/evloopd.conf
-	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.catalog $(DESTDIR)$(catalogdir)/evloopd.catalog
+	$(MKDIR_P) "$(DESTDIR)$(sysusersdir)" "$(DESTDIR)$(tmpfilesdir)" "$(DESTDIR)$(catalogdir)"
+	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.sysusers "$(DESTDIR)$(sysusersdir)/evloopd.conf"
+	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.tmpfiles "$(DESTDIR)$(tmpfilesdir)/evloopd.conf"
+	$(INSTALL_DATA) $(srcdir)/contrib/systemd/evloopd.catalog "$(DESTDIR)$(catalogdir)/evloopd.catalog"
 	$(SHELL) $(srcdir)/contrib/systemd/announce '$(DESTDIR)' '$(sysusersdir)' '$(libdir)'
 
 uninstall_hooks += uninstall-units
 uninstall-units:
-	rm -f $(DESTDIR)$(sysusersdir)/evloopd.conf $(DESTDIR)$(tmpfilesdir)/evloopd.conf \
-		$(DESTDIR)$(catalogdir)/evloopd.catalog
+	rm -f "$(DESTDIR)$(sysusersdir)/evloopd.conf" "$(DESTDIR)$(tmpfilesdir)/evloopd.conf" \
+		"$(DESTDIR)$(catalogdir)/evloopd.catalog"
 	$(SHELL) $(srcdir)/contrib/systemd/announce '$(DESTDIR)' '$(sysusersdir)' '$(libdir)' gone
 endif
 if USER_UNITS
