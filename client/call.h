@@ -11,7 +11,8 @@
 #include "proto/evloop.pb-c.h"
 
 /*
- * As evl_connect_with(); where the daemon refuses, *ret_refusal is why, to be freed by evloop__error__free_unpacked(); else NULL.
+ * As evl_connect_with(); where the daemon refuses, *ret_refusal is why, to be freed by evloop__error__free_unpacked();
+ * else NULL.
  */
 int evl_connect_explained(struct evl **ret, const char *path, unsigned flags, Evloop__Error **ret_refusal);
 

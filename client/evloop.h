@@ -104,15 +104,16 @@ int evl_dispatch(struct evl *evl, int64_t timeout_ns);
 int evl_run(struct evl *evl);
 void evl_stop(struct evl *evl);
 
-/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last roundtrip.  An error handler
- * hears of it all the same, and of which source it is; where there was none, nobody hears of it again. */
+/* Wait until the daemon has handled all that was sent before.  Return: 0, or the first refusal since the last
+ * roundtrip.  An error handler hears of it all the same, and of which source it is; where there was none, nobody hears
+ * of it again. */
 int evl_roundtrip(struct evl *evl);
 
 /* CLOCK_BOOTTIME, or −ECHILD after fork. */
 int64_t evl_time(struct evl *evl);
 
-/* The words that go with the last error that a call on this connection returned, "" where there are none.  Borrowed until the next call;
- * what other threads call leaves no words. */
+/* The words that go with the last error that a call on this connection returned, "" where there are none.  Borrowed
+ * until the next call; what other threads call leaves no words. */
 const char *evl_error_message(struct evl *evl);
 
 /* Refusals of calls that did not wait; −ECANCELED: somebody else cancelled the timer, or took its name; what the death of a daemon has

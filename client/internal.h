@@ -519,12 +519,14 @@ int64_t clock_ns(clockid_t clock);
 /* ---- error.c ------------------------------------------------------------------------------------------------ */
 
 /*
- * A call of the user's begins, and with it the words of those before are over: each function of evloop.h that may fail comes by here first,
- * mostly through connection_begin(), which tests/unit/test-client-error.c holds them to.  Return: `error`.
+ * A call of the user's begins, and with it the words of those before are over: each function of evloop.h that may fail
+ * comes by here first, mostly through connection_begin(), which tests/unit/test-client-error.c holds them to.
+ * Return: `error`.
  */
 int error_begin(struct evl *evl, int error);
 
-/* The same for what any thread may call.  The words are those of the connection's thread: others leave none.  Return: may this one? */
+/* The same for what any thread may call.  The words are those of the connection's thread: others leave none.
+ * Return: may this one? */
 bool error_begin_threadsafe(struct evl *evl);
 
 /* Remember the words for evl_error_message(); `format` NULL: none.  Return: `error`. */

@@ -94,7 +94,8 @@ static bool has_link(const char *directory, const char *below) {
 	return lstat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
 }
 
-/* As `systemctl --user enable` and `systemctl --global enable` have it.  Without a manager, as for cron, that is nothing to wonder at. */
+/* As `systemctl --user enable` and `systemctl --global enable` have it.  Without a manager, as for cron, that is
+ * nothing to wonder at. */
 static bool own_is_enabled(void) {
 	char manager[64];
 

@@ -477,8 +477,8 @@ static void open_log(void) {
 }
 
 /*
- * A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its predecessor's last words.
- * Who has started it by hand hears it as well, until it serves.
+ * A private daemon has no terminal and no journal: what it has to say is found beside its socket, as are its
+ * predecessor's last words.  Who has started it by hand hears it as well, until it serves.
  */
 static void redirect_log(const struct service_socket *socket) {
 	_cleanup_close_ int fd = -1;

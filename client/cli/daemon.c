@@ -106,7 +106,8 @@ static int complain_connect(const struct invocation *inv, int error, const Evloo
 	return status_exit_of_error(error);
 }
 
-/* It is not the daemon that he may have in mind, who has enabled his own instance: all that he has there is not here. */
+/* It is not the daemon that he may have in mind, who has enabled his own instance: all that he has there is not
+ * here. */
 static void warn_of_stand_in(struct evl *evl) {
 	switch (evl_own_instance(evl)) {
 	case OWN_INSTANCE_SILENT:

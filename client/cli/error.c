@@ -59,8 +59,8 @@ int complain_extra(const struct invocation *inv, const char *word) {
 	return complain_usage(inv, "'%s' is one word too many; see 'evloop %s --help'", word, inv->verb->name);
 }
 
-/* `text` with the names of the users and groups that it tells by number: uid 994 (evloopd).  The daemon itself asks no database of them,
- * which may keep it waiting. */
+/* `text` with the names of the users and groups that it tells by number: uid 994 (evloopd).  The daemon itself asks no
+ * database of them, which may keep it waiting. */
 static const char *name_ids(const char *text, char *buffer, size_t size) {
 	size_t n = 0;
 

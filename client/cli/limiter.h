@@ -62,8 +62,8 @@ int key_check(const struct invocation *inv, const char *key);
 const char *definition_text(const Evloop__LimiterSpec *spec, char buffer[DEFINITION_TEXT_MAX]);
 
 /*
- * Print "allowed remaining=9 retry_after=0.000000000", or JSON.  `done`: the word for what has been done whether anything is allowed or
- * not, "": nothing has.  Return: 0, or 1 after a complaint.
+ * Print "allowed remaining=9 retry_after=0.000000000", or JSON.  `done`: the word for what has been done whether
+ * anything is allowed or not, "": nothing has.  Return: 0, or 1 after a complaint.
  */
 int grant_print(const struct invocation *inv, const char *done, const Evloop__Grant *grant);
 

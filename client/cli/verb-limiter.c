@@ -281,7 +281,8 @@ static int run_peek(const struct invocation *inv, struct order *order) {
 	return status != 0 ? status : grant_print(inv, "", (const Evloop__Grant *)reply);
 }
 
-/* The key has no bucket and can get none: nobody else is to feel what is meant for it.  Return: true: so it is, after a complaint. */
+/* The key has no bucket and can get none: nobody else is to feel what is meant for it.
+ * Return: true: so it is, after a complaint. */
 static bool has_no_room(const char *name, const Evloop__Grant *grant, const char *undone) {
 	if (grant->allowed || grant->limit > 0)
 		return false;

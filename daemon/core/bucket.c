@@ -200,8 +200,8 @@ static uint64_t at_whole_ns(uint64_t ticks) {
 }
 
 /*
- * Grant `cost` in thought.  It fits below each burst, so that its ticks are below GCRA_TOLERANCE_MAX and no sum is above 64 bits: of a long
- * line each has to be looked at in a few nanoseconds.
+ * Grant `cost` in thought.  It fits below each burst, so that its ticks are below GCRA_TOLERANCE_MAX and no sum is
+ * above 64 bits: of a long line each has to be looked at in a few nanoseconds.
  */
 static void walk_grant(const struct bucket_rules *rules, uint64_t cost, struct outlook *walk) {
 	uint64_t time = walk->time;

@@ -108,7 +108,8 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
 int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter,
 		struct grant *ret);
 
-/* Join the line, whatever there is to take; `waiter` as above, with a cost that bucket_try() does not refuse.  Return: 0, -ENOMEM. */
+/* Join the line, whatever there is to take; `waiter` as above, with a cost that bucket_try() does not refuse.
+ * Return: 0, -ENOMEM. */
 int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter);
 
 /* From now on joining the line needs no memory.  Return: 0, -ENOMEM. */
@@ -163,7 +164,8 @@ bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *
 /*
  * The rules change; tokens are kept as far as they fit, rules that are new begin full, and under a rule by which more is owed than can be
  * counted it is as if all had been taken.  `words` is borrowed from now on in place of the present ones (it may be the same) and has
- * room for to->n.  Those in line whose cost fits no more are appended to `list`; the others are due for bucket_expire().
+ * room for to->n.  Those in line whose cost fits no more are appended to `list`; the others are due for
+ * bucket_expire().
  */
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 		    _Atomic uint64_t *words, int64_t now_ns, struct waiter_list *list);

@@ -161,7 +161,8 @@ int limiter_go_on(struct limiter *limiter, size_t n) {
 	return MIN(r, 1);
 }
 
-/* Of every two steps one is for what somebody waits to hear of, and one for what others have left, some of which takes up memory. */
+/* Of every two steps one is for what somebody waits to hear of, and one for what others have left, some of which
+ * takes up memory. */
 static struct limiter *next_unfinished(const struct scheduler *scheduler, bool awaited) {
 	struct limiter *limiter = TAILQ_FIRST(awaited ? &scheduler->awaited : &scheduler->unfinished);
 

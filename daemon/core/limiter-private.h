@@ -155,8 +155,8 @@ void cell_expire(struct cell *cell);
  * not called.  Return: 0, LIMITER_E_RANGE, -ENOMEM.
  */
 int cell_prepare(struct cell *cell, const struct limiter_spec *to, int64_t now_ns, void **ret);
-/* Obey limiter::spec in place of limiter::former, whose last time that is.  Those for whom that is too much are in limiter::unfit then; what
- * is due is for cell_settle(). */
+/* Obey limiter::spec in place of limiter::former, whose last time that is.  Those for whom that is too much are in
+ * limiter::unfit then; what is due is for cell_settle(). */
 void cell_change(struct cell *cell, int64_t now_ns, void *prepared);
 /* The same, if it does not yet, and it is due.  Return: 0, -ENOMEM. */
 int cell_renew(struct cell *cell);

@@ -637,7 +637,8 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 	return r == LIMITER_E_RANGE ? 0 : r; /* that may pass */
 }
 
-/* There is no memory for what its cell should obey by now, and by what it obeys nothing more is granted.  Return: as limiter_ask(). */
+/* There is no memory for what its cell should obey by now, and by what it obeys nothing more is granted.  Return: as
+ * limiter_ask(). */
 static int wait_for_memory(struct cell *cell, struct claim *claim) {
 	struct grant grant;
 	int r = bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), claim->cost, NULL, &grant);

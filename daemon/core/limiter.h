@@ -83,9 +83,9 @@ enum limiter_change {
 };
 
 /*
- * Make or change the tenant's limiter of that name.  Keys are converted in later turns, those that somebody waits for first, as of now; so
- * does everybody hear whose cost is not allowed any more.  A key that would owe more than can be counted is as if all had been taken; a
- * limiter without keys that would is not changed: LIMITER_E_RANGE.
+ * Make or change the tenant's limiter of that name.  Keys are converted in later turns, those that somebody waits for
+ * first, as of now; so does everybody hear whose cost is not allowed any more.  A key that would owe more than can be
+ * counted is as if all had been taken; a limiter without keys that would is not changed: LIMITER_E_RANGE.
  * Return: 0, LIMITER_E_EXISTS (*ret is the one that exists), LIMITER_E_KIND, LIMITER_E_RANGE, LIMITER_E_BUSY (again with *ret),
  * -ENOENT (UPDATE: there is none), -ENOMEM, −errno of getrandom(2).
  */

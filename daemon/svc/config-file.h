@@ -38,7 +38,8 @@ enum {
 
 /* In the course of reading; what a kind of files needs beside it is around it. */
 struct config_parser {
-	/* A section begins, which may stay empty: is there one of that name?  Return: false: config_fail() has been called. */
+	/* A section begins, which may stay empty: is there one of that name?
+	 * Return: false: config_fail() has been called. */
 	bool (*begin)(struct config_parser *parser, const char *section);
 	/* One line.  Return: the same. */
 	bool (*take)(struct config_parser *parser, const char *section, const char *key, const char *value);
@@ -60,8 +61,8 @@ int config_parse(struct config_parser *parser, const struct config_source *sourc
 		 char error[static CONFIG_ERROR_MAX]);
 
 /*
- * Read one file, line by line, that defines nothing with a name; `begin`, `take` and `error` are set, and *error is "" if nothing has been wrong
- * yet.  Return: 0, CONFIG_E_*, -ENOMEM.
+ * Read one file, line by line, that defines nothing with a name; `begin`, `take` and `error` are set, and *error is ""
+ * if nothing has been wrong yet.  Return: 0, CONFIG_E_*, -ENOMEM.
  */
 int config_read_file(struct config_parser *parser, const char *path);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns the lines of one run's output that are not complete yet.  Does not know whether the journal takes an entry at once. */
+/* Owns the lines of one run's output that are not complete yet.  Does not know whether the journal takes an entry at
+ * once. */
 
 #include "daemon/svc/journal-private.h"
 

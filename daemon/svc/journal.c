@@ -3,8 +3,8 @@
  * Owns the socket to the journal, and what waits until that takes it.  The format is that of systemd's native journal
  * protocol, which is documented and stable; sd_journal_send(3) would wait for a journal that is busy.
  *
- * The socket is connected: one that is not can always be written to, as far as poll(2) tells, while this one can as soon as there
- * is room in the journal's queue, which may be ten entries.  Streams that wait take turns, an entry each.
+ * The socket is connected: one that is not can always be written to, as far as poll(2) tells, while this one can as
+ * soon as there is room in the journal's queue, which may be ten entries.  Streams that wait take turns, an entry each.
  */
 
 #include "daemon/svc/journal-private.h"
@@ -101,7 +101,8 @@ static int send_message(struct journal *journal, const struct msghdr *message) {
 	return try_to_send(journal, message);
 }
 
-/* Return: 0: the journal has it; -EAGAIN: it is busy; -ENOTCONN: there is none now; else −errno: it will never take this. */
+/* Return: 0: the journal has it; -EAGAIN: it is busy; -ENOTCONN: there is none now;
+ * else −errno: it will never take this. */
 static int transmit(struct journal *journal, const char *fields, size_t fields_size, const char *data, size_t size) {
 	char head[sizeof("MESSAGE\n") + sizeof(uint64_t)], newline = '\n';
 	struct iovec iov[] = {

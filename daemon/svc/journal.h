@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * The way to the journal, for the daemon's own log and for the output of jobs: an entry a line, with the fields EVLOOP_ID, EVLOOP_NAME and EVLOOP_FIRE_SEQ, and the
- * name of the timer, or else of the program, as its identifier.  Nobody waits for the journal: output that it does not take at once is
- * kept, up to a bound, and sent when it does.  Configured without systemd (journal-fallback.c) there is none.
+ * The way to the journal, for the daemon's own log and for the output of jobs: an entry a line, with the fields
+ * EVLOOP_ID, EVLOOP_NAME and EVLOOP_FIRE_SEQ, and the name of the timer, or else of the program, as its identifier.
+ * Nobody waits for the journal: output that it does not take at once is kept, up to a bound, and sent when it does.
+ * Configured without systemd (journal-fallback.c) there is none.
  */
 
 #include "daemon/core/job.h"
@@ -25,7 +26,8 @@ struct journal *journal_free(struct journal *journal);
 /* Before that: wait until all is taken, for `patience_ns` at most. */
 void journal_last_words(struct journal *journal, int64_t patience_ns);
 
-/* The boottime at which journal_tick() wants to be called, for a journal that has gone may come back; INT64_MAX: never. */
+/* The boottime at which journal_tick() wants to be called, for a journal that has gone may come back;
+ * INT64_MAX: never. */
 int64_t journal_next(const struct journal *journal);
 void journal_tick(struct journal *journal, int64_t boottime_ns);
 

@@ -141,7 +141,8 @@ static bool take_rule(struct config_parser *config, const char *name, const char
 	wrong = rate_parse(value, &rule->rate);
 	if (wrong)
 		return config_fail(config, "%s=%s: %s", key, value, wrong);
-	/* On the command line several rates hold together: who means that shall not get the last one alone.  A drop-in changes it. */
+	/* On the command line several rates hold together: who means that shall not get the last one alone.
+	 * A drop-in changes it. */
 	if (rule->has_rate && rule->rate_path == config->path)
 		return config_fail(
 			config,

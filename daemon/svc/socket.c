@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may remove the socket, and that file, if nobody
- * listens there who knows of no lock, as the service manager does.
+ * Owns the path of the daemon's socket.  Whoever holds the lock at PATH.lock may remove the socket, and that file, if
+ * nobody listens there who knows of no lock, as the service manager does.
  */
 
 #include "daemon/svc/socket.h"
@@ -43,8 +43,8 @@ static bool is_served(const struct sockaddr_un *address) {
 }
 
 /*
- * We hold the lock, so whoever listens there is no daemon that made its socket itself, or one that has just been killed: that lets
- * go of the lock and of the socket in no order, and then hangs up.
+ * We hold the lock, so whoever listens there is no daemon that made its socket itself, or one that has just been
+ * killed: that lets go of the lock and of the socket in no order, and then hangs up.
  * Return: 0: nobody, SERVICE_SOCKET_E_BUSY: somebody, −errno: that cannot be known.
  */
 static int look_for_others(const struct sockaddr_un *address) {

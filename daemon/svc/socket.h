@@ -27,8 +27,9 @@ enum {
 };
 
 /*
- * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced, one
- * that is coming or going is waited for, some seconds at most, and where somebody listens it is let alone, whoever that is.
+ * Listen at `path`, readable and writable by this uid only.  A socket that a dead daemon has left there is replaced,
+ * one that is coming or going is waited for, some seconds at most, and where somebody listens it is let alone, whoever
+ * that is.
  * Return: 0, SERVICE_SOCKET_E_BUSY, _TOO_LONG, _NO_SOCKET, −errno.
  */
 int service_socket_open(struct service_socket *ret, const char *path);
@@ -44,8 +45,8 @@ int service_socket_open_private(struct service_socket *ret);
 bool service_socket_withdraw(struct service_socket *socket, void (*accepted)(void *userdata, int fd), void *userdata);
 
 /*
- * Listen no more, and be found no more: who waits to be accepted is hung up on, and the next daemon waits for the lock.  Nobody may watch
- * socket->fd.
+ * Listen no more, and be found no more: who waits to be accepted is hung up on, and the next daemon waits for the lock.
+ * Nobody may watch socket->fd.
  */
 void service_socket_stop(struct service_socket *socket);
 

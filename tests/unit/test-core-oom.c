@@ -513,7 +513,8 @@ static unsigned count_events(struct fixture *f, enum event_type type) {
 	return n;
 }
 
-/* Who waits at a key that there is no memory to change is granted nothing by what was before, and is granted when there is some. */
+/* Who waits at a key that there is no memory to change is granted nothing by what was before, and is granted when
+ * there is some. */
 static void test_no_memory_for_who_waits(void **state _unused_) {
 	struct limiter *limiter;
 	struct claim *claim;

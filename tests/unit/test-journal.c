@@ -14,7 +14,8 @@
 #include "daemon/svc/journal.h"
 #include "daemon/svc/log.h"
 
-/* What the journal takes at a time, where it is slow, and the entries written to it then: more than any kernel's queue has. */
+/* What the journal takes at a time, where it is slow, and the entries written to it then: more than any kernel's
+ * queue has. */
 #define TAKEN_AT_ONCE 10
 #define MANY 3000
 

@@ -189,7 +189,8 @@ static struct limiter *make_waiting(struct fixture *f) {
 	return limiter;
 }
 
-/* There may be too many keys at which somebody waits to look at all of them at once; by what was before, nobody is granted anything. */
+/* There may be too many keys at which somebody waits to look at all of them at once; by what was before, nobody is
+ * granted anything. */
 static void test_waits_at_each(void **state) {
 	struct fixture *f = *state;
 	struct limiter_spec slow = spec_keyed("waits", 1, 1), fast;
@@ -272,7 +273,8 @@ static void test_come_and_go(void **state) {
 	assert_int_equal(limiter_go_on(limiter, 0), 0);
 }
 
-/* Those to whom a change says that they are never granted hear it one after the other, in many turns, and are in nobody's way. */
+/* Those to whom a change says that they are never granted hear it one after the other, in many turns, and are in
+ * nobody's way. */
 static void change_unfit(struct fixture *f, const struct limiter_spec *from, const struct limiter_spec *to) {
 	const struct tenant_use *use = tenant_use(f->a.owner.tenant);
 	struct limiter *limiter = make(f, from);
