@@ -55,8 +55,9 @@ static void free_parts(struct evl *evl) {
 	evl->socket = close_fd(evl->socket);
 	if (evl->hello)
 		evloop__hello_reply__free_unpacked(evl->hello, NULL);
+	/* A limiter survives, and what is called with it forgets what the last one left. */
 	if (evl->error)
-		evloop__error__free_unpacked(evl->error, NULL);
+		evloop__error__free_unpacked(TAKE_PTR(evl->error), NULL);
 	free(evl->path);
 	free_found_paths(evl);
 	free_told_refusals(evl);

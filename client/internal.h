@@ -699,7 +699,7 @@ static inline int connection_check(struct evl *evl) {
 	return evl->link == LINK_UP ? 0 : -ENOTCONN;
 }
 
-/* The same where one begins. */
+/* The same where one begins that does not wait.  To one that waits call_sync() tells the loss, which must not be kept from it. */
 static inline int connection_begin(struct evl *evl) {
 	return error_begin(evl, connection_check(evl));
 }

@@ -379,10 +379,8 @@ static int try_in_memory(struct evl_limiter *limiter, uint64_t cost, struct evl_
 int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name, const struct evl_limit *limit) {
 	struct evl_limiter *limiter;
 	bool permits = limit && limit->concurrency > 0;
-	int r = connection_begin(evl);
+	int r = error_begin(evl, 0);
 
-	if (r < 0)
-		return r;
 	if (!name || !name[0])
 		return error_set(evl, -EINVAL, "no name");
 	r = limit ? define(evl, name, limit) : look(evl, name, &permits);
@@ -471,12 +469,9 @@ int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost,
 	return ask_beside(evl, &request, has_words, ret);
 }
 
-/* A call of the connection's thread begins.  Return: 0, −errno with its words. */
+/* A call of the connection's thread begins that will wait.  Return: 0, −errno with its words. */
 static int begin_with_key(struct evl_limiter *limiter, const char *key, ProtobufCBinaryData *ret) {
-	int r = connection_begin(limiter->evl);
-
-	if (r < 0)
-		return r;
+	error_begin(limiter->evl, 0);
 	return take_key(limiter, key, ret);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Each function of evloop.h that fails has its own words, or none: never those of an earlier one. */
+/*
+ * Each function of evloop.h that fails has its own words, or none: never those of an earlier one.  Those that wait for the daemon tell why
+ * it has gone.
+ */
 
 #include "tests/unit/test.h"
 
@@ -10,6 +13,7 @@
 #include "tests/unit/client-peer.h"
 
 #define STALE "words of an earlier error"
+#define LAST_WORDS "I cannot read this"
 #define UNUSUAL_FD 12345678
 
 static struct peer peer;
@@ -174,7 +178,38 @@ static int fail_to_watch_pid(void) {
 	return evl_watch_pid(evl, NULL, 0, never_called, NULL);
 }
 
-/* What fails once the connection is lost. */
+/* What fails once the connection is lost: whoever waits for the daemon. */
+
+static int emit(void) {
+	return evl_emit(evl, "topic", NULL, 0);
+}
+
+static int charge(void) {
+	return evl_limiter_charge(limiter, NULL, 1, NULL);
+}
+
+static int hold(void) {
+	return evl_limiter_hold(limiter, "key", 1, NULL);
+}
+
+static int open_to_define(void) {
+	struct evl_limit limit = EVL_RATE(10, EVL_SEC(1));
+	struct evl_limiter *opened;
+
+	return evl_limiter_open(evl, &opened, "another", &limit);
+}
+
+static int peek(void) {
+	return evl_limiter_peek(limiter, NULL, 1, NULL);
+}
+
+static int refund(void) {
+	return evl_limiter_refund(limiter, NULL, 1, NULL);
+}
+
+static int reset(void) {
+	return evl_limiter_reset(limiter, NULL, NULL);
+}
 
 static int fail_to_cancel_sync(void) {
 	struct evl_source *source = TAKE_PTR(timer);
@@ -224,6 +259,7 @@ static const struct row {
 	const char *name;
 	int (*make_fail)(void);
 	enum state state;
+	int (*meet_loss)(void); /* NULL: it tells of none, or in the state LOST it is `make_fail` */
 } rows[] = {
 	{ "evl_add_local", fail_to_add_local, CONNECTED },
 	{ "evl_add_reader", fail_to_add_reader, CONNECTED },
@@ -234,16 +270,16 @@ static const struct row {
 	{ "evl_call_later", fail_to_call_later, CONNECTED },
 	{ "evl_call_soon", fail_to_call_soon, CONNECTED },
 	{ "evl_call_soon_threadsafe", fail_to_call_soon_threadsafe, CONNECTED },
-	{ "evl_emit", fail_to_emit, CONNECTED },
+	{ "evl_emit", fail_to_emit, CONNECTED, emit },
 	{ "evl_emit_async", fail_to_emit_async, CONNECTED },
 	{ "evl_limiter_acquire", fail_to_acquire, CONNECTED },
-	{ "evl_limiter_charge", fail_to_charge, CONNECTED },
-	{ "evl_limiter_hold", fail_to_hold, CONNECTED },
-	{ "evl_limiter_open", fail_to_open, CONNECTED },
-	{ "evl_limiter_peek", fail_to_peek, CONNECTED },
-	{ "evl_limiter_refund", fail_to_refund, CONNECTED },
+	{ "evl_limiter_charge", fail_to_charge, CONNECTED, charge },
+	{ "evl_limiter_hold", fail_to_hold, CONNECTED, hold },
+	{ "evl_limiter_open", fail_to_open, CONNECTED, open_to_define },
+	{ "evl_limiter_peek", fail_to_peek, CONNECTED, peek },
+	{ "evl_limiter_refund", fail_to_refund, CONNECTED, refund },
 	{ "evl_limiter_release", fail_to_release, CONNECTED },
-	{ "evl_limiter_reset", fail_to_reset, CONNECTED },
+	{ "evl_limiter_reset", fail_to_reset, CONNECTED, reset },
 	{ "evl_limiter_try", fail_to_try, CONNECTED },
 	{ "evl_limiter_wait", fail_to_wait, CONNECTED },
 	{ "evl_reconnect", fail_to_reconnect, CONNECTED },
@@ -342,9 +378,57 @@ static void test_connected(void **state _unused_) {
 	assert_true(all_leave_own_words(CONNECTED));
 }
 
+static void say_why_and_hang_up(struct peer *p) {
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+
+	error.status = EVLOOP__STATUS__STATUS_PROTOCOL;
+	error.message = (char *)LAST_WORDS;
+	peer_send(p, FRAME_ERROR, EVLOOP__METHOD__METHOD_NONE, 0, &error.base);
+	peer_hang_up(p);
+}
+
+static void refuse(struct peer *p, const struct frame *frame) {
+	Evloop__Error error = EVLOOP__ERROR__INIT;
+
+	error.status = EVLOOP__STATUS__STATUS_INVALID;
+	error.message = (char *)"no";
+	peer_send(p, FRAME_ERROR, (Evloop__Method)frame->method, frame->serial, &error.base);
+}
+
+static bool tells_loss(const struct row *row) {
+	int (*meet)(void) = row->meet_loss ? row->meet_loss : row->make_fail;
+	int r;
+
+	evl->loss_returned = false;
+	(void)error_set(evl, 0, STALE);
+	r = meet();
+	if (r != -ECONNRESET || strcmp(evl_error_message(evl), LAST_WORDS) != 0)
+		print_error("%s returned %d with the words '%s'\n", row->name, r, evl_error_message(evl));
+	return r == -ECONNRESET && strcmp(evl_error_message(evl), LAST_WORDS) == 0;
+}
+
+/* What does not wait has met the loss, and had nobody to tell: each of the others does. */
 static void test_lost(void **state _unused_) {
-	peer_hang_up(&peer);
-	assert_true(all_leave_own_words(LOST));
+	bool good = true;
+
+	say_why_and_hang_up(&peer);
+	connection_lost(evl, -ECONNRESET);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].state == LOST || rows[i].meet_loss)
+			good = tells_loss(&rows[i]) && good;
+	assert_true(good);
+	assert_int_equal(peek(), -ENOTCONN); /* once */
+	assert_string_equal(evl_error_message(evl), "");
+}
+
+/* A limiter survives its connection. */
+static void test_closed(void **state _unused_) {
+	peer_serve(&peer, 1, refuse);
+	assert_int_equal(peek(), -EINVAL);
+	peer_join(&peer);
+	evl = evl_close(evl);
+	assert_int_equal(peek(), -ENOTCONN);
+	assert_int_equal(hold(), -ENOTCONN);
 }
 
 static void test_forked(void **state _unused_) {
@@ -407,11 +491,8 @@ static void test_all_are_listed(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		test(test_connected),
-		test(test_lost),
-		test(test_forked),
-		test(test_other_thread),
-		cmocka_unit_test(test_all_are_listed),
+		test(test_connected), test(test_lost),         test(test_lost_while_opened),          test(test_closed),
+		test(test_forked),    test(test_other_thread), cmocka_unit_test(test_all_are_listed),
 	};
 
 	return cmocka_run_group_tests_name("errors of the library", tests, NULL, NULL);
