@@ -387,6 +387,13 @@ static void say_why_and_hang_up(struct peer *p) {
 	peer_hang_up(p);
 }
 
+static void answer_once(struct peer *p, const struct frame *frame) {
+	if (frame->method == EVLOOP__METHOD__METHOD_LIMITER_SET)
+		answer_open(p, frame);
+	else
+		say_why_and_hang_up(p);
+}
+
 static void refuse(struct peer *p, const struct frame *frame) {
 	Evloop__Error error = EVLOOP__ERROR__INIT;
 
@@ -419,6 +426,19 @@ static void test_lost(void **state _unused_) {
 	assert_true(good);
 	assert_int_equal(peek(), -ENOTCONN); /* once */
 	assert_string_equal(evl_error_message(evl), "");
+}
+
+/* It has been defined by then, so that nothing has failed. */
+static void test_lost_while_opened(void **state _unused_) {
+	struct evl_limit limit = EVL_RATE(10, EVL_SEC(1));
+	struct evl_limiter *opened;
+
+	peer_serve(&peer, 2, answer_once);
+	assert_int_equal(evl_limiter_open(evl, &opened, "another", &limit), 0);
+	peer_join(&peer);
+	assert_int_equal(evl_roundtrip(evl), -ECONNRESET);
+	assert_string_equal(evl_error_message(evl), LAST_WORDS);
+	evl_limiter_close(opened);
 }
 
 /* A limiter survives its connection. */
