@@ -83,7 +83,7 @@ enum own_instance {
 	OWN_INSTANCE_LISTENS,
 };
 
-/* `evl` has come to a private daemon that it has not named: should it have come to the user's own instance? */
+/* `evl` has come to a private daemon that it has not named: should it have come to the user's own instance?  Which is not started by that. */
 enum own_instance evl_own_instance(const struct evl *evl);
 
 /* Has the administrator enabled the socket of the system's instance? */

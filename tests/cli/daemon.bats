@@ -267,6 +267,50 @@ END
     [[ ${lines[-1]} == "evloop: /run/user/"*": no daemon listens there; 'systemctl --user status "* ]] || fail
 }
 
+@test "the instance that a private daemon goes before is not started by looking at it" {
+    need_private_tmp
+    mkdir -p "$BATS_TEST_TMPDIR/.config/systemd/user/sockets.target.wants"
+    ln -s /nowhere "$BATS_TEST_TMPDIR/.config/systemd/user/sockets.target.wants/evloopd.socket"
+    cat >"$BATS_TEST_TMPDIR/unit.py" <<'END'
+import socket, sys
+
+unit = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+unit.bind(sys.argv[1])
+print("bound", flush=True)
+sys.stdin.readline()
+unit.listen()
+print("listens", flush=True)
+sys.stdin.readline()
+unit.setblocking(False)
+try:
+    unit.accept()
+    print("somebody has connected")
+except BlockingIOError:
+    print("nobody has connected")
+END
+    run script "
+        export HOME=$BATS_TEST_TMPDIR
+        unset XDG_CONFIG_HOME"'
+        mount -t tmpfs tmpfs /run || exit
+        own=/run/user/$(id -u)/evloopd
+        evloop ping
+        mkdir -p "/run/user/$(id -u)/systemd" "$own"
+        coproc unit { python3 "$HOME/unit.py" "$own/socket"; }
+        tell() { echo >&"${unit[1]}" && read -r line <&"${unit[0]}" && echo "$line"; }
+        read -r line <&"${unit[0]}" && echo "$line"
+        evloop ping
+        tell
+        evloop ping
+        tell' 3>&-
+    local ping="/tmp/evloopd-*/socket pid=*" warning="evloop: warning: this is a private daemon, /tmp/evloopd-*/socket: "
+    # shellcheck disable=SC2053 # these are patterns
+    {
+        [[ ${lines[0]} == $ping && ${lines[1]} == bound ]] || fail
+        [[ ${lines[2]} == $warning*'does not listen'* && ${lines[3]} == $ping && ${lines[4]} == listens ]] || fail
+        [[ ${lines[5]} == $warning*"'kill "* && ${lines[6]} == $ping && ${lines[7]} == 'nobody has connected' ]] || fail
+    }
+}
+
 @test "a directory in /tmp that is somebody else's is not trusted" {
     need_private_tmp
     run script '
