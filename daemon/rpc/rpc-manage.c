@@ -137,7 +137,8 @@ static int kill_one(struct timer *timer, const Evloop__ManageRequest *request, E
 static const char *explain_no_delay(const struct timer_info *info, const char *name) {
 	if (info->kind == TIMER_KIND_AFTER && !name[0])
 		return "its delay is not kept, for it has no name: give it one, or restart it where it was armed";
-	return name[0] ? "it was given as a time, and has no delay to restart: arm it anew with --replace"
+	return name[0] ? "it was given as a time, and has no delay to restart: arm it anew under the same name, "
+			 "replacing it"
 		       : "it was given as a time, and has no delay to restart: cancel it, and arm it anew";
 }
 
@@ -149,7 +150,8 @@ static int refuse_verb(struct call *call, int r, const struct timer_info *info, 
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "%s", explain_no_delay(info, name));
 		return 0;
 	case TIMER_E_PAST_UNTIL:
-		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE, "its next time would lie behind until_ns");
+		call_refuse(call, EVLOOP__STATUS__STATUS_OUT_OF_RANGE,
+			    "its next time would lie behind the time until which it repeats");
 		return 0;
 	case TIMER_E_NO_COMMAND:
 		call_refuse(call, EVLOOP__STATUS__STATUS_INVALID, "the timer has no command");

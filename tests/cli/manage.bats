@@ -273,11 +273,11 @@ field() {
     # By all of the delay, and not by what was left of it.
     (($(field p next_ns) - $("$EVLOOP" time --json | jq -r .boottime_ns) > 3599000000000)) || fail "a shorter delay"
     arm at tomorrow --name fixed true
-    refused 65 '*fixed: it was given as a time, and has no delay to restart: arm it anew with --replace' poke fixed
+    refused 65 '*fixed: it was given as a time, and has no delay to restart: arm it anew under the same name, replacing it' poke fixed
     arm at tomorrow true
     refused 65 '*: it was given as a time, and has no delay to restart: cancel it, and arm it anew' poke "$id"
     arm every 1h --start tomorrow --name civil true
-    refused 65 '*civil: it was given as a time, and has no delay to restart: arm it anew with --replace' poke civil
+    refused 65 '*civil: it was given as a time, and has no delay to restart: arm it anew under the same name, replacing it' poke civil
     arm every 1h --name again true
     evl poke again
     expect_output "$id poked"

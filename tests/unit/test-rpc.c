@@ -561,6 +561,43 @@ static void test_pages_of_a_verb(void **state _unused_) {
 	assert_true(pages > 4);
 }
 
+static void expect_poke(const char *name, Evloop__Status status, const char *text) {
+	Evloop__ManageRequest request = EVLOOP__MANAGE_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	const Evloop__Error *error;
+
+	request.target = &target;
+	target.name = (char *)name;
+	assert_null(peer_call(&peer, METHOD(POKE), &request, &error));
+	assert_int_equal(error->status, status);
+	assert_string_equal(error->message, text);
+}
+
+/* In words that are nobody's own: whoever reads them may have written a command line, a program or a line of JSON. */
+static void test_refused_pokes(void **state _unused_) {
+	Evloop__TimerSpec spec = spec_later();
+
+	spec.kind = EVLOOP__KIND__KIND_EVERY;
+	spec.name = (char *)"repeating";
+	spec.period_ns = spec.delay_ns = spec.deadline_ns;
+	spec.until_ns = now() + spec.period_ns + NSEC_PER_SEC;
+	assert_non_null(peer_call(&peer, METHOD(ARM), &spec, NULL));
+	peer_world_pass(2 * NSEC_PER_SEC);
+	expect_poke("repeating", STATUS(OUT_OF_RANGE),
+		    "its next time would lie behind the time until which it repeats");
+
+	spec = spec_later();
+	spec.handle = 2;
+	spec.kind = EVLOOP__KIND__KIND_AT;
+	spec.name = (char *)"fixed";
+	spec.relative = false;
+	spec.deadline_ns = now() + 1000 * NSEC_PER_SEC;
+	assert_non_null(peer_call(&peer, METHOD(ARM), &spec, NULL));
+	expect_poke(
+		"fixed", STATUS(INVALID),
+		"it was given as a time, and has no delay to restart: arm it anew under the same name, replacing it");
+}
+
 /* The answer to a ping follows what was caused before it. */
 static void test_ping_is_the_last(void **state _unused_) {
 	Evloop__TimerSpec spec = spec_later();
@@ -600,6 +637,7 @@ int main(void) {
 		TEST(test_limit_of_commands),
 		TEST(test_pages_of_large_commands),
 		TEST(test_pages_of_a_verb),
+		TEST(test_refused_pokes),
 		TEST(test_ping_is_the_last),
 	};
 
