@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -20,7 +21,7 @@
 #define LOCK_PAUSE_NS (10 * NSEC_PER_MSEC)
 #define LOCK_PATIENCE_NS (3 * NSEC_PER_SEC)
 #define HANG_UP_MS 100
-#define LOOKS 3
+#define LOOKS 30 /* as patient as for the lock */
 
 /* Return: a connection to whoever listens there, −errno. */
 static int call(const struct sockaddr_un *address) {
@@ -36,10 +37,26 @@ static bool is_somebody(int r) {
 	return r >= 0 || r == -EAGAIN || r == -EPROTOTYPE;
 }
 
+/*
+ * Has the process that listened there ended?  Then a closer of its own (peer/closers.h), with which it had its descriptors in common, is about
+ * to end as well, and has the lock and the socket until then.  `fd` is what call() returned.
+ */
+static bool is_left_over(int fd) {
+	_cleanup_close_ int pid_fd = -1;
+	struct ucred listener = { 0 };
+	socklen_t size = sizeof(listener);
+	struct pollfd end = { .events = POLLIN };
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) < 0 || listener.pid <= 0)
+		return false;
+	pid_fd = end.fd = (int)syscall(SYS_pidfd_open, listener.pid, 0);
+	return pid_fd < 0 ? errno == ESRCH : poll(&end, 1, 0) == 1;
+}
+
 static bool is_served(const struct sockaddr_un *address) {
 	_cleanup_close_ int fd = call(address);
 
-	return is_somebody(fd);
+	return is_somebody(fd) && !is_left_over(fd);
 }
 
 /*
@@ -56,7 +73,7 @@ static int look_for_others(const struct sockaddr_un *address) {
 			return 0;
 		if (!is_somebody(fd))
 			return fd;
-		if (fd < 0 || poll(&hang_up, 1, HANG_UP_MS) == 0)
+		if (fd < 0 || (poll(&hang_up, 1, HANG_UP_MS) == 0 && !is_left_over(fd)))
 			return SERVICE_SOCKET_E_BUSY;
 	}
 	return SERVICE_SOCKET_E_BUSY;
@@ -64,7 +81,7 @@ static int look_for_others(const struct sockaddr_un *address) {
 
 /* ---- the lock ---- */
 
-/* The lock may be held by a daemon that does not listen yet, or no more. */
+/* The lock may be held by a daemon that does not listen yet, or no more; or by what is left of one. */
 static int wait_for_lock(int fd, const struct sockaddr_un *address) {
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
 

@@ -179,6 +179,30 @@ static void test_what_a_dying_one_serves(void **state _unused_) {
 	service_socket_close(&socket);
 }
 
+/* A daemon that has been killed, and a process that has all of its descriptors and ends when it is called. */
+static void leave_over(void) {
+	struct service_socket socket = open_socket();
+	struct pollfd poll_fd = { .fd = socket.fd, .events = POLLIN };
+
+	if (fork() == 0)
+		(void)poll(&poll_fd, 1, 10000);
+	_exit(0);
+}
+
+/* What is left of a daemon does not serve, though it has its lock and its socket. */
+static void test_what_is_left_over(void **state _unused_) {
+	struct service_socket socket;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		leave_over();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	socket = open_socket();
+	service_socket_close(&socket);
+}
+
 /* A daemon that holds the lock and does not answer is coming or going: it is waited for. */
 static void test_lock_that_is_let_go(void **state _unused_) {
 	struct service_socket socket;
@@ -379,11 +403,17 @@ static void test_socket_of_another(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_beginning_and_end),     TEST(test_what_is_there),
-		TEST(test_what_somebody_serves),  TEST(test_what_a_dying_one_serves),
-		TEST(test_locks_that_go),         TEST(test_lock_that_is_let_go),
-		TEST(test_withdrawal_in_a_crowd), TEST(test_withdrawal),
-		TEST(test_socket_of_another),     TEST(test_stop),
+		TEST(test_beginning_and_end),
+		TEST(test_what_is_there),
+		TEST(test_what_somebody_serves),
+		TEST(test_what_a_dying_one_serves),
+		TEST(test_what_is_left_over),
+		TEST(test_locks_that_go),
+		TEST(test_lock_that_is_let_go),
+		TEST(test_withdrawal_in_a_crowd),
+		TEST(test_withdrawal),
+		TEST(test_socket_of_another),
+		TEST(test_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
