@@ -344,6 +344,16 @@ int rpc_limiter_take_up_to(struct call *call, const void *data) {
 	return 0;
 }
 
+/* What has no rule asks nothing before it grants, a hold neither. */
+static bool check_can_be_held(struct call *call, const struct limiter *limiter) {
+	const struct limiter_spec *spec = limiter_spec(limiter);
+
+	if (spec->kind == LIMITER_KIND_CONCURRENCY || spec->rules.n > 0)
+		return true;
+	return REFUSE(call, INVALID, "the limiter '%s' is unlimited, which cannot be held: give it a rate first",
+		      spec->name);
+}
+
 int rpc_limiter_hold(struct call *call, const void *data) {
 	const Evloop__LimiterHoldRequest *request = data;
 	struct limiter *limiter = find(call, request->name, LIMITER_TAKE);
@@ -351,7 +361,7 @@ int rpc_limiter_hold(struct call *call, const void *data) {
 	struct grant grant;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) ||
-	    !check_range(call, "duration_ns", request->duration_ns, 0))
+	    !check_range(call, "duration_ns", request->duration_ns, 0) || !check_can_be_held(call, limiter))
 		return 0;
 	return answer(call, limiter_hold(limiter, key, request->duration_ns, &grant), limiter, 0, &grant);
 }

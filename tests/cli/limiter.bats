@@ -91,6 +91,8 @@ allowed      4*'
     refused 75 '*each: there is no room for one more key, and nothing is reset' limiter reset each --key another --json
     evl limit api --try
     expect_status 75
+    evl limiter set free --rate unlimited
+    refused 65 "*the limiter 'free' is unlimited, which cannot be held: give it a rate first" limiter hold free 3s
     refused 64 '*hold: no duration*' limiter hold api
     refused 65 "*hold '5x' is not a duration*" limiter hold api 5x
     refused 65 "*'-5s' is not a duration: it must not be negative" limiter hold api -5s
