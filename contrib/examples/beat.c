@@ -3,6 +3,7 @@
 
 #include <evloop.h>
 #include <stdio.h>
+#include <string.h>
 
 static void beat(struct evl_source *source, const struct evl_event *event, void *evl) {
 	printf("beat %d, %lld ns late\n", (int)event->fire_seq, (long long)event->lateness_ns);
@@ -19,6 +20,8 @@ int main(void) {
 		r = evl_call_every(evl, NULL, EVL_SEC(1), beat, evl);
 	if (r >= 0)
 		r = evl_run(evl);
+	if (r < 0)
+		fprintf(stderr, "beat: %s: %s\n", strerror(-r), evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_close(evl);
 	return r < 0;
 }

@@ -7,6 +7,7 @@
 #include <evloop.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct countdown {
 	struct evl_source *source;
@@ -42,13 +43,15 @@ int main(void) {
 	r = evl_connect(&evl, NULL);
 	if (r >= 0)
 		r = evl_call_every(evl, &countdown->source, EVL_MSEC(100), tick, countdown);
-	if (r < 0) {
-		evl_close(evl);
+	if (r >= 0) {
+		evl_source_set_destroy(countdown->source, destroy);
+		r = evl_run(evl); /* ends by itself: no source is left */
+	} else {
 		free(countdown);
-		return 1;
 	}
-	evl_source_set_destroy(countdown->source, destroy);
-	r = evl_run(evl); /* ends by itself: no source is left */
+	if (r < 0)
+		fprintf(stderr, "cancel-in-callback: %s: %s\n", strerror(-r),
+			evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_close(evl);
 	return r < 0;
 }

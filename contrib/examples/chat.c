@@ -75,7 +75,8 @@ int main(int argc, char **argv) {
 		r = evl_run(chat.evl);
 	}
 	if (r < 0)
-		fprintf(stderr, "chat: %s\n", strerror(-r));
+		fprintf(stderr, "chat: %s: %s\n", strerror(-r),
+			chat.evl ? evl_error_message(chat.evl) : "see 'evloop ping'");
 	evl_close(chat.evl);
 	return r < 0;
 }

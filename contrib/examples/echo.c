@@ -55,22 +55,28 @@ static int talk(const struct sockaddr_un *address) {
 int main(void) {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct server server = { .listen_fd = socket(AF_UNIX, SOCK_STREAM, 0) };
-	pid_t child;
+	pid_t child = -1;
 	int r;
 
 	/* A name that is no file, and goes with the socket. */
 	snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "evloop-echo-%d", (int)getpid());
 	if (bind(server.listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(server.listen_fd, 8) < 0)
 		return 1;
-	child = fork();
-	if (child == 0)
-		_exit(talk(&address));
 	r = evl_connect(&server.evl, NULL);
 	if (r >= 0)
 		r = evl_add_reader(server.evl, NULL, server.listen_fd, accept_one, &server);
+	if (r >= 0) {
+		child = fork();
+		if (child == 0)
+			_exit(talk(&address));
+	}
 	if (r >= 0)
 		r = evl_run(server.evl);
+	if (r < 0)
+		fprintf(stderr, "echo: %s: %s\n", strerror(-r),
+			server.evl ? evl_error_message(server.evl) : "see 'evloop ping'");
 	evl_close(server.evl);
-	waitpid(child, NULL, 0);
+	if (child > 0)
+		waitpid(child, NULL, 0);
 	return r < 0;
 }

@@ -3,6 +3,7 @@
 
 #include <evloop.h>
 #include <stdio.h>
+#include <string.h>
 #include <uv.h>
 
 static void dispatch(uv_poll_t *handle, int status, int events) {
@@ -25,8 +26,10 @@ int main(void) {
 	uv_poll_t handle;
 	int r = evl_connect(&evl, NULL);
 
-	if (r < 0)
+	if (r < 0) {
+		fprintf(stderr, "embed-libuv: %s: see 'evloop ping'\n", strerror(-r));
 		return 1;
+	}
 	handle.data = evl;
 	r = uv_poll_init(loop, &handle, evl_fd(evl));
 	if (r >= 0)
@@ -35,6 +38,8 @@ int main(void) {
 		r = evl_call_every(evl, NULL, EVL_MSEC(100), fired, &handle);
 	if (r >= 0)
 		r = uv_run(loop, UV_RUN_DEFAULT);
+	if (r < 0)
+		fprintf(stderr, "embed-libuv: %s: %s\n", strerror(-r), evl_error_message(evl));
 	uv_loop_close(loop);
 	evl_close(evl);
 	return r < 0;

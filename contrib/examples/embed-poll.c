@@ -4,9 +4,11 @@
  * POLLIN and nothing else, and evl_dispatch(evl, 0) does whatever it is readable for.
  */
 
+#include <errno.h>
 #include <evloop.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static void write_to_pipe(struct evl_source *source, const struct evl_event *event, void *pipe_end) {
@@ -18,21 +20,21 @@ static void write_to_pipe(struct evl_source *source, const struct evl_event *eve
 }
 
 int main(void) {
-	struct evl *evl;
+	struct evl *evl = NULL;
 	int pipe_fds[2], r;
 
 	if (pipe(pipe_fds) < 0)
 		return 1;
-	if (evl_connect(&evl, NULL) < 0)
-		return 1;
-	r = evl_call_later(evl, NULL, EVL_MSEC(200), write_to_pipe, &pipe_fds[1]);
+	r = evl_connect(&evl, NULL);
+	if (r >= 0)
+		r = evl_call_later(evl, NULL, EVL_MSEC(200), write_to_pipe, &pipe_fds[1]);
 	while (r >= 0) {
 		struct pollfd fds[] = {
 			{ .fd = evl_fd(evl), .events = POLLIN },
 			{ .fd = pipe_fds[0], .events = POLLIN },
 		};
 
-		r = poll(fds, 2, -1);
+		r = poll(fds, 2, -1) < 0 ? -errno : 0;
 		if (r >= 0 && fds[0].revents)
 			r = evl_dispatch(evl, 0);
 		if (r >= 0 && fds[1].revents) {
@@ -40,6 +42,9 @@ int main(void) {
 			break;
 		}
 	}
+	if (r < 0)
+		fprintf(stderr, "embed-poll: %s: %s\n", strerror(-r),
+			evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_close(evl);
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);

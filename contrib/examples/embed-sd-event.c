@@ -3,6 +3,7 @@
 
 #include <evloop.h>
 #include <stdio.h>
+#include <string.h>
 #include <systemd/sd-event.h>
 
 static int dispatch(sd_event_source *source, int fd, uint32_t revents, void *evl) {
@@ -32,6 +33,9 @@ int main(void) {
 		r = evl_call_every(evl, NULL, EVL_MSEC(100), fired, loop);
 	if (r >= 0)
 		r = sd_event_loop(loop);
+	if (r < 0)
+		fprintf(stderr, "embed-sd-event: %s: %s\n", strerror(-r),
+			evl ? evl_error_message(evl) : "see 'evloop ping'");
 	sd_event_unref(loop); /* first: it watches the descriptor */
 	evl_close(evl);
 	return r < 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hash-files [FILE…]: reading and hashing happen on the threads of the library's executor, printing in the loop. */
 
+#include <errno.h>
 #include <evloop.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ int main(int argc, char **argv) {
 	size_t n = argc > 1 ? (size_t)argc - 1 : 2;
 	struct file *files = calloc(n, sizeof(*files));
 	struct evl *evl = NULL;
-	int r = files ? evl_connect(&evl, NULL) : -1;
+	int r = files ? evl_connect(&evl, NULL) : -ENOMEM;
 
 	for (size_t i = 0; r >= 0 && i < n; i++) {
 		files[i].path = paths[i];
@@ -55,6 +56,9 @@ int main(int argc, char **argv) {
 	}
 	if (r >= 0)
 		r = evl_run(evl); /* ends when all have been printed */
+	if (r < 0)
+		fprintf(stderr, "hash-files: %s: %s\n", strerror(-r),
+			evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_close(evl); /* waits for threads that have a file */
 	free(files);
 	return r < 0;

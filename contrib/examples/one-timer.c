@@ -12,18 +12,16 @@ static void greet(struct evl_source *source, const struct evl_event *event, void
 
 int main(int argc, char **argv) {
 	char world[] = "world", *name = argc > 1 ? argv[1] : world;
-	struct evl *evl;
+	struct evl *evl = NULL;
 	int r = evl_connect(&evl, NULL);
 
-	if (r < 0) {
-		fprintf(stderr, "cannot connect: %s\n", strerror(-r));
-		return 1;
-	}
-	r = evl_call_later(evl, NULL, EVL_MSEC(500), greet, name);
+	if (r >= 0)
+		r = evl_call_later(evl, NULL, EVL_MSEC(500), greet, name);
 	if (r >= 0)
 		r = evl_run(evl); /* until no timer is left */
 	if (r < 0)
-		fprintf(stderr, "%s: %s\n", strerror(-r), evl_error_message(evl));
+		fprintf(stderr, "one-timer: %s: %s\n", strerror(-r),
+			evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_close(evl);
 	return r < 0;
 }

@@ -19,7 +19,7 @@ static int work(void) {
 	for (int i = 0; r >= 0 && i < 5; i++)
 		r = evl_limiter_wait(limiter, NULL, 1, -1, NULL); /* and then the request */
 	if (r < 0)
-		fprintf(stderr, "worker: %s\n", strerror(-r));
+		fprintf(stderr, "worker: %s: %s\n", strerror(-r), evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_limiter_close(limiter);
 	evl_close(evl);
 	return r < 0;
@@ -28,10 +28,13 @@ static int work(void) {
 int main(void) {
 	struct evl *evl = NULL;
 	int64_t began_ns, took_ns;
-	int failed = 0, status;
+	int failed = 0, status, r;
 
-	if (evl_connect(&evl, NULL) < 0)
+	r = evl_connect(&evl, NULL);
+	if (r < 0) {
+		fprintf(stderr, "prefork-limit: %s: see 'evloop ping'\n", strerror(-r));
 		return 1;
+	}
 	began_ns = evl_time(evl);
 	for (int i = 0; i < 4; i++)
 		if (fork() == 0)

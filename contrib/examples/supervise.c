@@ -79,7 +79,8 @@ int main(int argc, char **argv) {
 		printf("%s\n", evl_time(supervisor.evl) - supervisor.began_ns >= EVL_MSEC(600) ? "as fast as it may"
 											       : "too fast");
 	else
-		fprintf(stderr, "supervise: %s\n", strerror(-r));
+		fprintf(stderr, "supervise: %s: %s\n", strerror(-r),
+			supervisor.evl ? evl_error_message(supervisor.evl) : "see 'evloop ping'");
 	evl_limiter_close(supervisor.limiter);
 	evl_close(supervisor.evl);
 	return r < 0;

@@ -60,7 +60,8 @@ int main(void) {
 		       evl_time(evl) - began_ns >= EVL_MSEC(750) ? "as fast as they may" : "too fast");
 	}
 	if (r < 0)
-		fprintf(stderr, "%s: %s\n", strerror(-r), evl_error_message(evl));
+		fprintf(stderr, "thread-pool: %s: %s\n", strerror(-r),
+			evl ? evl_error_message(evl) : "see 'evloop ping'");
 	evl_limiter_close(limiter);
 	evl_close(evl);
 	return r < 0;

@@ -42,6 +42,18 @@ expect supervise 'run 1 ended with 3' 'run 2 ended with 3' 'run 3 ended with 3' 
 expect hash-files '[0-9a-f]{8} [0-9]+ bytes /proc/self/exe|cannot read /no/such/file' \
     '[0-9a-f]{8} [0-9]+ bytes /proc/self/exe|cannot read /no/such/file'
 
+# Without a daemon each says where to look.
+for example in "$srcdir"/contrib/examples/*.c; do
+    name=$(basename "$example" .c)
+    [ -x "$examples/$name" ] || continue
+    if output=$(EVLOOP_SOCKET=/nowhere/socket timeout 20 "$examples/$name" 2>&1 </dev/null); then
+        echo "$name: did not fail without a daemon"
+        failed=1
+    fi
+    printf '%s\n' "$output" | grep -Fqx "$name: Transport endpoint is not connected: see 'evloop ping'" ||
+        { echo "$name: '$output'"; failed=1; }
+done
+
 # Bob stays in the room while Alice comes and goes; Carol is in another one.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
