@@ -337,10 +337,16 @@ static void read_as(const struct passwd *user) {
 
 /* Root has read all of it, and will not be the one who serves: so it is read once more as who will. */
 static void check_as_daemon(void) {
-	const struct passwd *user = geteuid() == 0 && arg_system && !arg_config_dir ? getpwnam(SYSTEM_USER) : NULL;
+	const struct passwd *user;
 	int status = 0;
 	pid_t pid;
 
+	if (geteuid() != 0 || !arg_system || arg_config_dir)
+		return;
+	errno = 0;
+	user = getpwnam(SYSTEM_USER);
+	if (!user && errno != 0 && errno != ENOENT && errno != ESRCH)
+		warn_unchecked(strerror(errno));
 	if (!user)
 		return;
 	pid = fork();
@@ -540,8 +546,8 @@ static int serve(struct service_socket *socket, const struct manager_options *ma
 		log_error("the loop is broken: %s", strerror(-r));
 	manager_stop_listening(&manager);
 	service_socket_stop(socket);
-	manager_finish(&manager);
-	service_socket_close(socket);
+	if (manager_finish(&manager))
+		service_socket_close(socket);
 	manager_deinit(&manager);
 	/* Sockets that he was told to keep no longer may have in them what lingers: until he has let go of them they stay open here, too, for
 	 * who closes the last one waits. */

@@ -432,14 +432,14 @@ int manager_init(struct manager *manager, const struct manager_options *options)
 	};
 	r = manager_build(manager, options);
 	if (r < 0) {
-		manager_finish(manager);
+		(void)manager_finish(manager);
 		manager_deinit(manager);
 	}
 	return r;
 }
 
-void manager_finish(struct manager *manager) {
-	bool kept;
+bool manager_finish(struct manager *manager) {
+	bool kept, ended = true;
 
 	manager_stop_listening(manager);
 	reload_deinit(&manager->reload);
@@ -450,7 +450,7 @@ void manager_finish(struct manager *manager) {
 	if (manager->scheduler) {
 		kept |= save_state(manager);
 		crash_note_end(&manager->crash_note, kept);
-		ids_end(&manager->ids, scheduler_next_id(manager->scheduler));
+		ended = ids_end(&manager->ids, scheduler_next_id(manager->scheduler));
 	}
 	manager->pressure = memory_pressure_free(manager->pressure);
 	if (manager->loop)
@@ -458,6 +458,7 @@ void manager_finish(struct manager *manager) {
 	manager->scheduler = scheduler_free(manager->scheduler);
 	manager->paths = paths_free(manager->paths);
 	manager->starter = spawner_free(manager->starter);
+	return ended;
 }
 
 void manager_deinit(struct manager *manager) {

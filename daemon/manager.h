@@ -72,8 +72,9 @@ struct manager {
 /* Return: 0, −errno.  On failure nothing is left. */
 int manager_init(struct manager *manager, const struct manager_options *options);
 
-/* Hand over or save all that there is, and serve nobody any more: the next daemon may begin. */
-void manager_finish(struct manager *manager);
+/* Hand over or save all that there is, and serve nobody any more.  Return: the next daemon may begin; false: not before this process has
+ * ended, for something hangs and may still write what that one reads. */
+bool manager_finish(struct manager *manager);
 
 /* After that; the journal has a while to take what waits for it. */
 void manager_deinit(struct manager *manager);

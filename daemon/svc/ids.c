@@ -82,13 +82,14 @@ void ids_look(struct ids *ids, struct loop *loop, uint64_t next) {
 	}
 }
 
-void ids_end(struct ids *ids, uint64_t next) {
+bool ids_end(struct ids *ids, uint64_t next) {
 	bool hangs = ids->background.fd >= 0 && !background_end(&ids->background);
 
 	/* What hangs there still needs the path; and what it writes is true, too. */
 	if (hangs)
-		return;
+		return false;
 	if (ids->path)
 		(void)write_ids(ids->path, next);
 	free(TAKE_PTR(ids->path));
+	return true;
 }

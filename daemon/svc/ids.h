@@ -30,5 +30,6 @@ int64_t ids_begin(struct ids *ids, const char *path);
 /* In each turn: `next` is the first id that was not given.  Where half of what is reserved has been, more is, in the background. */
 void ids_look(struct ids *ids, struct loop *loop, uint64_t next);
 
-/* A clean end; the loop must still be there. */
-void ids_end(struct ids *ids, uint64_t next);
+/* A clean end; the loop must still be there.  Return: false: a thread hangs and may still write the file, which is nobody else's until this
+ * process has ended. */
+bool ids_end(struct ids *ids, uint64_t next);
