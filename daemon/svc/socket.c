@@ -38,8 +38,8 @@ static bool is_somebody(int r) {
 }
 
 /*
- * Has the process that listened there ended?  Then a closer of its own (peer/closers.h), with which it had its descriptors in common, is about
- * to end as well, and has the lock and the socket until then.  `fd` is what call() returned.
+ * Has the process that listened there ended, or does it do so in a moment, for it was killed?  Then a closer of its own (peer/closers.h), with
+ * which it had its descriptors in common, is about to end as well, and has the lock and the socket until then.  `fd` is what call() returned.
  */
 static bool is_left_over(int fd) {
 	_cleanup_close_ int pid_fd = -1;
@@ -50,7 +50,7 @@ static bool is_left_over(int fd) {
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) < 0 || listener.pid <= 0)
 		return false;
 	pid_fd = end.fd = (int)syscall(SYS_pidfd_open, listener.pid, 0);
-	return pid_fd < 0 ? errno == ESRCH : poll(&end, 1, 0) == 1;
+	return pid_fd < 0 ? errno == ESRCH : poll(&end, 1, HANG_UP_MS) == 1;
 }
 
 static bool is_served(const struct sockaddr_un *address) {

@@ -184,9 +184,11 @@ static void leave_over(void) {
 	struct service_socket socket = open_socket();
 	struct pollfd poll_fd = { .fd = socket.fd, .events = POLLIN };
 
-	if (fork() == 0)
+	pid_t pid = fork();
+
+	if (pid == 0)
 		(void)poll(&poll_fd, 1, 10000);
-	_exit(0);
+	_exit(pid < 0);
 }
 
 /* What is left of a daemon does not serve, though it has its lock and its socket. */
