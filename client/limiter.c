@@ -394,7 +394,9 @@ int evl_limiter_open(struct evl *evl, struct evl_limiter **ret, const char *name
 		limiter->limit = *limit;
 	strcpy(limiter->name, name);
 	share(limiter, evl);
-	evl->loss_returned = false; /* the limiter is there: whatever that has met, the next call tells it */
+	/* The limiter is there: whatever that has met, the next call tells it. */
+	(void)error_set(evl, 0, NULL);
+	evl->loss_returned = false;
 	evl->n_sources++;
 	*ret = limiter;
 	return 0;

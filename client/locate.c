@@ -108,8 +108,8 @@ static bool own_is_enabled(void) {
 }
 
 /*
- * As the kernel lists it, by the path that was given to bind(2).  Nobody connects to find out: behind the socket of a unit that would start
- * the daemon.
+ * As the kernel lists it, by the path that was given to bind(2).  Nobody connects to find out: behind the socket of a
+ * unit that would start the daemon.
  */
 static bool is_listening(const char *path) {
 	_cleanup_free_ char *line = NULL;
@@ -136,6 +136,9 @@ enum own_instance evl_own_instance(const struct evl *evl) {
 
 	if (locate_places(evl->path, &places) < 0 || places.n < 2 || !places.place[0].private ||
 	    strcmp(evl->socket_path, places.place[0].path) != 0 || !own_is_enabled())
+		return OWN_INSTANCE_NONE;
+	/* In another network namespace not even the socket that we are connected to is listed. */
+	if (!is_listening(evl->socket_path))
 		return OWN_INSTANCE_NONE;
 	return is_listening(places.place[1].path) ? OWN_INSTANCE_LISTENS : OWN_INSTANCE_SILENT;
 }
