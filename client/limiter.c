@@ -461,8 +461,9 @@ int evl_limiter_try(struct evl_limiter *limiter, const char *key, uint64_t cost,
 	if (r != -EAGAIN)
 		return r;
 	has_words = error_begin_threadsafe(evl);
-	if (set_key(key, &request.key) < 0)
-		return has_words ? take_key(limiter, key, &request.key) : -EINVAL;
+	r = has_words ? take_key(limiter, key, &request.key) : set_key(key, &request.key);
+	if (r < 0)
+		return r;
 	if (evl->closed)
 		return -ENOTCONN;
 	if (!*evl->alive)

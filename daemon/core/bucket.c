@@ -653,6 +653,7 @@ static void refit_line(struct bucket *bucket, const struct bucket_rules *to, str
 		unlink_waiter(bucket, waiter);
 		TAILQ_INSERT_TAIL(unfit, waiter, link);
 	}
+	bucket->line->looks_again = has_line(bucket);
 }
 
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
@@ -662,8 +663,6 @@ void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, cons
 
 	if (has_line(bucket))
 		refit_line(bucket, to, list);
-	if (has_line(bucket))
-		bucket->line->looks_again = true;
 	forget_outlook(bucket);
 	for (unsigned i = 0; i < to->n; i++)
 		do {

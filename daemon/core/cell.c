@@ -13,7 +13,6 @@
 #include "daemon/core/scheduler-private.h"
 
 #define GRANTED_AT_ONCE 128 /* to those in line */
-#define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again */
 
 static struct scheduler *scheduler_of(const struct cell *cell) {
 	return cell->limiter->tenant->scheduler;

@@ -12,7 +12,6 @@
 #include "daemon/core/scheduler-private.h"
 
 #define STEPS_AT_ONCE 64 /* so that nothing is left to be done for most limiters */
-#define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again */
 
 /* What a step has come to; below 0: there is no memory for it. */
 enum {
@@ -36,12 +35,17 @@ static struct unfinished_list *list_of(const struct limiter *limiter) {
 	return limiter->awaited ? &scheduler->awaited : &scheduler->unfinished;
 }
 
+/* Behind the others of which the same is true. */
+static void enlist(struct limiter *limiter) {
+	limiter->awaited = is_awaited(limiter);
+	TAILQ_INSERT_TAIL(list_of(limiter), limiter, unfinished);
+}
+
 static void postpone(struct limiter *limiter) {
 	struct scheduler *scheduler = limiter->tenant->scheduler;
 
 	limiter->position = 0;
-	limiter->awaited = is_awaited(limiter);
-	TAILQ_INSERT_TAIL(list_of(limiter), limiter, unfinished);
+	enlist(limiter);
 	scheduler->n_unfinished++;
 	scheduler->unfinished_at_ns = 0;
 }
@@ -54,8 +58,7 @@ static void unpostpone(struct limiter *limiter) {
 /* Others come first now. */
 static void postpone_again(struct limiter *limiter) {
 	TAILQ_REMOVE(list_of(limiter), limiter, unfinished);
-	limiter->awaited = is_awaited(limiter);
-	TAILQ_INSERT_TAIL(list_of(limiter), limiter, unfinished);
+	enlist(limiter);
 }
 
 /* It has no cells any more but the common one. */
@@ -154,7 +157,7 @@ static int step(struct limiter *limiter) {
 }
 
 int limiter_go_on(struct limiter *limiter, size_t n) {
-	int r = limiter->former ? STEP_MADE : STEP_LAST;
+	int r = limiter->former || limiter->removed ? STEP_MADE : STEP_LAST;
 
 	while (n-- > 0 && r > 0)
 		r = step(limiter);
@@ -252,8 +255,6 @@ int limiter_change(struct limiter *limiter, const struct limiter_spec *spec) {
 /* ---- going ---- */
 
 void limiter_remove(struct limiter *limiter) {
-	size_t n = STEPS_AT_ONCE;
-
 	limiter_taken(limiter, 0); /* where it is not known that it is gone, it must not begin anew */
 	(void)tenant_ref(limiter->tenant);
 	limiter_unlist(limiter);
@@ -263,6 +264,5 @@ void limiter_remove(struct limiter *limiter) {
 		unpostpone(limiter);
 	limiter->removed = true;
 	postpone(limiter);
-	while (n-- > 0 && step(limiter) != STEP_LAST)
-		;
+	(void)limiter_go_on(limiter, STEPS_AT_ONCE);
 }

@@ -125,6 +125,8 @@ int limiter_ask(struct claim *claim);
 
 /* ---- cell.c ---- */
 
+#define NO_MEMORY_NS (100 * NSEC_PER_MSEC) /* until it is tried again to have a cell obey another definition */
+
 /* Where the memory of cells comes from: scheduler::cell_pools. */
 void cell_pools_init(struct pool *pools);
 void cell_pools_deinit(struct pool *pools);
