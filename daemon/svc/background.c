@@ -3,32 +3,36 @@
 
 #include "daemon/svc/background.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_SEC 2
+#define PATIENCE_MS 2000
 
 static void *run(void *userdata) {
 	struct background *background = userdata;
 	const uint64_t one = 1;
 
 	background->work(background->userdata);
-	/* Into an eventfd of 0, so it cannot fail. */
+	/* Into an eventfd of 0, so it cannot fail.  What this points at is the loop's again from here on. */
 	(void)!write(background->fd, &one, sizeof(one));
 	return NULL;
 }
 
 bool background_end(struct background *background) {
-	struct timespec until;
+	struct pollfd finished = { .fd = background->fd, .events = POLLIN };
+	uint64_t n;
+	int r;
 
 	if (background->fd < 0)
 		return false;
 	/* What hangs in a file system must not keep the daemon: left behind, it ends with the process. */
-	(void)clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_SEC;
-	if (pthread_timedjoin_np(background->thread, NULL, &until) != 0)
+	do
+		r = poll(&finished, 1, PATIENCE_MS);
+	while (r < 0 && errno == EINTR);
+	if (r <= 0 || read(background->fd, &n, sizeof(n)) < 0)
 		return false;
 	background->io = loop_io_remove(background->io);
 	background->fd = close_fd(background->fd);
@@ -42,14 +46,17 @@ static void finished(void *userdata, int fd _unused_, int events _unused_) {
 	background->done(background->userdata);
 }
 
-/* Signals are the loop's. */
+/* Signals are the loop's.  Nobody joins the thread: where the machine is busy the loop would wait for it to be let run once more. */
 static int start_thread(struct background *background) {
 	sigset_t all, former;
+	pthread_t thread;
 	int r;
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &former);
-	r = -pthread_create(&background->thread, NULL, run, background);
+	r = -pthread_create(&thread, NULL, run, background);
+	if (r == 0)
+		(void)pthread_detach(thread);
 	(void)pthread_sigmask(SIG_SETMASK, &former, NULL);
 	return r;
 }

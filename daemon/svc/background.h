@@ -2,8 +2,6 @@
 #pragma once
 /* Work that may block, such as reading files, beside the loop: on a thread, one piece at a time. */
 
-#include <pthread.h>
-
 #include "daemon/core/loop.h"
 
 struct background {
@@ -11,7 +9,6 @@ struct background {
 	void *userdata;
 	struct loop_io *io;
 	int fd; /* an eventfd: the work is done; -1: there is none */
-	pthread_t thread;
 	void (*work)(void *userdata);
 };
 
