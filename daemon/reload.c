@@ -25,15 +25,13 @@ void reload_init(struct reload *reload, struct loop *loop, struct scheduler *sch
 	};
 }
 
-static void answer(struct deferred_list *list, Evloop__Status status, const char *error);
-
 void reload_deinit(struct reload *reload) {
 	if (!reload->loop)
 		return;
 	if (background_end(&reload->background) && reload->result == 0)
 		config_free(&reload->config);
-	answer(&reload->reading, EVLOOP__STATUS__STATUS_INTERNAL, "the daemon is being restarted");
-	answer(&reload->waiting, EVLOOP__STATUS__STATUS_INTERNAL, "the daemon is being restarted");
+	deferred_refuse_all(&reload->reading, EVLOOP__STATUS__STATUS_INTERNAL, "the daemon is being restarted");
+	deferred_refuse_all(&reload->waiting, EVLOOP__STATUS__STATUS_INTERNAL, "the daemon is being restarted");
 }
 
 void reload_apply(struct reload *reload, struct config *config) {
@@ -46,23 +44,9 @@ void reload_apply(struct reload *reload, struct config *config) {
 	config_free(config);
 }
 
-/* `error` NULL: all is well. */
-static void answer(struct deferred_list *list, Evloop__Status status, const char *error) {
-	static const Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
-	struct deferred *deferred;
-
-	while ((deferred = STAILQ_FIRST(list))) {
-		STAILQ_REMOVE_HEAD(list, link);
-		if (error)
-			deferred_refuse(deferred, status, error);
-		else
-			deferred_reply(deferred, &reply.base);
-	}
-}
-
 static void fail(struct reload *reload, Evloop__Status status, const char *error) {
 	log_event(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, NULL, "configuration stays as it was: %s", error);
-	answer(&reload->reading, status, error);
+	deferred_refuse_all(&reload->reading, status, error);
 }
 
 static void read_files(void *userdata) {
@@ -79,6 +63,7 @@ static void read_files(void *userdata) {
 static void begin(struct reload *reload);
 
 static void were_read(void *userdata) {
+	static const Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
 	struct reload *reload = userdata;
 
 	if (reload->result == 0) {
@@ -88,7 +73,7 @@ static void were_read(void *userdata) {
 			  reload->config.topics.n);
 		reload_apply(reload, &reload->config);
 		reload->ops->changed(reload->userdata);
-		answer(&reload->reading, EVLOOP__STATUS__STATUS_OK, NULL);
+		deferred_reply_all(&reload->reading, &reply.base);
 	} else if (reload->result < 0) {
 		fail(reload, EVLOOP__STATUS__STATUS_INTERNAL, strerror(-reload->result));
 	} else {

@@ -19,27 +19,36 @@ struct deferred *call_defer(struct call *call) {
 	return deferred;
 }
 
-void deferred_reply(struct deferred *deferred, const ProtobufCMessage *reply) {
-	struct call call = { .rpc = deferred->rpc, .session = deferred->waiter.session, .frame = &deferred->frame };
-
-	if (call.session) {
-		call_reply(&call, reply);
-		session_push(call.session, call.result);
-	}
-	deferred_drop(deferred);
-}
-
-void deferred_refuse(struct deferred *deferred, Evloop__Status status, const char *message) {
-	struct call call = { .rpc = deferred->rpc, .session = deferred->waiter.session, .frame = &deferred->frame };
-
-	if (call.session) {
-		call_refuse(&call, status, "%s", message);
-		session_push(call.session, call.result);
-	}
-	deferred_drop(deferred);
-}
-
-void deferred_drop(struct deferred *deferred) {
+static void drop(struct deferred *deferred) {
 	session_wait_no_more(&deferred->waiter);
 	free(deferred);
+}
+
+/* `reply` NULL: they are refused. */
+static void answer_all(struct deferred_list *list, const ProtobufCMessage *reply, Evloop__Status status, const char *message) {
+	struct deferred *deferred;
+
+	while ((deferred = STAILQ_FIRST(list))) {
+		struct session *session = deferred->waiter.session;
+		struct call call = { .rpc = deferred->rpc, .session = session, .frame = &deferred->frame };
+		const struct deferred *next = STAILQ_NEXT(deferred, link);
+
+		STAILQ_REMOVE_HEAD(list, link);
+		if (session && reply)
+			call_reply(&call, reply);
+		else if (session)
+			call_refuse(&call, status, "%s", message);
+		/* Neighbours of one session share packets: a thousand of them are not to take a thousand calls of the kernel. */
+		if (session && (call.result < 0 || !next || next->waiter.session != session))
+			session_push(session, call.result);
+		drop(deferred);
+	}
+}
+
+void deferred_reply_all(struct deferred_list *list, const ProtobufCMessage *reply) {
+	answer_all(list, reply, EVLOOP__STATUS__STATUS_OK, NULL);
+}
+
+void deferred_refuse_all(struct deferred_list *list, Evloop__Status status, const char *message) {
+	answer_all(list, NULL, status, message);
 }

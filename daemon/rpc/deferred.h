@@ -16,8 +16,6 @@ STAILQ_HEAD(deferred_list, deferred);
 /* The call is answered from now on, as far as its handler is concerned.  NULL: no memory. */
 struct deferred *call_defer(struct call *call);
 
-/* Answer it; once, by one of these, which free it. */
-void deferred_reply(struct deferred *deferred, const ProtobufCMessage *reply);
-void deferred_refuse(struct deferred *deferred, Evloop__Status status, const char *message);
-/* Nobody will: the daemon ends. */
-void deferred_drop(struct deferred *deferred);
+/* Answer all of them, and free them; the list is empty then. */
+void deferred_reply_all(struct deferred_list *list, const ProtobufCMessage *reply);
+void deferred_refuse_all(struct deferred_list *list, Evloop__Status status, const char *message);

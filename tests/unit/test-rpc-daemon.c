@@ -16,11 +16,11 @@
 
 static struct peer_world world;
 static struct peer peer;
-static struct deferred *asked; /* the last one who wants a reload */
+static struct deferred_list asked = STAILQ_HEAD_INITIALIZER(asked); /* who wants a reload */
 static unsigned n_asked;
 
 static void take_note(void *userdata _unused_, struct deferred *deferred) {
-	asked = deferred;
+	STAILQ_INSERT_TAIL(&asked, deferred, link);
 	n_asked++;
 }
 
@@ -31,7 +31,7 @@ static int setup(void **state _unused_) {
 	peer_init(&peer, &world);
 	peer_open(&peer);
 	world.rpc.ops = &ops;
-	asked = NULL;
+	STAILQ_INIT(&asked);
 	n_asked = 0;
 	return 0;
 }
@@ -98,7 +98,7 @@ static void test_answered_later(void **state _unused_) {
 	assert_int_equal(n_asked, 1);
 	/* Others are not kept waiting. */
 	assert_non_null(peer_call(&peer, METHOD(PING), &ping, NULL));
-	deferred_reply(asked, &reply.base);
+	deferred_reply_all(&asked, &reply.base);
 	assert_true(answered(serial, &frame));
 	assert_int_equal(frame.kind, FRAME_REPLY);
 	assert_int_equal(frame.method, METHOD(RELOAD));
@@ -112,7 +112,7 @@ static void test_refused_later(void **state _unused_) {
 
 	assert_true(peer_flush(&peer));
 	assert_false(answered(serial, &frame));
-	deferred_refuse(asked, EVLOOP__STATUS__STATUS_INVALID, "a.limit:2: no");
+	deferred_refuse_all(&asked, EVLOOP__STATUS__STATUS_INVALID, "a.limit:2: no");
 	assert_true(answered(serial, &frame));
 	assert_int_equal(frame.kind, FRAME_ERROR);
 	error = peer_unpack(&peer, &evloop__error__descriptor, &frame);
@@ -123,11 +123,40 @@ static void test_refused_later(void **state _unused_) {
 	serial = peer_put(&peer, FRAME_ONEWAY, METHOD(RELOAD), &request);
 	assert_true(peer_flush(&peer));
 	assert_false(answered(serial, &frame));
-	deferred_refuse(asked, EVLOOP__STATUS__STATUS_INVALID, "again");
+	deferred_refuse_all(&asked, EVLOOP__STATUS__STATUS_INVALID, "again");
 	peer_world_turn(&world);
 	assert_true(peer_take(&peer, &frame));
 	assert_int_equal(frame.kind, FRAME_EVENT);
 	assert_int_equal(frame.method, METHOD(REFUSED));
+}
+
+/* As many as there are: neighbours of a session in one packet, and each session what it asked. */
+static void test_many_answered_at_once(void **state _unused_) {
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+	Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
+	struct peer second;
+	struct frame frame;
+
+	peer_init(&second, &world);
+	peer_open(&second);
+	for (unsigned i = 0; i < 3; i++)
+		(void)peer_put(&peer, FRAME_REQUEST, METHOD(RELOAD), &request);
+	assert_true(peer_flush(&peer));
+	peer_world_settle(&world);
+	(void)peer_put(&second, FRAME_REQUEST, METHOD(RELOAD), &request);
+	assert_true(peer_flush(&second));
+	peer_world_settle(&world);
+	assert_int_equal(n_asked, 4);
+	deferred_reply_all(&asked, &reply.base);
+	assert_true(STAILQ_EMPTY(&asked));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(peer_take(&peer, &frame));
+		assert_int_equal(frame.method, METHOD(RELOAD));
+		assert_int_equal(peer.in.size - peer.in.position, (2 - i) * FRAME_HEADER_SIZE);
+	}
+	assert_true(peer_take(&second, &frame));
+	assert_false(peer_take(&second, &frame));
+	peer_deinit(&second);
 }
 
 /* ---- reading the configuration again ---- */
@@ -195,7 +224,7 @@ static void test_gone_before(void **state _unused_) {
 	peer_hang_up(&peer);
 	peer_world_settle(&world);
 	assert_int_equal(world.sessions.n, 0);
-	deferred_reply(asked, &reply.base);
+	deferred_reply_all(&asked, &reply.base);
 }
 
 static void test_not_for_everybody(void **state _unused_) {
@@ -218,6 +247,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answered_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_answered_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed_before_it_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_for_everybody, setup, teardown),
