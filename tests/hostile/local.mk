@@ -5,7 +5,8 @@ check_LTLIBRARIES += tests/hostile/librig.la
 tests_hostile_librig_la_SOURCES = \
 	tests/hostile/peer.c \
 	tests/hostile/rig.c tests/hostile/rig.h \
-	tests/hostile/victim.c
+	tests/hostile/victim.c \
+	tests/hostile/witness.c
 tests_hostile_librig_la_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS)
 
 check_PROGRAMS += tests/hostile/test-hostile

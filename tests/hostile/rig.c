@@ -54,14 +54,30 @@ void rig_complain(struct rig *rig, const char *format, ...) {
 	fflush(stdout);
 }
 
-void rig_run_before(pid_t pid, int steps) {
+int rig_processor(unsigned n) {
+	cpu_set_t set;
+	int processor = -1;
+
+	assert(sched_getaffinity(0, sizeof(set), &set) == 0);
+	for (n %= (unsigned)CPU_COUNT(&set), n++; n > 0; n--)
+		do
+			processor++;
+		while (!CPU_ISSET(processor, &set));
+	return processor;
+}
+
+void rig_run_before(pid_t pid, int steps, int processor) {
 	struct sched_param param;
+	cpu_set_t set;
 
 	if (sched_getscheduler(0) != SCHED_RR)
 		return;
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	assert(sched_setaffinity(pid, sizeof(set), &set) == 0);
 	assert(sched_getparam(0, &param) == 0);
 	param.sched_priority += steps;
-	assert(sched_setscheduler(pid, SCHED_RR, &param) == 0);
+	assert(sched_setscheduler(pid, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0);
 }
 
 void rig_start(struct rig *rig, const char *const *options) {
@@ -72,7 +88,7 @@ void rig_start(struct rig *rig, const char *const *options) {
 	assert(daemon_start(&rig->fixture, options) == 0);
 	rig->path = daemon_socket(rig->fixture);
 	rig->daemon = daemon_pid(rig->fixture);
-	rig_run_before(rig->daemon, 1);
+	rig_run_before(rig->daemon, 1, rig_processor(0));
 	/* The victim may be somebody else. */
 	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(rig->path, '/') - rig->path), rig->path);
 	assert(chmod(directory, 0755) == 0 && chmod(rig->path, 0666) == 0);

@@ -21,6 +21,7 @@
 /* ---- the daemon ---- */
 
 struct victim;
+struct witness;
 
 struct rig {
 	struct daemon *fixture;
@@ -30,6 +31,7 @@ struct rig {
 	pid_t victim_pid;
 	uid_t victim_uid; /* 0: the attacker's own */
 	struct rig *quiet; /* with a daemon that nobody attacks and the victim uses as well; NULL: none */
+	const struct witness *witness; /* of when the machine itself stood still; NULL: nobody knows */
 	unsigned failures;
 };
 
@@ -48,8 +50,13 @@ void rig_complain(struct rig *rig, const char *format, ...) _printf_(2, 3);
 			rig_complain(rig, "%s:%d: %s", __func__, __LINE__, #condition);                                \
 	} while (0)
 
-/* Where attackers run before whatever else the machine has to do: let that process run before them, by so many steps. */
-void rig_run_before(pid_t pid, int steps);
+/* The n-th processor that we may use; from the first again where there are fewer. */
+int rig_processor(unsigned n);
+/*
+ * Where attackers run before whatever else the machine has to do: let that process, and not what it starts, run before them, by so
+ * many steps, and on that processor alone.  A scheduler that moves processes to where they may run at once leaves them waiting for a millisecond now and then.
+ */
+void rig_run_before(pid_t pid, int steps, int processor);
 
 bool rig_is_alive(const struct rig *rig);
 /* But for those by which it has to do with its processes that close. */
@@ -60,6 +67,15 @@ long rig_peak_kib(const struct rig *rig);
 void rig_forget_peak(const struct rig *rig);
 int64_t rig_cpu_ns(const struct rig *rig);
 
+/* ---- the machine ---- */
+
+/* Let somebody look, on each processor, when it is taken away.  NULL: it would prove nothing, for we do not run before others. */
+struct witness *witness_start(void);
+/* NULL is fine.  Return: NULL. */
+struct witness *witness_stop(struct witness *witness);
+/* How much of that time, in the last seconds, some processor was gone. */
+int64_t witness_stolen_ns(const struct witness *witness, int64_t begin, int64_t end);
+
 /* ---- the victim ---- */
 
 /* A process that arms a timer, waits for it and pings, again and again, with a quiet daemon in turn where there is one.  `uid` 0: our own. */
@@ -69,11 +85,15 @@ void victim_stop(struct rig *rig);
 
 /* How many rounds it has finished. */
 size_t victim_rounds(const struct rig *rig);
-/* The 99th percentile of how late its timers and how long its pings were, as it saw them, from that round on, and the worst of them (NULL: never
- * mind); at least one is waited for. */
+/*
+ * The 99th percentile of how late its timers and how long its pings were, as it saw them, from that round on, and the worst of them (NULL: never
+ * mind); at least one is waited for.  Rounds of which the machine stood still for the better part say nothing and are left out.
+ */
 int64_t victim_delay(struct rig *rig, size_t since, int64_t *ret_worst_ns);
 /* The same percentile of the same rounds, with the quiet daemon: the machine's doing, and not the attacker's.  0: there is none. */
 int64_t victim_quiet_delay(const struct rig *rig, size_t since);
+/* How many of these rounds were left out, of a hundred. */
+unsigned victim_stolen_percent(const struct rig *rig, size_t since);
 
 /* ---- peers ---- */
 

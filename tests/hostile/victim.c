@@ -16,18 +16,23 @@
 #define ROUNDS_MAX 65536
 #define DELAY_NS (1 * MS)
 
+/* From when to when the victim waited, once. */
+struct wait {
+	int64_t begin, end;
+};
+
 /* Shared by both processes. */
 struct victim {
 	atomic_bool stop;
 	atomic_size_t n;
 	char wrong[128]; /* "": nothing */
-	int64_t delay_ns[ROUNDS_MAX], quiet_delay_ns[ROUNDS_MAX];
+	struct wait waits[ROUNDS_MAX], quiet_waits[ROUNDS_MAX];
 };
 
 /* A timer, how late its event is; and a ping, how long it takes: the longer of both. */
-static const char *round_trip(struct peer *peer, uint64_t handle, int64_t *ret_delay_ns) {
+static const char *round_trip(struct peer *peer, uint64_t handle, struct wait *ret) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
-	int64_t deadline = now_ns() + DELAY_NS, seen;
+	int64_t deadline = now_ns() + DELAY_NS, seen, answered;
 	const Evloop__Event *event;
 	struct frame frame;
 
@@ -47,7 +52,8 @@ static const char *round_trip(struct peer *peer, uint64_t handle, int64_t *ret_d
 		return "the timer was early";
 	if (!peer_call(peer, EVLOOP__METHOD__METHOD_PING, NULL))
 		return "a ping was not answered";
-	*ret_delay_ns = MAX(seen - deadline, now_ns() - seen);
+	answered = now_ns();
+	*ret = seen - deadline > answered - seen ? (struct wait){ deadline, seen } : (struct wait){ seen, answered };
 	return NULL;
 }
 
@@ -56,16 +62,16 @@ static void be_victim(struct rig *rig, uid_t uid) {
 	struct peer *peer, *quiet;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	rig_run_before(getpid(), 2);
+	rig_run_before(getpid(), 2, rig_processor(1));
 	if (uid != 0)
 		assert(setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0);
 	peer = peer_open_as(rig, VICTIM_NAME);
 	quiet = rig->quiet ? peer_open_as(rig->quiet, VICTIM_NAME) : NULL;
 	for (size_t n = 0; peer && !victim->stop; n++) {
-		const char *wrong = round_trip(peer, n + 1, &victim->delay_ns[n % ROUNDS_MAX]);
+		const char *wrong = round_trip(peer, n + 1, &victim->waits[n % ROUNDS_MAX]);
 
 		if (!wrong && quiet)
-			wrong = round_trip(quiet, n + 1, &victim->quiet_delay_ns[n % ROUNDS_MAX]);
+			wrong = round_trip(quiet, n + 1, &victim->quiet_waits[n % ROUNDS_MAX]);
 		if (wrong) {
 			snprintf(victim->wrong, sizeof(victim->wrong), "%s, in round %zu", wrong, n + 1);
 			break;
@@ -113,15 +119,26 @@ static int compare(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-/* Of the rounds since that one, of which there are some. */
-static int64_t percentile(const int64_t *delay_ns, size_t since, size_t n, int64_t *ret_worst_ns) {
+/* Did the machine stand still for the better part of it? */
+static bool is_stolen(const struct rig *rig, const struct wait *wait) {
+	return witness_stolen_ns(rig->witness, wait->begin, wait->end) > (wait->end - wait->begin) / 2;
+}
+
+/* Of the rounds since that one, of which there are some.  0: all of them were stolen. */
+static int64_t percentile(const struct rig *rig, const struct wait *waits, size_t since, int64_t *ret_worst_ns) {
+	size_t n_rounds = MIN(rig->victim->n - since, (size_t)ROUNDS_MAX), n = 0;
 	int64_t *sorted, p99;
 
-	n = MIN(n, (size_t)ROUNDS_MAX);
-	sorted = malloc(n * sizeof(*sorted));
+	sorted = malloc((n_rounds + 1) * sizeof(*sorted));
 	assert(sorted);
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = delay_ns[(since + i) % ROUNDS_MAX];
+	sorted[0] = 0;
+	for (size_t i = 0; i < n_rounds; i++) {
+		const struct wait *wait = &waits[(since + i) % ROUNDS_MAX];
+
+		if (!is_stolen(rig, wait))
+			sorted[n++] = wait->end - wait->begin;
+	}
+	n = MAX(n, 1U);
 	qsort(sorted, n, sizeof(*sorted), compare);
 	p99 = sorted[n - 1 - n / 100];
 	if (ret_worst_ns)
@@ -146,7 +163,7 @@ int64_t victim_delay(struct rig *rig, size_t since, int64_t *ret_worst_ns) {
 		rig_complain(rig, "the victim: %s", victim->wrong[0] ? victim->wrong : "it waits for ever");
 		return INT64_MAX;
 	}
-	return percentile(victim->delay_ns, since, victim->n - since, ret_worst_ns);
+	return percentile(rig, victim->waits, since, ret_worst_ns);
 }
 
 int64_t victim_quiet_delay(const struct rig *rig, size_t since) {
@@ -154,5 +171,14 @@ int64_t victim_quiet_delay(const struct rig *rig, size_t since) {
 
 	if (!victim || !rig->quiet || victim->n == since)
 		return 0;
-	return percentile(victim->quiet_delay_ns, since, victim->n - since, NULL);
+	return percentile(rig, victim->quiet_waits, since, NULL);
+}
+
+unsigned victim_stolen_percent(const struct rig *rig, size_t since) {
+	const struct victim *victim = rig->victim;
+	size_t n = victim ? MIN(victim->n - since, (size_t)ROUNDS_MAX) : 0, n_stolen = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_stolen += is_stolen(rig, &victim->waits[(since + i) % ROUNDS_MAX]);
+	return n > 0 ? (unsigned)(100 * n_stolen / n) : 0;
 }
