@@ -25,7 +25,8 @@ static void drop(struct deferred *deferred) {
 }
 
 /* `reply` NULL: they are refused. */
-static void answer_all(struct deferred_list *list, const ProtobufCMessage *reply, Evloop__Status status, const char *message) {
+static void answer_all(struct deferred_list *list, const ProtobufCMessage *reply, Evloop__Status status,
+		       const char *message) {
 	struct deferred *deferred;
 
 	while ((deferred = STAILQ_FIRST(list))) {

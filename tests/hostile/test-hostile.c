@@ -107,7 +107,8 @@ static bool observe(struct rig *rig, const struct attack *attack, char *got, siz
 static bool is_telling(const struct seen *seen) {
 	if (!target)
 		return true;
-	return seen->stolen_percent <= STOLEN_PERCENT && (seen->quiet <= NOISE_NS || seen->p99 <= TARGET_IDLE * idle_ns);
+	return seen->stolen_percent <= STOLEN_PERCENT &&
+	       (seen->quiet <= NOISE_NS || seen->p99 <= TARGET_IDLE * idle_ns);
 }
 
 /* How long may the victim wait? */
@@ -153,8 +154,8 @@ static const char *judge(struct rig *rig, const struct attack *attack, const str
 }
 
 static void print_header(void) {
-	printf("%-6s  %-28s  %-63s  %6s  %6s  %6s  %6s  %4s  %6s  %6s  %3s  %5s\n", "", "attack", "what the attacker got",
-	       "before", "quiet", "p99 ms", "worst", "out%", "KiB", "peak", "fds", "s");
+	printf("%-6s  %-28s  %-63s  %6s  %6s  %6s  %6s  %4s  %6s  %6s  %3s  %5s\n", "", "attack",
+	       "what the attacker got", "before", "quiet", "p99 ms", "worst", "out%", "KiB", "peak", "fds", "s");
 }
 
 static void print_row(const struct attack *attack, const char *verdict, const char *got, const struct seen *seen) {
