@@ -56,6 +56,9 @@ tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_config_LDADD = $(tests_fuzz_replay_config_LDADD)
 endif
 
+fuzz-programs: $(fuzz_programs)
+.PHONY: fuzz-programs
+
 CLEANFILES += tests/fuzz/packet.log tests/fuzz/dispatch.log tests/fuzz/bridge.log tests/fuzz/config.log
 FUZZ_SECONDS = 60
 # As many at a time as make is told.
