@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 2000
+#define PATIENCE_SEC 2
 
 static void *run(void *userdata) {
 	struct background *background = userdata;
@@ -23,16 +23,15 @@ static void *run(void *userdata) {
 
 bool background_end(struct background *background) {
 	struct pollfd finished = { .fd = background->fd, .events = POLLIN };
+	const struct timespec patience = { .tv_sec = PATIENCE_SEC };
+	sigset_t all;
 	uint64_t n;
-	int r;
 
 	if (background->fd < 0)
 		return false;
-	/* What hangs in a file system must not keep the daemon: left behind, it ends with the process. */
-	do
-		r = poll(&finished, 1, PATIENCE_MS);
-	while (r < 0 && errno == EINTR);
-	if (r <= 0 || read(background->fd, &n, sizeof(n)) < 0)
+	/* What hangs in a file system must not keep the daemon, nor do signals: left behind, it ends with the process. */
+	(void)sigfillset(&all);
+	if (ppoll(&finished, 1, &patience, &all) <= 0 || read(background->fd, &n, sizeof(n)) < 0)
 		return false;
 	background->io = loop_io_remove(background->io);
 	background->fd = close_fd(background->fd);
@@ -42,8 +41,8 @@ bool background_end(struct background *background) {
 static void finished(void *userdata, int fd _unused_, int events _unused_) {
 	struct background *background = userdata;
 
-	(void)background_end(background);
-	background->done(background->userdata);
+	if (background_end(background))
+		background->done(background->userdata);
 }
 
 /* Signals are the loop's.  Nobody joins the thread: where the machine is busy the loop would wait for it to be let run once more. */

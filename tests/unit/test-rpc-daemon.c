@@ -134,7 +134,7 @@ static void test_refused_later(void **state _unused_) {
 static void test_many_answered_at_once(void **state _unused_) {
 	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
 	Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
-	struct peer second;
+	struct peer second, gone;
 	struct frame frame;
 
 	peer_init(&second, &world);
@@ -147,6 +147,21 @@ static void test_many_answered_at_once(void **state _unused_) {
 	assert_true(peer_flush(&second));
 	peer_world_settle(&world);
 	assert_int_equal(n_asked, 4);
+	/* Of these two the first finds that nobody is there. */
+	peer_init(&gone, &world);
+	peer_open(&gone);
+	for (unsigned i = 0; i < 2; i++) {
+		(void)peer_put(&gone, FRAME_REQUEST, METHOD(RELOAD), &request);
+		assert_true(peer_flush(&gone));
+		peer_world_settle(&world);
+		if (i == 0) {
+			(void)peer_put(&second, FRAME_REQUEST, METHOD(RELOAD), &request);
+			assert_true(peer_flush(&second));
+			peer_world_settle(&world);
+		}
+	}
+	assert_int_equal(n_asked, 7);
+	peer_hang_up(&gone);
 	deferred_reply_all(&asked, &reply.base);
 	assert_true(STAILQ_EMPTY(&asked));
 	for (unsigned i = 0; i < 3; i++) {
@@ -154,9 +169,11 @@ static void test_many_answered_at_once(void **state _unused_) {
 		assert_int_equal(frame.method, METHOD(RELOAD));
 		assert_int_equal(peer.in.size - peer.in.position, (2 - i) * FRAME_HEADER_SIZE);
 	}
-	assert_true(peer_take(&second, &frame));
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(peer_take(&second, &frame));
 	assert_false(peer_take(&second, &frame));
 	peer_deinit(&second);
+	peer_deinit(&gone);
 }
 
 /* ---- reading the configuration again ---- */
