@@ -53,8 +53,9 @@ void rig_complain(struct rig *rig, const char *format, ...) _printf_(2, 3);
 /* The n-th processor that we may use; from the first again where there are fewer. */
 int rig_processor(unsigned n);
 /*
- * Where attackers run before whatever else the machine has to do: let that process, and not what it starts, run before them, by so
- * many steps, and on that processor alone.  A scheduler that moves processes to where they may run at once leaves them waiting for a millisecond now and then.
+ * Where attackers run before whatever else the machine has to do: let that process run before them, by so many steps, and on that
+ * processor alone; what it starts stays there, but behind them.  A scheduler that moves processes to where they may run at once
+ * leaves them waiting for a millisecond now and then.
  */
 void rig_run_before(pid_t pid, int steps, int processor);
 
@@ -69,11 +70,11 @@ int64_t rig_cpu_ns(const struct rig *rig);
 
 /* ---- the machine ---- */
 
-/* Let somebody look, on each processor, when it is taken away.  NULL: it would prove nothing, for we do not run before others. */
+/* Let somebody look, where daemon and victim run, when their processors are taken away.  NULL: it would prove nothing, for we do not run before others. */
 struct witness *witness_start(void);
 /* NULL is fine.  Return: NULL. */
 struct witness *witness_stop(struct witness *witness);
-/* How much of that time, in the last seconds, some processor was gone. */
+/* How much of that time, in the last minute, one of them was gone. */
 int64_t witness_stolen_ns(const struct witness *witness, int64_t begin, int64_t end);
 
 /* ---- the victim ---- */

@@ -238,7 +238,7 @@ static void find_idle(struct rig *rig) {
 		if (!observe(rig, &none, got, sizeof(got), &one))
 			return;
 		telling += is_telling(&one);
-		if (i == 0 || one.p99 < seen.p99)
+		if (i == 0 || (is_telling(&one) && (!is_telling(&seen) || one.p99 < seen.p99)))
 			seen = one;
 	}
 	if (is_telling(&seen))
@@ -274,7 +274,7 @@ int main(int argc, char **argv) {
 	rig_start(&rig, options);
 	if (target) {
 		rig_start(&quiet, NULL);
-		rig_run_before(quiet.daemon, 2, rig_processor(0));
+		rig_run_before(quiet.daemon, 2, rig_processor(1));
 		rig.quiet = &quiet;
 		rig.witness = witness = witness_start();
 	}

@@ -21,18 +21,22 @@ struct wait {
 	int64_t begin, end;
 };
 
+struct round {
+	struct wait timer, ping;
+};
+
 /* Shared by both processes. */
 struct victim {
 	atomic_bool stop;
 	atomic_size_t n;
 	char wrong[128]; /* "": nothing */
-	struct wait waits[ROUNDS_MAX], quiet_waits[ROUNDS_MAX];
+	struct round rounds[ROUNDS_MAX], quiet_rounds[ROUNDS_MAX];
 };
 
-/* A timer, how late its event is; and a ping, how long it takes: the longer of both. */
-static const char *round_trip(struct peer *peer, uint64_t handle, struct wait *ret) {
+/* A timer, how late its event is; and a ping, how long it takes. */
+static const char *round_trip(struct peer *peer, uint64_t handle, struct round *ret) {
 	Evloop__TimerSpec spec = EVLOOP__TIMER_SPEC__INIT;
-	int64_t deadline = now_ns() + DELAY_NS, seen, answered;
+	int64_t deadline = now_ns() + DELAY_NS, seen;
 	const Evloop__Event *event;
 	struct frame frame;
 
@@ -52,8 +56,7 @@ static const char *round_trip(struct peer *peer, uint64_t handle, struct wait *r
 		return "the timer was early";
 	if (!peer_call(peer, EVLOOP__METHOD__METHOD_PING, NULL))
 		return "a ping was not answered";
-	answered = now_ns();
-	*ret = seen - deadline > answered - seen ? (struct wait){ deadline, seen } : (struct wait){ seen, answered };
+	*ret = (struct round){ .timer = { deadline, seen }, .ping = { seen, now_ns() } };
 	return NULL;
 }
 
@@ -68,10 +71,10 @@ static void be_victim(struct rig *rig, uid_t uid) {
 	peer = peer_open_as(rig, VICTIM_NAME);
 	quiet = rig->quiet ? peer_open_as(rig->quiet, VICTIM_NAME) : NULL;
 	for (size_t n = 0; peer && !victim->stop; n++) {
-		const char *wrong = round_trip(peer, n + 1, &victim->waits[n % ROUNDS_MAX]);
+		const char *wrong = round_trip(peer, n + 1, &victim->rounds[n % ROUNDS_MAX]);
 
 		if (!wrong && quiet)
-			wrong = round_trip(quiet, n + 1, &victim->quiet_waits[n % ROUNDS_MAX]);
+			wrong = round_trip(quiet, n + 1, &victim->quiet_rounds[n % ROUNDS_MAX]);
 		if (wrong) {
 			snprintf(victim->wrong, sizeof(victim->wrong), "%s, in round %zu", wrong, n + 1);
 			break;
@@ -119,13 +122,22 @@ static int compare(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-/* Did the machine stand still for the better part of it? */
-static bool is_stolen(const struct rig *rig, const struct wait *wait) {
-	return witness_stolen_ns(rig->witness, wait->begin, wait->end) > (wait->end - wait->begin) / 2;
+/* How long it took, but where the machine stood still for the better part.  0: it did. */
+static int64_t delay_of(const struct rig *rig, const struct wait *wait) {
+	int64_t delay = wait->end - wait->begin;
+
+	return witness_stolen_ns(rig->witness, wait->begin, wait->end) > delay / 2 ? 0 : delay;
+}
+
+/* The longer of both.  0: nobody knows. */
+static int64_t delay_of_round(const struct rig *rig, const struct round *round) {
+	int64_t timer = delay_of(rig, &round->timer), ping = delay_of(rig, &round->ping);
+
+	return MAX(timer, ping);
 }
 
 /* Of the rounds since that one, of which there are some.  0: all of them were stolen. */
-static int64_t percentile(const struct rig *rig, const struct wait *waits, size_t since, int64_t *ret_worst_ns) {
+static int64_t percentile(const struct rig *rig, const struct round *rounds, size_t since, int64_t *ret_worst_ns) {
 	size_t n_rounds = MIN(rig->victim->n - since, (size_t)ROUNDS_MAX), n = 0;
 	int64_t *sorted, p99;
 
@@ -133,10 +145,10 @@ static int64_t percentile(const struct rig *rig, const struct wait *waits, size_
 	assert(sorted);
 	sorted[0] = 0;
 	for (size_t i = 0; i < n_rounds; i++) {
-		const struct wait *wait = &waits[(since + i) % ROUNDS_MAX];
+		int64_t delay = delay_of_round(rig, &rounds[(since + i) % ROUNDS_MAX]);
 
-		if (!is_stolen(rig, wait))
-			sorted[n++] = wait->end - wait->begin;
+		if (delay > 0)
+			sorted[n++] = delay;
 	}
 	n = MAX(n, 1U);
 	qsort(sorted, n, sizeof(*sorted), compare);
@@ -163,7 +175,7 @@ int64_t victim_delay(struct rig *rig, size_t since, int64_t *ret_worst_ns) {
 		rig_complain(rig, "the victim: %s", victim->wrong[0] ? victim->wrong : "it waits for ever");
 		return INT64_MAX;
 	}
-	return percentile(rig, victim->waits, since, ret_worst_ns);
+	return percentile(rig, victim->rounds, since, ret_worst_ns);
 }
 
 int64_t victim_quiet_delay(const struct rig *rig, size_t since) {
@@ -171,7 +183,7 @@ int64_t victim_quiet_delay(const struct rig *rig, size_t since) {
 
 	if (!victim || !rig->quiet || victim->n == since)
 		return 0;
-	return percentile(rig, victim->quiet_waits, since, NULL);
+	return percentile(rig, victim->quiet_rounds, since, NULL);
 }
 
 unsigned victim_stolen_percent(const struct rig *rig, size_t since) {
@@ -179,6 +191,6 @@ unsigned victim_stolen_percent(const struct rig *rig, size_t since) {
 	size_t n = victim ? MIN(victim->n - since, (size_t)ROUNDS_MAX) : 0, n_stolen = 0;
 
 	for (size_t i = 0; i < n; i++)
-		n_stolen += is_stolen(rig, &victim->waits[(since + i) % ROUNDS_MAX]);
+		n_stolen += delay_of_round(rig, &victim->rounds[(since + i) % ROUNDS_MAX]) == 0;
 	return n > 0 ? (unsigned)(100 * n_stolen / n) : 0;
 }
