@@ -270,6 +270,7 @@ static void find_config(char **ret_own, char **ret_credential) {
 	}
 	*ret_own = arg_config_dir ? NULL : find_own_directory();
 	source.directories[0] = arg_config_dir ?: *ret_own;
+	source.given = arg_config_dir;
 	source.n_directories = source.directories[0] ? 1 : 0;
 }
 

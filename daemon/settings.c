@@ -98,6 +98,7 @@ static bool take_line(struct config_parser *config, const char *section, const c
 	struct parser *parser = container_of(config, struct parser, config);
 	bool pool = strcmp(section, "Pool") == 0;
 	enum quota_limit limit;
+	uint64_t *n;
 
 	if (strcmp(section, "Daemon") == 0)
 		return take_daemon(parser, key, value);
@@ -106,8 +107,12 @@ static bool take_line(struct config_parser *config, const char *section, const c
 	limit = quota_find_key(key);
 	if (limit == QUOTA_MAX || (pool && !quota_has_pool(limit)))
 		return config_fail(config, "[%s] has no key %s", section, key);
-	return take_limit(config, key, value,
-			  pool ? &parser->settings->quota.pools[limit] : &parser->settings->quota.limits[limit]);
+	n = pool ? &parser->settings->quota.pools[limit] : &parser->settings->quota.limits[limit];
+	if (!take_limit(config, key, value, n))
+		return false;
+	/* Not even whoever wants to have it read again; of a pool, one uid gets half of what is left. */
+	return limit != QUOTA_SESSIONS || *n >= (pool ? 2 : 1) ||
+	       config_fail(config, "%s=%s: nobody could connect", key, value);
 }
 
 /* ---- files ---- */
@@ -119,6 +124,10 @@ int settings_paths(const struct settings_source *source, struct config_paths *re
 	int r;
 
 	*ret = (struct config_paths){ 0 };
+	if (source->given && access(source->directories[0], F_OK) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", source->directories[0], strerror(errno));
+		return CONFIG_E_IO;
+	}
 	r = config_paths_find(&drop_ins, source->directories, source->n_directories, FILE_NAME ".d", ".conf", error);
 	if (r == 0)
 		r = config_path_of(&main_path, source->directories, source->n_directories, FILE_NAME);

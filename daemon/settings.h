@@ -22,6 +22,7 @@ struct settings_source {
 	bool system; /* of an instance that serves many uids */
 	const char *directories[SETTINGS_DIRECTORIES_MAX]; /* the strongest first */
 	size_t n_directories;
+	bool given; /* the directory was, by the administrator: without it there is no configuration, not an empty one */
 	const char *credential; /* path of a file that is stronger than those of the directories; NULL: none */
 	int64_t default_exit_idle_ns;
 

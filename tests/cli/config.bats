@@ -171,6 +171,36 @@ $config/limits.d/users.limit: users"
     [[ -z $output && $stderr == "evloopd: --config-dir: bad value '$config': Not a directory" ]] || fail
 }
 
+@test "a directory that is gone is no configuration, and not an empty one" {
+    file api.limit '[Limiter]' 'Rate=1/h'
+    start_daemon --config-dir "$config"
+    mv "$config" "$config.away"
+    evl reload
+    expect_status 65
+    [[ $stderr == "evloop: $config: No such file or directory" ]] || fail
+    mv "$config.away" "$config"
+    evl limiter show api
+    expect_status 0
+}
+
+@test "limits below which nobody could connect again are mistakes" {
+    mkdir -p "$config"
+    start_daemon --config-dir "$config"
+    printf '%s\n' '[Limits]' 'Sessions=0' >"$config/evloopd.conf"
+    evl reload
+    expect_status 65
+    [[ $stderr == "evloop: $config/evloopd.conf:2: Sessions=0: nobody could connect" ]] || fail
+    printf '%s\n' '[Pool]' 'Sessions=1' >"$config/evloopd.conf"
+    evl reload
+    expect_status 65
+    [[ $stderr == "evloop: $config/evloopd.conf:2: Sessions=1: nobody could connect" ]] || fail
+    printf '%s\n' '[Limits]' 'Sessions=1' '[Pool]' 'Sessions=2' >"$config/evloopd.conf"
+    evl reload
+    expect_status 0
+    evl ping
+    expect_status 0
+}
+
 @test "a daemon does not begin with mistakes" {
     file bad.limit '[Limiter]' 'Rate=5/'
     status=0
