@@ -84,8 +84,9 @@ struct witness *witness_stop(struct witness *witness) {
 int64_t witness_stolen_ns(const struct witness *witness, int64_t begin, int64_t end) {
 	int64_t stolen = 0;
 
-	for (int64_t tick = begin / TICK_NS; witness && tick <= end / TICK_NS && end - begin < N_TICKS * TICK_NS;
-	     tick++)
+	if (!witness || end - begin >= N_TICKS * TICK_NS)
+		return 0;
+	for (int64_t tick = begin / TICK_NS; tick <= end / TICK_NS; tick++)
 		if (witness->stolen[tick % N_TICKS] == tick)
 			stolen += MIN(end, (tick + 1) * TICK_NS) - MAX(begin, tick * TICK_NS);
 	return stolen;

@@ -130,36 +130,31 @@ static void test_refused_later(void **state _unused_) {
 	assert_int_equal(frame.method, METHOD(REFUSED));
 }
 
+static void ask(struct peer *from, unsigned n) {
+	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
+
+	for (unsigned i = 0; i < n; i++)
+		(void)peer_put(from, FRAME_REQUEST, METHOD(RELOAD), &request);
+	assert_true(peer_flush(from));
+	peer_world_settle(&world);
+}
+
 /* As many as there are: neighbours of a session in one packet, and each session what it asked. */
 static void test_many_answered_at_once(void **state _unused_) {
-	Evloop__ReloadRequest request = EVLOOP__RELOAD_REQUEST__INIT;
 	Evloop__ReloadReply reply = EVLOOP__RELOAD_REPLY__INIT;
 	struct peer second, gone;
 	struct frame frame;
 
 	peer_init(&second, &world);
 	peer_open(&second);
-	for (unsigned i = 0; i < 3; i++)
-		(void)peer_put(&peer, FRAME_REQUEST, METHOD(RELOAD), &request);
-	assert_true(peer_flush(&peer));
-	peer_world_settle(&world);
-	(void)peer_put(&second, FRAME_REQUEST, METHOD(RELOAD), &request);
-	assert_true(peer_flush(&second));
-	peer_world_settle(&world);
-	assert_int_equal(n_asked, 4);
-	/* Of these two the first finds that nobody is there. */
 	peer_init(&gone, &world);
 	peer_open(&gone);
-	for (unsigned i = 0; i < 2; i++) {
-		(void)peer_put(&gone, FRAME_REQUEST, METHOD(RELOAD), &request);
-		assert_true(peer_flush(&gone));
-		peer_world_settle(&world);
-		if (i == 0) {
-			(void)peer_put(&second, FRAME_REQUEST, METHOD(RELOAD), &request);
-			assert_true(peer_flush(&second));
-			peer_world_settle(&world);
-		}
-	}
+	ask(&peer, 3);
+	ask(&second, 1);
+	/* Of these two the first finds that nobody is there. */
+	ask(&gone, 1);
+	ask(&second, 1);
+	ask(&gone, 1);
 	assert_int_equal(n_asked, 7);
 	peer_hang_up(&gone);
 	deferred_reply_all(&asked, &reply.base);
