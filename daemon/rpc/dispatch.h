@@ -112,8 +112,7 @@ int rpc_log(struct call *call, const void *request);
 /* rpc-path.c */
 int rpc_watch_path(struct call *call, const void *request);
 
-/* rpc-limiter.c: the limiters of this uid, by name */
-int rpc_limiter_set(struct call *call, const void *request);
+/* rpc-limiter.c: to take from the limiters of this uid, by name */
 int rpc_limiter_try(struct call *call, const void *request);
 int rpc_limiter_peek(struct call *call, const void *request);
 int rpc_limiter_take_up_to(struct call *call, const void *request);
@@ -123,7 +122,10 @@ int rpc_limiter_charge(struct call *call, const void *request);
 int rpc_limiter_hold(struct call *call, const void *request);
 int rpc_limiter_reset(struct call *call, const void *request);
 int rpc_limiter_multi(struct call *call, const void *request);
+int rpc_limiter_share(struct call *call, const void *request);
+
+/* rpc-limiter-manage.c: to define them, and to look at them */
+int rpc_limiter_set(struct call *call, const void *request);
 int rpc_limiter_list(struct call *call, const void *request);
 int rpc_limiter_claims(struct call *call, const void *request);
 int rpc_limiter_remove(struct call *call, const void *request);
-int rpc_limiter_share(struct call *call, const void *request);

@@ -23,6 +23,7 @@ libdaemon_la_SOURCES += \
 	daemon/rpc/record.c daemon/rpc/record.h \
 	daemon/rpc/rpc-daemon.c \
 	daemon/rpc/rpc-limiter.c \
+	daemon/rpc/rpc-limiter-manage.c \
 	daemon/rpc/rpc-manage.c \
 	daemon/rpc/rpc-path.c \
 	daemon/rpc/rpc-session.c \

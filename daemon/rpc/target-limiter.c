@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns who may use which limiter, and under which name.  Changes nothing. */
+/* Owns who may use which limiter, and under which name.  Takes nothing from any. */
 
 #include "daemon/rpc/target-limiter.h"
 
+#include "daemon/core/loop.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/access.h"
@@ -53,6 +54,16 @@ struct limiter *target_limiter(struct call *call, const char *name, enum limiter
 		return NULL;
 	}
 	return target_may(call, limiter, need) ? limiter : NULL;
+}
+
+struct limiter *target_limiter_now(struct call *call, const char *name, enum limiter_need need) {
+	struct limiter *limiter = target_limiter(call, name, need);
+
+	if (!limiter)
+		return NULL;
+	(void)loop_refresh(call->rpc->loop);
+	call->dear = limiter_is_crowded(limiter);
+	return limiter;
 }
 
 /* An own one that has been there before the one of all came is hidden by that. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Which limiter a name means to a session: one of all uids, that configuration gives, before one of its uid's own. */
+/* Which limiter a name means to a session: one of all uids, that configuration gives, before one of its uid's own; and how it is made
+ * ready for a verb. */
 
 #include "daemon/core/limiter.h"
 #include "daemon/rpc/dispatch.h"
@@ -14,6 +15,9 @@ enum limiter_need {
 
 /* Return: the limiter; NULL: the call has been refused. */
 struct limiter *target_limiter(struct call *call, const char *name, enum limiter_need need);
+
+/* The same, with fresh clocks. */
+struct limiter *target_limiter_now(struct call *call, const char *name, enum limiter_need need);
 
 /* The one of all uids, whoever may use it; NULL: none. */
 struct limiter *target_limiter_of_all(struct call *call, const char *name);
