@@ -9,6 +9,7 @@
 
 #define EXPIRED_AT_ONCE 128 /* of those in line */
 #define REST_LENGTH 64 /* shorter lines are looked at as often as need be */
+#define DISTURBED_MOST 16 /* walks along the line, until one is done in one piece */
 #define REST_NS (10 * NSEC_PER_USEC) /* for each in line: some two hundred times as long as a look at him takes */
 
 typedef unsigned __int128 wide;
@@ -32,8 +33,13 @@ static bool has_line(const struct bucket *bucket) {
 
 /* The line, or what it stands on, has changed. */
 static void forget_outlook(struct bucket *bucket) {
-	if (bucket->line)
-		bucket->line->end_is_known = false;
+	struct line *line = bucket->line;
+
+	if (!line)
+		return;
+	line->n_disturbed += line->unlooked != NULL;
+	line->unlooked = NULL;
+	line->end_is_known = false;
 }
 
 /* What the line has put into the word, in ticks. */
@@ -61,6 +67,13 @@ void bucket_init(struct bucket *bucket, const struct bucket_rules *rules, _Atomi
 void bucket_deinit(struct bucket *bucket) {
 	free(bucket->line);
 	bucket->line = NULL;
+}
+
+bool bucket_fits(const struct bucket_rules *rules, uint64_t cost) {
+	for (unsigned i = 0; i < rules->n; i++)
+		if (cost > rules->rule[i].burst)
+			return false;
+	return true;
 }
 
 /* ---- decisions ---- */
@@ -249,19 +262,43 @@ static void look_at_end(const struct bucket *bucket, const struct bucket_rules *
 		ret->time = MAX(ret->time, at_whole_ns(word - tolerance));
 }
 
-/* Valid as long as nobody in line is due, for then it does not depend on the present time. */
+/* Go on with the walk to the end.  It is valid as long as nobody in line is due, for then it does not depend on the present time. */
+static void walk_on(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
+	struct line *line = bucket->line;
+	struct waiter *waiter = line->unlooked;
+
+	if (!waiter) {
+		walk_begin(bucket, rules, now_ns, &line->end);
+		waiter = TAILQ_FIRST(&line->waiters);
+	}
+	for (; waiter && n > 0; n--) {
+		walk_grant(rules, waiter->cost, &line->end);
+		waiter = TAILQ_NEXT(waiter, link);
+	}
+	line->unlooked = waiter;
+	line->end_is_known = !waiter;
+	if (line->end_is_known)
+		line->n_disturbed = 0;
+}
+
+bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
+	struct line *line = bucket->line;
+
+	if (!has_line(bucket) || line->end_is_known || is_smooth(bucket, rules))
+		return true;
+	walk_on(bucket, rules, now_ns, line->n_disturbed < DISTURBED_MOST ? n : SIZE_MAX);
+	return line->end_is_known;
+}
+
 static const struct outlook *outlook_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
 	struct line *line = bucket->line;
-	const struct waiter *waiter;
 
 	if (is_smooth(bucket, rules)) {
 		look_at_end(bucket, rules, now_ns, &line->end);
+		line->unlooked = NULL;
 		line->end_is_known = false;
 	} else if (!line->end_is_known) {
-		walk_begin(bucket, rules, now_ns, &line->end);
-		TAILQ_FOREACH(waiter, &line->waiters, link)
-		walk_grant(rules, waiter->cost, &line->end);
-		line->end_is_known = true;
+		walk_on(bucket, rules, now_ns, SIZE_MAX);
 	}
 	return &line->end;
 }
@@ -622,13 +659,6 @@ static bool convert_word(const struct bucket *bucket, const struct bucket_rules 
 	return false;
 }
 
-static bool fits(const struct bucket_rules *rules, uint64_t cost) {
-	for (unsigned i = 0; i < rules->n; i++)
-		if (cost > rules->rule[i].burst)
-			return false;
-	return true;
-}
-
 bool bucket_can_convert(const struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
 			int64_t now_ns) {
 	uint64_t now = gcra_ticks_saturated(now_ns), queued = queued_ticks(bucket, from), converted;
@@ -648,7 +678,7 @@ static void refit_line(struct bucket *bucket, const struct bucket_rules *to, str
 		bucket->line->n_tight -= waiter->tight;
 		waiter->tight = is_tight(to, waiter->cost);
 		bucket->line->n_tight += waiter->tight;
-		if (fits(to, waiter->cost))
+		if (bucket_fits(to, waiter->cost))
 			continue;
 		unlink_waiter(bucket, waiter);
 		TAILQ_INSERT_TAIL(unfit, waiter, link);

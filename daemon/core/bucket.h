@@ -58,6 +58,8 @@ struct line {
 	bool looks_again; /* and has been asked to, too soon after that */
 	struct outlook end; /* behind everybody; kept, so that to ask and to join do not take a walk along the line */
 	bool end_is_known;
+	struct waiter *unlooked; /* the walk to the end has come as far as him; NULL: none is under way */
+	unsigned n_disturbed; /* walks in a row that have not come to the end, for the line has changed */
 };
 
 struct bucket {
@@ -82,9 +84,19 @@ enum {
 	BUCKET_E_QUEUED, /* bucket_wait: in line now */
 };
 
+/* Can so many tokens ever be granted at once? */
+bool bucket_fits(const struct bucket_rules *rules, uint64_t cost);
+
 /* A full bucket; `words` is borrowed and has room for rules->n. */
 void bucket_init(struct bucket *bucket, const struct bucket_rules *rules, _Atomic uint64_t *words);
 void bucket_deinit(struct bucket *bucket); /* nobody may be in line */
+
+/*
+ * While somebody is in line, what is said of the bucket takes a walk along the line, of which the result is kept as long as nothing
+ * changes.  Go on with it, `n` of them at most; who is disturbed again and again goes to the end at once.
+ * Return: the end is known, and nothing that is asked now takes long.
+ */
+bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n);
 
 /*
  * Take `cost` tokens, or none.  While somebody is in line, nothing is allowed.  A cost of 0 changes nothing and tells

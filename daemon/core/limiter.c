@@ -287,18 +287,21 @@ int limiter_get_cell(struct limiter *limiter, struct limiter_key key, struct cel
 	return 0;
 }
 
-/* The same with what is due handed out.  *ret_cell NULL: `grant` has the answer already, a denial. */
+/* Nobody can know when a key will be forgotten. */
+static void deny_key(const struct limiter *limiter, struct grant *grant) {
+	*grant = (struct grant){ .now_ns = limiter->tenant->scheduler->now.ns[TIMER_CLOCK_BOOTTIME] };
+	if (limiter->spec.rules.n > 0)
+		grant->retry_after_ns = gcra_nsec(limiter->spec.rules.rule[0].interval);
+}
+
+/* The same with what is due handed out.  *ret_cell NULL: `grant`, unless NULL, has the answer already, a denial. */
 static int open_cell(struct limiter *limiter, struct limiter_key key, struct cell **ret, struct grant *grant) {
 	int r = limiter_get_cell(limiter, key, ret);
 
 	if (r == LIMITER_E_DENIED) {
-		const struct scheduler *scheduler = limiter->tenant->scheduler;
-
-		/* Nobody can know when a key will be forgotten. */
 		*ret = NULL;
-		*grant = (struct grant){ .now_ns = scheduler->now.ns[TIMER_CLOCK_BOOTTIME] };
-		if (limiter->spec.rules.n > 0)
-			grant->retry_after_ns = gcra_nsec(limiter->spec.rules.rule[0].interval);
+		if (grant)
+			deny_key(limiter, grant);
 		return 0;
 	}
 	if (r == 0)
@@ -334,15 +337,6 @@ static void describe_permits(const struct cell *cell, struct grant *grant) {
 		.now_ns = now_ns,
 		.retry_after_ns = MAX(cell->permits->hold_until_ns - now_ns, 0),
 	};
-}
-
-/* How it stands, without a wish. */
-static int report(struct cell *cell, struct grant *ret) {
-	if (!cell_is_permits(cell))
-		return of_bucket(bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), 0, NULL, ret));
-	describe_permits(cell, ret);
-	ret->allowed = ret->remaining > 0;
-	return 0;
 }
 
 static void count(struct limiter *limiter, const struct grant *grant, uint64_t cost) {
@@ -387,9 +381,9 @@ int limiter_explain(struct limiter *limiter, struct limiter_key key, uint64_t co
 	ret_bucket->hold_until_ns = cell->permits->hold_until_ns;
 	if (cost > limiter->spec.concurrency)
 		return LIMITER_E_COST;
-	r = report(cell, ret);
+	describe_permits(cell, ret);
 	ret->allowed = ret->remaining >= MAX(cost, (uint64_t)1);
-	return r;
+	return 0;
 }
 
 int limiter_peek(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
@@ -411,21 +405,29 @@ int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t
 	return r;
 }
 
-int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+bool limiter_look_ahead(struct limiter *limiter, struct limiter_key key, size_t n) {
 	struct cell *cell;
-	int r = open_bucket(limiter, key, &cell, ret);
+
+	if (open_bucket(limiter, key, &cell, NULL) != 0 || !cell)
+		return true; /* as the verb will find out, too */
+	return bucket_look_ahead(&cell->bucket, cell_rules(cell), cell_now(cell), n);
+}
+
+int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cost) {
+	struct cell *cell;
+	int r = open_bucket(limiter, key, &cell, NULL);
 
 	if (r != 0 || !cell)
 		return r;
 	bucket_refund(&cell->bucket, cell_rules(cell), cell_now(cell), cost);
 	limiter_changed(limiter);
 	(void)cell_settle(cell);
-	return report(cell, ret);
+	return 0;
 }
 
-int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret) {
+int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cost) {
 	struct cell *cell;
-	int r = open_bucket(limiter, key, &cell, ret);
+	int r = open_bucket(limiter, key, &cell, NULL);
 
 	if (r != 0 || !cell)
 		return r;
@@ -434,13 +436,13 @@ int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cos
 		return r;
 	limiter_taken(limiter, cost);
 	cell_expire(cell);
-	return report(cell, ret);
+	return 0;
 }
 
-int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t duration_ns, struct grant *ret) {
+int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t duration_ns) {
 	struct cell *cell;
 	int64_t until_ns;
-	int r = open_cell(limiter, key, &cell, ret);
+	int r = open_cell(limiter, key, &cell, NULL);
 
 	if (r != 0 || !cell)
 		return r;
@@ -448,19 +450,19 @@ int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t durati
 	cell_hold(cell, until_ns);
 	limiter_changed(limiter);
 	cell_expire(cell);
-	return report(cell, ret);
+	return 0;
 }
 
-int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant *ret) {
+int limiter_reset(struct limiter *limiter, struct limiter_key key) {
 	struct cell *cell;
-	int r = open_cell(limiter, key, &cell, ret);
+	int r = open_cell(limiter, key, &cell, NULL);
 
 	if (r != 0 || !cell)
 		return r;
 	cell_reset(cell);
 	limiter_changed(limiter);
 	(void)cell_settle(cell);
-	return report(cell, ret);
+	return 0;
 }
 
 /*
@@ -480,7 +482,8 @@ static size_t take_together(struct limiter_item *items, size_t n) {
 	items[denied].grant.allowed = false;
 	while (i-- > 0) {
 		items[i].limiter->allowed -= items[i].cost;
-		(void)limiter_refund(items[i].limiter, items[i].key, items[i].cost, &items[i].grant);
+		(void)limiter_refund(items[i].limiter, items[i].key, items[i].cost);
+		(void)limiter_peek(items[i].limiter, items[i].key, 0, &items[i].grant);
 	}
 	return denied;
 }
@@ -602,9 +605,8 @@ int limiter_wait(struct limiter *limiter, struct owner *owner, uint64_t handle, 
 
 int limiter_hold_again(struct limiter *limiter, struct owner *owner, uint64_t handle, struct limiter_key key,
 		       uint64_t cost, struct claim **ret) {
-	struct grant grant;
 	struct cell *cell;
-	int r = open_cell(limiter, key, &cell, &grant);
+	int r = open_cell(limiter, key, &cell, NULL);
 
 	if (r != 0)
 		return r;
@@ -623,7 +625,6 @@ int limiter_hold_again(struct limiter *limiter, struct owner *owner, uint64_t ha
 /* ---- gates ---- */
 
 int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct cell **ret) {
-	struct grant grant;
 	int r;
 
 	if (limiter->spec.kind != LIMITER_KIND_RATE)
@@ -633,8 +634,7 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 		r = bucket_make_line(&(*ret)->bucket);
 	if (r != 0)
 		return r;
-	r = of_bucket(bucket_peek(&(*ret)->bucket, cell_rules(*ret), cell_now(*ret), cost, NULL, &grant));
-	return r == LIMITER_E_RANGE ? 0 : r; /* that may pass */
+	return bucket_fits(cell_rules(*ret), cost) ? 0 : LIMITER_E_COST;
 }
 
 /* There is no memory for what its cell should obey by now, and by what it obeys nothing more is granted.  Return: as

@@ -132,17 +132,21 @@ bool limiter_is_crowded(const struct limiter *limiter);
 
 /*
  * The verbs.  All hand out first what is due to those in line, as far as that is not too much for one turn.  `ret` is filled in where the result is 0.
+ * Those without it only change something: limiter_peek() with a cost of 0 says what there is then.
  * Return: 0 (see ret->allowed), LIMITER_E_KEY, _COST, _RANGE, _KIND (what permits have not), -ENOMEM.
  */
 int limiter_try(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
 int limiter_peek(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
 int limiter_take_up_to(struct limiter *limiter, struct limiter_key key, uint64_t cost, uint64_t *ret_taken,
 		       struct grant *ret);
-int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
-int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
-int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t duration_ns, struct grant *ret);
+int limiter_refund(struct limiter *limiter, struct limiter_key key, uint64_t cost);
+int limiter_charge(struct limiter *limiter, struct limiter_key key, uint64_t cost);
+int limiter_hold(struct limiter *limiter, struct limiter_key key, int64_t duration_ns);
 /* Full again, without a hold.  Permits that are out stay out. */
-int limiter_reset(struct limiter *limiter, struct limiter_key key, struct grant *ret);
+int limiter_reset(struct limiter *limiter, struct limiter_key key);
+
+/* Of a long line a verb that has a grant may have to look at each; look at `n` of them now.  Return: false: there are more. */
+bool limiter_look_ahead(struct limiter *limiter, struct limiter_key key, size_t n);
 
 /* One of several from which is taken together. */
 struct limiter_item {

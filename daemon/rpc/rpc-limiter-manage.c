@@ -269,7 +269,7 @@ static int list_one(struct call *call, const char *name) {
 	struct limiter *limiter = target_limiter_now(call, name, LIMITER_LOOK);
 	Evloop__LimiterInfo *info;
 
-	if (!limiter)
+	if (!limiter || !target_look_ahead(call, limiter, (struct limiter_key){ 0 }))
 		return 0;
 	info = message_of(call, limiter);
 	if (!info)
@@ -308,6 +308,11 @@ int rpc_limiter_list(struct call *call, const void *data) {
 		if (!page_goes_on(&page))
 			break;
 		if (!glob[0] || fnmatch(glob, limiter_spec(limiter)->name, 0) == 0) {
+			/* The first of a page, whatever it takes. */
+			if (reply.n_limiters == 0 && !target_look_ahead(call, limiter, (struct limiter_key){ 0 }))
+				return 0;
+			if (!target_is_foreseen(call, limiter, (struct limiter_key){ 0 }))
+				break;
 			info = message_of(call, limiter);
 			if (!info && reply.n_limiters == 0)
 				return -ENOMEM;

@@ -30,24 +30,15 @@ static int answer(struct call *call, int r, const struct limiter *limiter, uint6
 	return 0;
 }
 
-typedef int (*limiter_verb)(struct limiter *limiter, struct limiter_key key, uint64_t cost, struct grant *ret);
-
-static int serve(struct call *call, const Evloop__LimiterRequest *request, limiter_verb verb, enum limiter_need need) {
-	struct limiter *limiter = target_limiter_now(call, request->name, need);
+int rpc_limiter_try(struct call *call, const void *data) {
+	const Evloop__LimiterRequest *request = data;
+	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_TAKE);
 	struct limiter_key key;
 	struct grant grant;
 
-	if (!limiter || !check_limiter_key(call, &request->key, &key))
+	if (!limiter || !check_limiter_key(call, &request->key, &key) || !target_look_ahead(call, limiter, key))
 		return 0;
-	return answer(call, verb(limiter, key, request->cost, &grant), limiter, request->cost, &grant);
-}
-
-static int reset(struct limiter *limiter, struct limiter_key key, uint64_t cost _unused_, struct grant *ret) {
-	return limiter_reset(limiter, key, ret);
-}
-
-int rpc_limiter_try(struct call *call, const void *request) {
-	return serve(call, request, limiter_try, LIMITER_TAKE);
+	return answer(call, limiter_try(limiter, key, request->cost, &grant), limiter, request->cost, &grant);
 }
 
 int rpc_limiter_peek(struct call *call, const void *data) {
@@ -61,7 +52,7 @@ int rpc_limiter_peek(struct call *call, const void *data) {
 	struct grant grant;
 	int r;
 
-	if (!limiter || !check_limiter_key(call, &request->key, &key))
+	if (!limiter || !check_limiter_key(call, &request->key, &key) || !target_look_ahead(call, limiter, key))
 		return 0;
 	r = limiter_explain(limiter, key, request->cost, &bucket, &grant);
 	if (r != 0)
@@ -77,30 +68,69 @@ int rpc_limiter_peek(struct call *call, const void *data) {
 	return 0;
 }
 
-int rpc_limiter_refund(struct call *call, const void *request) {
-	return serve(call, request, limiter_refund, LIMITER_TAKE);
+/* A change is made once, however many turns it takes to say what there is then. */
+#define CHANGED 1
+
+static bool is_to_do(const struct call *call) {
+	return call->session->frame_progress != CHANGED;
+}
+
+/* `r`: what has become of it. */
+static int report(struct call *call, int r, struct limiter *limiter, struct limiter_key key, uint64_t cost) {
+	struct grant grant;
+
+	if (r != 0)
+		return refuse_limiter(call, r, limiter, cost);
+	if (call->frame->kind == FRAME_ONEWAY)
+		return 0;
+	call->session->frame_progress = CHANGED;
+	if (!target_look_ahead(call, limiter, key))
+		return 0;
+	return answer(call, limiter_peek(limiter, key, 0, &grant), limiter, cost, &grant);
+}
+
+int rpc_limiter_refund(struct call *call, const void *data) {
+	const Evloop__LimiterRequest *request = data;
+	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_TAKE);
+	struct limiter_key key;
+	int r = 0;
+
+	if (!limiter || !check_limiter_key(call, &request->key, &key))
+		return 0;
+	if (is_to_do(call))
+		r = limiter_refund(limiter, key, request->cost);
+	return report(call, r, limiter, key, request->cost);
 }
 
 int rpc_limiter_charge(struct call *call, const void *data) {
 	const Evloop__LimiterRequest *request = data;
 	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_TAKE);
 	struct limiter_key key;
-	struct grant grant;
-	int r;
+	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key))
 		return 0;
-	r = limiter_charge(limiter, key, request->cost, &grant);
+	if (is_to_do(call))
+		r = limiter_charge(limiter, key, request->cost);
 	if (r != LIMITER_E_COST)
-		return answer(call, r, limiter, request->cost, &grant);
+		return report(call, r, limiter, key, request->cost);
 	call_refuse(call, EVLOOP__STATUS__STATUS_COST_EXCEEDS_BURST,
 		    "%" PRIu64 " would take the limiter '%s' deeper into debt than %" PRIu64, request->cost,
 		    limiter_spec(limiter)->name, limiter_spec(limiter)->rules.max_debt);
 	return 0;
 }
 
-int rpc_limiter_reset(struct call *call, const void *request) {
-	return serve(call, request, reset, LIMITER_RULE);
+int rpc_limiter_reset(struct call *call, const void *data) {
+	const Evloop__LimiterRequest *request = data;
+	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_RULE);
+	struct limiter_key key;
+	int r = 0;
+
+	if (!limiter || !check_limiter_key(call, &request->key, &key))
+		return 0;
+	if (is_to_do(call))
+		r = limiter_reset(limiter, key);
+	return report(call, r, limiter, key, request->cost);
 }
 
 int rpc_limiter_take_up_to(struct call *call, const void *data) {
@@ -112,7 +142,7 @@ int rpc_limiter_take_up_to(struct call *call, const void *data) {
 	uint64_t taken;
 	int r;
 
-	if (!limiter || !check_limiter_key(call, &request->key, &key))
+	if (!limiter || !check_limiter_key(call, &request->key, &key) || !target_look_ahead(call, limiter, key))
 		return 0;
 	r = limiter_take_up_to(limiter, key, request->cost, &taken, &grant);
 	if (r != 0)
@@ -137,12 +167,14 @@ int rpc_limiter_hold(struct call *call, const void *data) {
 	const Evloop__LimiterHoldRequest *request = data;
 	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_TAKE);
 	struct limiter_key key;
-	struct grant grant;
+	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) ||
 	    !check_range(call, "duration_ns", request->duration_ns, 0) || !check_can_be_held(call, limiter))
 		return 0;
-	return answer(call, limiter_hold(limiter, key, request->duration_ns, &grant), limiter, 0, &grant);
+	if (is_to_do(call))
+		r = limiter_hold(limiter, key, request->duration_ns);
+	return report(call, r, limiter, key, 0);
 }
 
 /* The same bucket twice would be looked at as if it had not been taken from. */
@@ -176,6 +208,9 @@ int rpc_limiter_multi(struct call *call, const void *data) {
 
 	if (!check_items(call, request, items))
 		return 0;
+	for (size_t i = 0; i < request->n_items; i++)
+		if (!target_look_ahead(call, items[i].limiter, items[i].key))
+			return 0;
 	r = limiter_try_all(items, request->n_items, &allowed, &item);
 	if (r != 0)
 		return refuse_limiter(call, r, items[item].limiter, items[item].cost);
@@ -307,7 +342,8 @@ int rpc_limiter_wait(struct call *call, const void *data) {
 	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) || !check_wait(call, request) ||
-	    (request->held && !check_held(call, request, limiter, key)) || !take_holder(call, limiter, &holder, &r))
+	    (request->held && !check_held(call, request, limiter, key)) || !target_look_ahead(call, limiter, key) ||
+	    !take_holder(call, limiter, &holder, &r))
 		return r;
 	if (request->held) {
 		r = hold_again(call, request, limiter, key, &claim);

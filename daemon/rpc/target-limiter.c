@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns who may use which limiter, and under which name.  Takes nothing from any. */
+/* Owns who may use which limiter, and under which name, and how much of a turn goes into foresight.  Takes nothing from any. */
 
 #include "daemon/rpc/target-limiter.h"
 
@@ -8,6 +8,8 @@
 #include "daemon/core/tenant.h"
 #include "daemon/rpc/access.h"
 #include "proto/limits.h"
+
+#define WAITERS_UNLOOKED 256 /* between two looks at the clock */
 
 static struct tenant *tenant_of_all(struct call *call) {
 	return scheduler_next_tenant(call->rpc->scheduler, TENANT_OF_ALL);
@@ -64,6 +66,18 @@ struct limiter *target_limiter_now(struct call *call, const char *name, enum lim
 	(void)loop_refresh(call->rpc->loop);
 	call->dear = limiter_is_crowded(limiter);
 	return limiter;
+}
+
+bool target_is_foreseen(struct call *call, struct limiter *limiter, struct limiter_key key) {
+	while (!limiter_look_ahead(limiter, key, WAITERS_UNLOOKED))
+		if (!session_has_time(call->session, 0))
+			return false;
+	return true;
+}
+
+bool target_look_ahead(struct call *call, struct limiter *limiter, struct limiter_key key) {
+	call->again = !target_is_foreseen(call, limiter, key);
+	return !call->again;
 }
 
 /* An own one that has been there before the one of all came is hidden by that. */

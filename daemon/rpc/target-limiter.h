@@ -19,6 +19,11 @@ struct limiter *target_limiter(struct call *call, const char *name, enum limiter
 /* The same, with fresh clocks. */
 struct limiter *target_limiter_now(struct call *call, const char *name, enum limiter_need need);
 
+/* To say something of a bucket takes a look at each in its line.  Return: false: this turn has no more time for that. */
+bool target_is_foreseen(struct call *call, struct limiter *limiter, struct limiter_key key);
+/* The same for a handler, which returns 0 then.  Return: false: the call goes on in the next turn. */
+bool target_look_ahead(struct call *call, struct limiter *limiter, struct limiter_key key);
+
 /* The one of all uids, whoever may use it; NULL: none. */
 struct limiter *target_limiter_of_all(struct call *call, const char *name);
 

@@ -440,7 +440,7 @@ static void crowd_step(struct crowd *c) {
 
 	if (c->changes && below(20) == 0)
 		crowd_change(c);
-	switch (below(7)) {
+	switch (below(8)) {
 	case 0:
 	case 1:
 		if (!c->waiting[i])
@@ -477,6 +477,9 @@ static void crowd_step(struct crowd *c) {
 		crowd_advance(c, next == INT64_MAX || next < c->now ? 0 : next - c->now + (int64_t)below(3));
 		break;
 	}
+	case 7:
+		(void)bucket_look_ahead(&c->f.bucket, &c->f.rules, c->now, below(10));
+		break;
 	}
 }
 
@@ -577,6 +580,48 @@ static void test_long_line(void **state _unused_) {
 	bucket_deinit(&f.bucket);
 }
 
+/* To look ahead in parts finds what a walk along the line finds; one that is never left in peace comes to its end, too. */
+static void test_look_ahead(void **state _unused_) {
+	static struct waiter people[LONG];
+	struct grant before, after;
+	struct fixture f = { 0 };
+	size_t position;
+
+	add_rule(&f, 7, SEC, 3);
+	add_rule(&f, 40, 10 * SEC, 20);
+	f.rules.max_debt = 100;
+	begin(&f);
+	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 0));
+	assert_true(try_take(&f, START, 3, &before));
+	for (size_t i = 0; i < LONG; i++) {
+		people[i] = (struct waiter){ .cost = 1 + i % 3, .latest_ns = INT64_MAX };
+		assert_int_equal(bucket_join(&f.bucket, &f.rules, START, &people[i]), 0);
+	}
+	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 0));
+	assert_false(try_take(&f, START, 1, &before));
+	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 4), 0);
+	for (size_t i = 1; i < LONG / 100; i++)
+		assert_false(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
+	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
+	assert_false(try_take(&f, START, 1, &after));
+	assert_int_equal(after.retry_after_ns - before.retry_after_ns, SEC); /* 4 at 4 a second, the slower rule */
+	assert_true(START + after.retry_after_ns >
+		    bucket_expected(&f.bucket, &f.rules, START, &people[LONG - 1], &position));
+
+	for (size_t i = 0; i < 16; i++) {
+		assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1), 0);
+		assert_false(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
+	}
+	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1), 0);
+	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
+	/* Then as before. */
+	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1), 0);
+	assert_false(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
+	for (size_t i = 0; i < LONG; i++)
+		bucket_leave(&f.bucket, &f.rules, &people[i]);
+	bucket_deinit(&f.bucket);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst_then_rate),
@@ -592,6 +637,7 @@ int main(void) {
 		cmocka_unit_test(test_convert_nonsense),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_look_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -361,13 +361,13 @@ static void test_too_much_owed(void **state) {
 	to.rates[0].period_ns = 365 * 86400 * SEC;
 	assert_int_equal(limiter_spec_check(&to, &rule), 0);
 	limiter = make(f, &plain);
-	assert_int_equal(limiter_charge(limiter, none, 100, &grant), 0);
+	assert_int_equal(limiter_charge(limiter, none, 100), 0);
 	plain = without_keys(&to, "plain");
 	assert_int_equal(change(f, &plain), LIMITER_E_RANGE);
 	limiter = make(f, &spec);
-	assert_int_equal(limiter_charge(limiter, key("much"), 100, &grant), 0);
+	assert_int_equal(limiter_charge(limiter, key("much"), 100), 0);
 	assert_true(try(limiter, key("little"), 1));
-	assert_int_equal(limiter_hold(limiter, key("much"), 5 * SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, key("much"), 5 * SEC), 0);
 	assert_int_equal(change(f, &to), 0);
 	assert_int_equal(limiter_peek(limiter, key("much"), 1, &grant), 0);
 	assert_false(grant.allowed);
@@ -382,9 +382,8 @@ static void test_held(void **state) {
 	struct fixture *f = *state;
 	struct limiter_spec fast = spec_rate("held", 10, SEC, 10), slow = spec_rate("held", 1, SEC, 1);
 	struct limiter *limiter = make(f, &fast);
-	struct grant grant;
 
-	assert_int_equal(limiter_hold(limiter, none, 60 * SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, 60 * SEC), 0);
 	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
 	assert_int_equal(wait_for(&f->a, limiter, 2, 1, -1), LIMITER_E_QUEUED);
 	assert_int_equal(change(f, &slow), 0);
@@ -409,7 +408,7 @@ static void hold_and_change(struct fixture *f, unsigned n_rates, bool waits) {
 	assert_int_equal(limiter_spec_check(&slow, &rule), 0);
 	limiter = make(f, &fast);
 	assert_true(try(limiter, none, 100000));
-	assert_int_equal(limiter_hold(limiter, none, 60 * SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, 60 * SEC), 0);
 	if (waits)
 		assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_QUEUED);
 	assert_int_equal(change(f, &slow), 0);
@@ -439,7 +438,7 @@ static void test_held_and_left(void **state) {
 
 	assert_int_equal(wait_for(&f->a, limiter, 1, 100, -1), 0);
 	world_run(&f->world, SEC);
-	assert_int_equal(limiter_hold(limiter, none, 3600 * SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, 3600 * SEC), 0);
 	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, -1, false, &claim, &grant), LIMITER_E_QUEUED);
 	(void)owner_cancel(&f->a.owner, 1);
 	assert_int_equal(change(f, &slow), 0);
@@ -459,7 +458,7 @@ static void test_held_for_ever(void **state) {
 	struct grant grant;
 
 	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), 0);
-	assert_int_equal(limiter_hold(limiter, none, INT64_MAX / 2, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, INT64_MAX / 2), 0);
 	assert_int_equal(limiter_wait(limiter, &f->a.owner, 1, none, 1, -1, false, &claim, &grant), LIMITER_E_QUEUED);
 	assert_int_equal(change(f, &faster), 0);
 	world_run(&f->world, 4 * 365 * 86400 * SEC);
@@ -474,7 +473,7 @@ static void test_granted_in_parts(void **state) {
 	struct limiter *limiter = make(f, &spec);
 	struct grant grant;
 
-	assert_int_equal(limiter_hold(limiter, none, SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, SEC), 0);
 	for (uint64_t i = 1; i <= 900; i++)
 		assert_int_equal(wait_for(&f->a, limiter, i, 1, -1), LIMITER_E_QUEUED);
 	world_pass(&f->world, SEC);

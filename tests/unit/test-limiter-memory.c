@@ -51,9 +51,9 @@ static void test_share(void **state) {
 	(void)expect(&f->a, 1, CLAIM_GRANTED);
 	/* A hold, its end, and other rules. */
 	world_run(&f->world, SEC);
-	assert_int_equal(limiter_hold(limiter, none, SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, SEC), 0);
 	assert_int_equal(take_in_memory(f, memory, 1), 0);
-	assert_int_equal(limiter_reset(limiter, none, &grant), 0);
+	assert_int_equal(limiter_reset(limiter, none), 0);
 	assert_int_equal(take_in_memory(f, memory, 10), 1);
 	assert_int_equal(limiter_set(f->a.owner.tenant, &slower, LIMITER_MODE_UPDATE, &limiter, &change), 0);
 	world_run(&f->world, SEC);
@@ -139,8 +139,8 @@ static void test_together_beside_memory(void **state) {
 		assert_int_equal(together + atomic_exchange(&hand.taken, 0), TOKENS);
 		assert_int_equal(limiter_peek(items[0].limiter, none, 1, &grant), 0);
 		assert_int_equal(grant.remaining, 2 * TOKENS - together);
-		assert_int_equal(limiter_reset(items[0].limiter, none, &grant), 0);
-		assert_int_equal(limiter_reset(items[1].limiter, none, &grant), 0);
+		assert_int_equal(limiter_reset(items[0].limiter, none), 0);
+		assert_int_equal(limiter_reset(items[1].limiter, none), 0);
 		allowed += together;
 	}
 	pthread_join(thread, NULL);

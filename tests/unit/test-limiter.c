@@ -110,7 +110,8 @@ static void test_max_wait(void **state) {
 	assert_int_equal(wait_for(&f->a, limiter, 1, 1, -1), LIMITER_E_HANDLE_EXISTS);
 	assert_int_equal(wait_for(&f->a, limiter, 2, 2, -1), LIMITER_E_COST);
 	/* A change that moves the grant beyond it ends the wait at once. */
-	assert_int_equal(limiter_hold(limiter, none, 2 * SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, 2 * SEC), 0);
+	assert_int_equal(limiter_peek(limiter, none, 0, &grant), 0);
 	assert_int_equal(grant.retry_after_ns, 2 * SEC);
 	(void)expect(&f->a, 1, CLAIM_TIMED_OUT);
 	world_run(&f->world, 2 * SEC);
@@ -269,15 +270,18 @@ static void test_refund_and_charge(void **state) {
 	limiter = make(f, &spec);
 	assert_int_equal(limiter_take_up_to(limiter, none, 4, &taken, &grant), 0);
 	assert_int_equal(taken, 4);
-	assert_int_equal(limiter_charge(limiter, none, 16, &grant), 0);
+	assert_int_equal(limiter_charge(limiter, none, 16), 0);
+	assert_int_equal(limiter_peek(limiter, none, 0, &grant), 0);
 	assert_int_equal(grant.remaining, 0);
-	assert_int_equal(limiter_charge(limiter, none, 1, &grant), LIMITER_E_COST);
+	assert_int_equal(limiter_charge(limiter, none, 1), LIMITER_E_COST);
 	assert_int_equal(limiter_take_up_to(limiter, none, 4, &taken, &grant), 0);
 	assert_int_equal(taken, 0);
-	assert_int_equal(limiter_refund(limiter, none, 100, &grant), 0);
+	assert_int_equal(limiter_refund(limiter, none, 100), 0);
+	assert_int_equal(limiter_peek(limiter, none, 0, &grant), 0);
 	assert_int_equal(grant.remaining, 10);
-	assert_int_equal(limiter_charge(limiter, none, 12, &grant), 0);
-	assert_int_equal(limiter_reset(limiter, none, &grant), 0);
+	assert_int_equal(limiter_charge(limiter, none, 12), 0);
+	assert_int_equal(limiter_reset(limiter, none), 0);
+	assert_int_equal(limiter_peek(limiter, none, 0, &grant), 0);
 	assert_int_equal(grant.remaining, 10);
 }
 
@@ -472,12 +476,11 @@ static void test_idle(void **state) {
 	struct limiter_spec spec = spec_rate("r", 1, SEC, 5);
 	struct limiter *limiter = make(f, &spec);
 	int64_t begin = world_boottime(&f->world);
-	struct grant grant;
 
 	assert_int_equal(scheduler_idle_at(f->world.scheduler), 0);
 	assert_true(try(limiter, none, 3));
 	assert_int_equal(scheduler_idle_at(f->world.scheduler), begin + 3 * SEC);
-	assert_int_equal(limiter_hold(limiter, none, 10 * SEC, &grant), 0);
+	assert_int_equal(limiter_hold(limiter, none, 10 * SEC), 0);
 	assert_int_equal(scheduler_idle_at(f->world.scheduler), begin + 10 * SEC);
 }
 

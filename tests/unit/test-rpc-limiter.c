@@ -103,9 +103,96 @@ static void test_changed_at_once(void **state _unused_) {
 	assert_int_equal(remaining(KEYS), 20);
 }
 
+/* ---- behind a long line ---- */
+
+#define LINE 5000
+
+/* Where two rules rule, to say when somebody would be granted takes a look at each who waits. */
+static void make_line(void) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule[2] = { EVLOOP__LIMITER_RULE__INIT, EVLOOP__LIMITER_RULE__INIT };
+	Evloop__LimiterRule *rules[2] = { &rule[0], &rule[1] };
+	Evloop__LimiterWaitRequest wait = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+
+	wait.name = spec.name = (char *)"line";
+	spec.max_debt = 100;
+	for (unsigned i = 0; i < 2; i++) {
+		rule[i].tokens = i + 1;
+		rule[i].period_ns = 3600 * NSEC_PER_SEC;
+		rule[i].burst = 1;
+	}
+	spec.rules = rules;
+	spec.n_rules = 2;
+	(void)peer_call(&peer, METHOD(LIMITER_SET), &spec, NULL);
+	wait.cost = 1;
+	wait.max_wait_ns = -1;
+	for (wait.handle = 1; wait.handle <= LINE + 1; wait.handle++) { /* the first is granted at once */
+		(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_WAIT), &wait);
+		if (wait.handle % 500 == 0) {
+			assert_true(peer_flush(&peer));
+			peer_world_settle(&world);
+		}
+	}
+}
+
+/* Return: what is said then, and in how many turns. */
+static Evloop__Grant ask(unsigned method, const ProtobufCMessage *request, unsigned *ret_turns) {
+	uint64_t serial = peer_put(&peer, FRAME_REQUEST, method, request);
+	struct frame frame;
+
+	assert_true(peer_flush(&peer));
+	for (*ret_turns = 1;; ++*ret_turns) {
+		assert_in_range(*ret_turns, 1, LINE);
+		peer_world_turn(&world);
+		while (peer_take(&peer, &frame)) {
+			if (frame.serial != serial || frame.kind == FRAME_EVENT)
+				continue;
+			assert_int_equal(frame.kind, FRAME_REPLY);
+			return *(const Evloop__Grant *)peer_unpack(&peer, &evloop__grant__descriptor, &frame);
+		}
+	}
+}
+
+/* Everything that has a grant for an answer goes on in later turns, and does what it does once. */
+static void test_look_ahead(void **state _unused_) {
+	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterHoldRequest hold = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
+	const int64_t each = 3600 * NSEC_PER_SEC;
+	Evloop__Grant grant;
+	int64_t expected_ns;
+	unsigned turns;
+
+	make_line();
+	one.name = hold.name = (char *)"line";
+	one.cost = 1;
+	hold.duration_ns = NSEC_PER_SEC;
+	grant = ask(METHOD(LIMITER_PEEK), &one.base, &turns);
+	expected_ns = grant.now_ns + grant.retry_after_ns;
+	peer_world_slow(10 * NSEC_PER_USEC); /* each time somebody looks at the clock */
+	grant = ask(METHOD(LIMITER_CHARGE), &one.base, &turns);
+	assert_in_range(turns, 3, LINE / 256);
+	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns + each);
+	grant = ask(METHOD(LIMITER_TRY), &one.base, &turns);
+	assert_int_equal(turns, 1); /* it is known now */
+	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns + each);
+	grant = ask(METHOD(LIMITER_REFUND), &one.base, &turns);
+	assert_in_range(turns, 3, LINE / 256);
+	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns);
+	grant = ask(METHOD(LIMITER_HOLD), &hold.base, &turns);
+	assert_in_range(turns, 3, LINE / 256);
+	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns);
+
+	/* Whoever changes it and does not want to know how it is then. */
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_CHARGE), &one.base);
+	grant = ask(METHOD(LIMITER_TRY), &one.base, &turns);
+	assert_in_range(turns, 3, LINE / 256);
+	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns + each);
+	peer_world_slow(0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_changed_at_once) };
+	const struct CMUnitTest tests[] = { TEST(test_changed_at_once), TEST(test_look_ahead) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
