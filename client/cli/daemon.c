@@ -4,10 +4,13 @@
 #include "client/cli/daemon.h"
 
 #include <grp.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "client/cli/error.h"
 #include "proto/limits.h"
@@ -21,9 +24,44 @@ static bool is_own_instance(const char *path) {
 	return sscanf(path, "/run/user/%u/evloopd/socket%n", &uid, &n) == 1 && n > 0 && path[n] == '\0';
 }
 
-/* Nobody answers at `path`: say why none was started. */
-static void complain_unreachable(const char *path, bool private) {
+static bool is_before(const struct timespec *a, const struct timespec *b) {
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* The last line of a log that is ours, and not older than `begun`, without the name before it.  NULL: none. */
+static char *last_line(FILE *log, const struct timespec *begun) {
+	static const char *const name = "evloopd: ";
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	struct stat st;
+
+	if (fstat(fileno(log), &st) < 0 || st.st_uid != geteuid() || is_before(&st.st_mtim, begun))
+		return NULL;
+	while (getline(&line, &size, log) > 0)
+		line[strcspn(line, "\n")] = '\0';
+	return line && strncmp(line, name, strlen(name)) == 0 ? strdup(line + strlen(name)) : NULL;
+}
+
+/* What a private daemon that was started since then has said last, beside its socket.  NULL: nothing. */
+static char *last_words(const char *path, const struct timespec *begun) {
+	_cleanup_free_ char *directory = strdup(path), *log_path = NULL;
+	char *line = NULL;
+	FILE *log;
+
+	if (!directory || asprintf(&log_path, "%s/log", dirname(directory)) < 0)
+		return NULL;
+	log = fopen(log_path, "re");
+	if (log) {
+		line = last_line(log, begun);
+		(void)fclose(log);
+	}
+	return line;
+}
+
+/* Nobody answers at `path`: say why none was started since then. */
+static void complain_unreachable(const char *path, bool private, const struct timespec *begun) {
 	const char *setting = getenv("EVLOOP_AUTOSTART"), *program = evl_daemon_program();
+	_cleanup_free_ char *said = NULL;
 
 	if (!private && strcmp(path, EVL_SYSTEM) == 0 && evl_system_is_enabled())
 		complain("%s: no daemon listens there, though evloopd.socket is enabled; 'systemctl status "
@@ -44,6 +82,8 @@ static void complain_unreachable(const char *path, bool private) {
 	else if (access(program, X_OK) < 0)
 		complain("%s: no daemon listens there, and %s could not be started: %s", path, program,
 			 strerror(errno));
+	else if ((said = last_words(path, begun)))
+		complain("%s: no daemon listens there, and one that was started has ended: %s", path, said);
 	else
 		complain("%s: no daemon listens there, and one that was started has ended; '%s --private' tells why",
 			 path, program);
@@ -68,7 +108,8 @@ static bool is_no_socket(const char *path) {
 }
 
 /* `refusal`: what the daemon said, NULL: nothing. */
-static int complain_connect(const struct invocation *inv, int error, const Evloop__Error *refusal) {
+static int complain_connect(const struct invocation *inv, int error, const Evloop__Error *refusal,
+			    const struct timespec *begun) {
 	_cleanup_free_ char *path = NULL;
 	bool private = false;
 
@@ -86,7 +127,7 @@ static int complain_connect(const struct invocation *inv, int error, const Evloo
 	}
 	switch (error) {
 	case -ENOTCONN:
-		complain_unreachable(path, private);
+		complain_unreachable(path, private, begun);
 		break;
 	case -ETIMEDOUT:
 		complain("%s: the daemon does not answer", path);
@@ -127,10 +168,13 @@ static void warn_of_stand_in(struct evl *evl) {
 
 int daemon_connect(const struct invocation *inv, struct evl **ret) {
 	Evloop__Error *refusal;
-	int r = evl_connect_explained(ret, inv->socket, inv->socket ? 0 : EVL_CONNECT_AUTOSTART, &refusal);
+	struct timespec begun;
+	int r;
 
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &begun); /* from which the kernel takes the times of files */
+	r = evl_connect_explained(ret, inv->socket, inv->socket ? 0 : EVL_CONNECT_AUTOSTART, &refusal);
 	if (r < 0)
-		r = complain_connect(inv, r, refusal);
+		r = complain_connect(inv, r, refusal, &begun);
 	else
 		warn_of_stand_in(*ret);
 	if (refusal)
