@@ -90,11 +90,15 @@ int definition_take(const struct invocation *inv, struct definition *definition,
 	}
 }
 
+static uint64_t burst_of(const Evloop__LimiterRule *rule) {
+	return rule->burst > 0 ? rule->burst : gcra_default_burst(rule->tokens, rule->period_ns);
+}
+
 /* Can the daemon count so far?  It would say so itself, but not in the words of the command line. */
 static int check_rules(const struct invocation *inv, const struct definition *definition) {
 	for (size_t i = 0; i < definition->spec.n_rules; i++) {
 		const Evloop__LimiterRule *rule = &definition->rules[i];
-		uint64_t burst = rule->burst > 0 ? rule->burst : gcra_default_burst(rule->tokens, rule->period_ns);
+		uint64_t burst = burst_of(rule);
 		struct gcra_rule gcra;
 
 		if (gcra_rule_init(&gcra, rule->tokens, rule->period_ns, burst) == 0)
@@ -119,6 +123,23 @@ int definition_check(const struct invocation *inv, const struct definition *defi
 	if (spec->concurrency > 0 && spec->max_debt > 0)
 		return complain_usage(inv, "--max-debt is for rates");
 	return check_rules(inv, definition);
+}
+
+int definition_check_cost(const struct invocation *inv, const struct definition *definition, uint64_t cost) {
+	const Evloop__LimiterSpec *spec = &definition->spec;
+
+	if (spec->concurrency > 0 && cost > spec->concurrency)
+		return complain_value(inv, "-n %" PRIu64 " is more than --concurrency %" PRIu64, cost,
+				      spec->concurrency);
+	for (size_t i = 0; i < spec->n_rules; i++)
+		if (cost > burst_of(&definition->rules[i]))
+			return complain_value(inv,
+					      "-n %" PRIu64 " is more than --rate '%s' grants at one instant, a %s of "
+					      "%" PRIu64,
+					      cost, definition->rates[i],
+					      definition->rules[i].burst > 0 ? "--burst" : "burst",
+					      burst_of(&definition->rules[i]));
+	return 0;
 }
 
 int key_check(const struct invocation *inv, const char *key) {

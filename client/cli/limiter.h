@@ -54,6 +54,9 @@ int definition_take(const struct invocation *inv, struct definition *definition,
 /* Do they fit together?  Return: 0, or the exit status after a complaint. */
 int definition_check(const struct invocation *inv, const struct definition *definition);
 
+/* Could one that is so defined ever grant -n so many?  Return: 0, or the exit status after a complaint. */
+int definition_check_cost(const struct invocation *inv, const struct definition *definition, uint64_t cost);
+
 /* The value of --key.  Return: 0, or the exit status after a complaint. */
 int key_check(const struct invocation *inv, const char *key);
 

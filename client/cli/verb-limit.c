@@ -16,6 +16,7 @@
 #include "client/cli/take.h"
 #include "client/cli/text.h"
 #include "proto/duration.h"
+#include "proto/status.h"
 
 #define EXIT_DENIED 75
 
@@ -163,6 +164,9 @@ static int check(const struct invocation *inv, struct limit *limit) {
 	bool has_command = inv->argc > 1 || limit->shell;
 	int r = definition_check(inv, &limit->definition);
 
+	/* What it could never grant is not made. */
+	if (r == 0)
+		r = definition_check_cost(inv, &limit->definition, limit->take.cost);
 	if (r != 0)
 		return r;
 	if (limit->update && !limit->definition.given)
@@ -229,6 +233,23 @@ static int parse(struct invocation *inv, struct limit *limit) {
 
 /* ---- asking ---- */
 
+/* Could --update make the one that exists what is wanted?  One of configuration it cannot. */
+static bool is_changeable(const Evloop__Error *error, const Evloop__LimiterSpec *wanted) {
+	const Evloop__LimiterSpec *existing = error ? error->existing_limiter : NULL;
+
+	return existing && existing->kind == wanted->kind && existing->keyed == wanted->keyed &&
+	       !strstr(error->message, "' is configured otherwise");
+}
+
+static int complain_defined(struct evl *evl, const Evloop__LimiterSpec *wanted) {
+	const Evloop__Error *error = evl_call_error(evl);
+
+	if (!is_changeable(error, wanted))
+		return complain_call(evl, -EEXIST, NULL);
+	complain("%s; --update changes it", error->message);
+	return status_exit_of_error(-EEXIST);
+}
+
 /* The limiter is there, and as defined.  Return: 0, or the exit status after a complaint. */
 static int establish(struct evl *evl, struct limit *limit) {
 	_cleanup_message_ ProtobufCMessage *reply = NULL;
@@ -237,6 +258,8 @@ static int establish(struct evl *evl, struct limit *limit) {
 
 	if (limit->definition.given) {
 		r = evl_call(evl, EVLOOP__METHOD__METHOD_LIMITER_SET, &limit->definition.spec.base, &reply);
+		if (r == -EEXIST)
+			return complain_defined(evl, &limit->definition.spec);
 		return r < 0 ? complain_call(evl, r, NULL) : 0;
 	}
 	r = limiter_get(evl, limit->take.name, &reply);

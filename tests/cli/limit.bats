@@ -46,8 +46,9 @@ shown() {
     evl limit api --rate 10/s
     evl limit api --rate 600/min --burst 10
     expect_status 0
-    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10" limit api --rate 11/s
-    refused 73 "*'api' is defined otherwise*" limit api --concurrency 2 true
+    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10; --update changes it" limit api --rate 11/s
+    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10" limit api --concurrency 2 true
+    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10, without keys" limit api --rate 10/s --key k
     evl limit api --rate 20/s --update
     expect_status 0
     [[ $(shown api spec.rules[0].tokens) == 20 ]]
@@ -84,6 +85,10 @@ shown() {
     refused 64 '*--lines passes lines on*' limit x --rate 1/s --lines true
     refused 65 "*the name '1st' is not made of*" limit 1st --rate 1/s
     refused 65 '*4.5 years*' limit x --rate 1/365d --burst 1000000
+    # What it could never grant is not made, nor changed.
+    refused 65 "evloop: limit: -n 5 is more than --rate '1/s' grants at one instant, a burst of 1" limit y --rate 1/s -n 5
+    refused 65 "evloop: limit: -n 5 is more than --rate '9/m' grants at one instant, a --burst of 4" limit y --rate 9/s --rate 9/m --burst 4 -n 5
+    refused 65 "evloop: limit: -n 5 is more than --concurrency 3" limit y --concurrency 3 -n 5 true
     # What cannot be run costs nothing.
     refused 127 '*nonesuch: command not found' limit y --rate 1/s -- nonesuch
     evl limiter list
