@@ -201,9 +201,19 @@ static int parse_option(int option, const char *value) {
 		return print(help_text);
 	case OPTION_VERSION:
 		return print("evloopd " PACKAGE_VERSION "\n");
-	default: /* getopt has said what is wrong */
-		return -EX_USAGE;
+	default:
+		return -EX_USAGE; /* and refuse_option() has said what is wrong */
 	}
+}
+
+/* getopt has found something wrong with `word`. */
+static void refuse_option(int reason, const char *word) {
+	if (reason == ':')
+		fprintf(stderr, "evloopd: %s needs a value\n", word);
+	else if (optopt >= OPTION_SOCKET)
+		fprintf(stderr, "evloopd: '%s': that option takes no value\n", word);
+	else
+		fprintf(stderr, "evloopd: unknown option '%s'; see 'evloopd --help'\n", word);
 }
 
 static int parse_arguments(int argc, char **argv) {
@@ -214,13 +224,21 @@ static int parse_arguments(int argc, char **argv) {
 	r = jobs && *jobs ? parse_jobs("EVLOOP_JOBS", jobs) : 0;
 	if (r != 0)
 		return r;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	opterr = 0;
+	for (;;) {
+		int at = optind;
+
+		option = getopt_long(argc, argv, ":", options, NULL);
+		if (option < 0)
+			break;
+		if (option == '?' || option == ':')
+			refuse_option(option, argv[optind > at ? optind - 1 : at]);
 		r = parse_option(option, optarg);
 		if (r != 0)
 			return r;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "evloopd: unexpected argument '%s'\n", argv[optind]);
+		fprintf(stderr, "evloopd: unexpected argument '%s'; see 'evloopd --help'\n", argv[optind]);
 		return -EX_USAGE;
 	}
 	if (arg_socket && arg_private) {

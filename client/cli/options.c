@@ -2,6 +2,7 @@
 /* Owns the reading of options and of their values, and the complaints about them.  What an option means is the verb's. */
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,6 +143,8 @@ int option_number(const struct invocation *inv, const char *what, const char *te
 
 	errno = 0;
 	*ret = strtoull(text, &end, 10);
+	if (errno == ERANGE && !*end && isdigit((unsigned char)text[0]))
+		return complain_value(inv, "%s is above %llu", name_value(what, text, name), ULLONG_MAX);
 	if (!isdigit((unsigned char)text[0]) || *end || errno || *ret == 0)
 		return complain_usage(inv, "%s is not a number of at least 1", name_value(what, text, name));
 	return 0;

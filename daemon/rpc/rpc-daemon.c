@@ -39,8 +39,8 @@ static bool may_reload(struct call *call) {
 	if (uid == 0 || uid == own)
 		return true;
 	if (own == 0)
-		return REFUSE(call, PERM, "only root may do that");
-	return REFUSE(call, PERM, "only root and uid %u may do that", (unsigned)own);
+		return REFUSE(call, PERM, "only root may have the configuration read again");
+	return REFUSE(call, PERM, "only root and uid %u may have the configuration read again", (unsigned)own);
 }
 
 int rpc_reload(struct call *call, const void *data _unused_) {

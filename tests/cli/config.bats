@@ -416,7 +416,7 @@ $config/topics.d/plain.topic: plain"
     [[ $stderr == "evloop: uid 2005 may not look at the limiter 'named', which is of uid 1 ($(id -un 1)) and gid 1 ($(getent group 1 | cut -d: -f1)) with mode 0600" ]] || fail
     other 2005:3001 reload
     expect_status 77
-    [[ $stderr == 'evloop: only root may do that' ]] || fail
+    [[ $stderr == 'evloop: only root may have the configuration read again' ]] || fail
     other 2005:3001 limiter list --json
     [[ $(jq -r '.[].spec.name' <<<"$output") == everyone ]] || fail
     other 2005:3001 limit api --rate 1/h --burst 100 --try

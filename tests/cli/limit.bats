@@ -72,6 +72,7 @@ shown() {
     refused 65 "*--rate 'fast': *" limit x --rate fast
     refused 64 "*--burst belongs behind a --rate" limit x --burst 5
     refused 64 "*--burst '0' is not a number of at least 1" limit x --rate 1/s --burst 0
+    refused 65 "*-n '18446744073709551616' is above 18446744073709551615" limit x -n 18446744073709551616
     refused 64 "*-n '0' is not a number*" limit x --rate 1/s -n 0
     refused 64 '*exclude each other*' limit x --rate 1/s --concurrency 2 true
     refused 64 '*limit: --try and --max-wait contradict each other' limit x --rate 1/s --try --max-wait 3s
