@@ -300,18 +300,11 @@ static int config_failed(int r, const char *error) {
 	return r < 0 ? EX_OSERR : r == CONFIG_E_IO ? EX_IOERR : EX_CONFIG;
 }
 
-/* Return: as config_read(). */
-static int read_files(struct settings *settings, struct config *config, char error[static CONFIG_ERROR_MAX]) {
-	int r = settings_read(&source, settings, error);
-
-	return r == 0 ? config_read(config, source.directories, source.n_directories, error) : r;
-}
-
 /* Return: 0, or an exit status. */
 static int read_config(struct settings *settings, struct config *config) {
 	char error[CONFIG_ERROR_MAX];
 
-	return config_failed(read_files(settings, config, error), error);
+	return config_failed(reload_read(&source, settings, config, error), error);
 }
 
 static int finish_output(void) {
@@ -347,7 +340,7 @@ static void read_as(const struct passwd *user) {
 		warn_unchecked(strerror(errno));
 		return;
 	}
-	r = read_files(&settings, &config, error);
+	r = reload_read(&source, &settings, &config, error);
 	if (r > 0)
 		log_warning("warning: the daemon, as user '%s', could not read it: %s", SYSTEM_USER, error);
 	else if (r < 0)

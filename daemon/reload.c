@@ -44,6 +44,21 @@ void reload_apply(struct reload *reload, struct config *config) {
 	config_free(config);
 }
 
+int reload_read(const struct settings_source *source, struct settings *settings, struct config *config,
+		char error[static CONFIG_ERROR_MAX]) {
+	int r = settings_read(source, settings, error);
+
+	if (r == 0)
+		r = config_read(config, source->directories, source->n_directories, error);
+	if (r != 0)
+		return r;
+	/* One that was not there, or has gone meanwhile, reads as if it were empty. */
+	r = settings_check_directory(source, error);
+	if (r != 0)
+		config_free(config);
+	return r;
+}
+
 static void fail(struct reload *reload, Evloop__Status status, const char *error) {
 	log_event(LOG_ERR, MESSAGE_CONFIGURATION_REFUSED, NULL, "configuration stays as it was: %s", error);
 	deferred_refuse_all(&reload->reading, status, error);
@@ -52,12 +67,7 @@ static void fail(struct reload *reload, Evloop__Status status, const char *error
 static void read_files(void *userdata) {
 	struct reload *reload = userdata;
 
-	const struct settings_source *source = reload->source;
-
-	reload->result = settings_read(source, &reload->settings, reload->error);
-	if (reload->result == 0)
-		reload->result =
-			config_read(&reload->config, source->directories, source->n_directories, reload->error);
+	reload->result = reload_read(reload->source, &reload->settings, &reload->config, reload->error);
 }
 
 static void begin(struct reload *reload);
@@ -69,8 +79,9 @@ static void were_read(void *userdata) {
 	if (reload->result == 0) {
 		reload->ops->change(reload->userdata, &reload->settings);
 		log_event(LOG_NOTICE, MESSAGE_CONFIGURATION_READ, NULL,
-			  "configuration was read: %zu limiters, %zu topics", reload->config.limits.n,
-			  reload->config.topics.n);
+			  "configuration was read: %zu limiter%s, %zu topic%s", reload->config.limits.n,
+			  reload->config.limits.n == 1 ? "" : "s", reload->config.topics.n,
+			  reload->config.topics.n == 1 ? "" : "s");
 		reload_apply(reload, &reload->config);
 		reload->ops->changed(reload->userdata);
 		deferred_reply_all(&reload->reading, &reply.base);

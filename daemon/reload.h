@@ -32,6 +32,13 @@ struct reload {
 	bool again; /* there is to be another one */
 };
 
+/*
+ * Read all of it, for the first time or again.  May block.  *config is to be freed with config_free() where the result is 0.
+ * Return: as settings_read() and config_read().
+ */
+int reload_read(const struct settings_source *source, struct settings *settings, struct config *config,
+		char error[static CONFIG_ERROR_MAX]);
+
 /* `source` and `ops` are borrowed as long as it lives. */
 void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler,
 		 const struct settings_source *source, const struct reload_ops *ops, void *userdata);

@@ -117,6 +117,13 @@ static bool take_line(struct config_parser *config, const char *section, const c
 
 /* ---- files ---- */
 
+int settings_check_directory(const struct settings_source *source, char error[static CONFIG_ERROR_MAX]) {
+	if (!source->given || access(source->directories[0], F_OK) == 0)
+		return 0;
+	(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", source->directories[0], strerror(errno));
+	return CONFIG_E_IO;
+}
+
 int settings_paths(const struct settings_source *source, struct config_paths *ret,
 		   char error[static CONFIG_ERROR_MAX]) {
 	_cleanup_free_ char *main_path = NULL;
@@ -124,10 +131,6 @@ int settings_paths(const struct settings_source *source, struct config_paths *re
 	int r;
 
 	*ret = (struct config_paths){ 0 };
-	if (source->given && access(source->directories[0], F_OK) < 0) {
-		(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", source->directories[0], strerror(errno));
-		return CONFIG_E_IO;
-	}
 	r = config_paths_find(&drop_ins, source->directories, source->n_directories, FILE_NAME ".d", ".conf", error);
 	if (r == 0)
 		r = config_path_of(&main_path, source->directories, source->n_directories, FILE_NAME);

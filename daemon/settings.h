@@ -33,6 +33,9 @@ struct settings_source {
 	int log_level; /* −1: not given */
 };
 
+/* A directory that was given is there.  Return: 0, CONFIG_E_IO. */
+int settings_check_directory(const struct settings_source *source, char error[static CONFIG_ERROR_MAX]);
+
 /* The files, in the order in which they are read.  *ret is to be freed in any case.  Return: as config_paths_find(). */
 int settings_paths(const struct settings_source *source, struct config_paths *ret, char error[static CONFIG_ERROR_MAX]);
 
