@@ -26,25 +26,31 @@ static int ask(struct invocation *inv, Evloop__Method method, const ProtobufCMes
 	return r < 0 ? complain_call(evl, r, NULL) : 0;
 }
 
-static int add_line(struct libscols_table *table, const Evloop__QuotaReply__Quota *quota) {
-	char used[24], limit[24], pool_used[24] = "-", pool[24] = "-";
-
-	snprintf(used, sizeof(used), "%" PRIu64, quota->used);
-	if (quota->limit == UINT64_MAX)
-		strcpy(limit, "infinity");
+static void put_amount(uint64_t n, char text[24]) {
+	if (n == UINT64_MAX)
+		strcpy(text, "infinity");
 	else
-		snprintf(limit, sizeof(limit), "%" PRIu64, quota->limit);
+		snprintf(text, 24, "%" PRIu64, n);
+}
+
+static int add_line(struct libscols_table *table, const Evloop__QuotaReply__Quota *quota) {
+	char used[24], left[24], limit[24], pool_used[24] = "-", pool[24] = "-";
+
+	put_amount(quota->used, used);
+	put_amount(quota->left, left);
+	put_amount(quota->limit, limit);
 	if (quota->pool > 0) {
-		snprintf(pool_used, sizeof(pool_used), "%" PRIu64, quota->pool_used);
-		snprintf(pool, sizeof(pool), "%" PRIu64, quota->pool);
+		put_amount(quota->pool_used, pool_used);
+		put_amount(quota->pool, pool);
 	}
-	return table_add(table, (const char *const[]){ quota->name, used, limit, pool_used, pool }, 5);
+	return table_add(table, (const char *const[]){ quota->name, used, left, limit, pool_used, pool }, 6);
 }
 
 static int print_quotas(const Evloop__QuotaReply *reply) {
 	static const struct table_column columns[] = {
 		{ "WHAT", 0 },
 		{ "USED", SCOLS_FL_RIGHT },
+		{ "LEFT", SCOLS_FL_RIGHT },
 		{ "LIMIT", SCOLS_FL_RIGHT },
 		{ "ALL USE", SCOLS_FL_RIGHT },
 		{ "POOL", SCOLS_FL_RIGHT },
@@ -88,8 +94,9 @@ const struct verb verb_quota = {
 	.summary = "show what this user may use, and uses",
 	.usage = "",
 	.help = "Each limit by its name in evloopd(8), how much of it all sessions of this user\n"
-		"use now, and how much they may; in the system's instance also what all users\n"
-		"use together, and the pool that they share.\n",
+		"use now, how much more they may as things stand, and the limit; in the system's\n"
+		"instance also what all users use together, and the pool that they share: nobody\n"
+		"gets more of it than leaves as much once more for each who uses any.\n",
 	.run = run_quota,
 };
 

@@ -200,6 +200,25 @@ static bool pool_allows(const struct quota *quota, enum quota_limit limit, const
 		is_fair_share(used, use->users + (use->used == 0), sum, pool));
 }
 
+/* The most for which is_fair_share() still holds, of which each is used by the uid and by all. */
+static uint64_t left_of_pool(const struct quota_use *use, uint64_t pool) {
+	uint64_t users = use->users + (use->used == 0), needed;
+
+	if (pool == NO_POOL)
+		return UINT64_MAX;
+	if (use->sum > pool || __builtin_mul_overflow(users, use->used, &needed) || needed > pool - use->sum)
+		return 0;
+	return (pool - use->sum - needed) / (users + 1);
+}
+
+uint64_t quota_left(const struct quota *quota, enum quota_limit limit, const struct quota_use *use) {
+	uint64_t most = quota->limits[limit];
+
+	if (most == UINT64_MAX && quota->pools[limit] == NO_POOL)
+		return UINT64_MAX;
+	return use->used > most ? 0 : MIN(most - use->used, left_of_pool(use, quota->pools[limit]));
+}
+
 static void explain(const struct quota *quota, enum quota_limit limit, const struct quota_use *use, uint64_t asked,
 		    bool of_uid, struct quota_refusal *ret) {
 	const char *name = quota_name(limit);

@@ -110,6 +110,9 @@ struct quota_refusal {
 	char fields[192]; /* for the log */
 };
 
+/* How much more may a uid use? */
+uint64_t quota_left(const struct quota *quota, enum quota_limit limit, const struct quota_use *use);
+
 /* May the uid use `asked` more?  Where not, *ret says why, and points at itself. */
 bool quota_allows(const struct quota *quota, uid_t uid, enum quota_limit limit, const struct quota_use *use,
 		  uint64_t asked, struct quota_refusal *ret);

@@ -21,6 +21,7 @@ int rpc_quota(struct call *call, const void *data _unused_) {
 		quotas[i].name = (char *)quota_name(i);
 		quotas[i].limit = call->rpc->quota->limits[i];
 		quotas[i].used = use.used;
+		quotas[i].left = quota_left(call->rpc->quota, i, &use);
 		if (pool < UINT64_MAX) {
 			quotas[i].pool = pool;
 			quotas[i].pool_used = use.sum;

@@ -19,12 +19,12 @@ teardown() {
     evl after 1h true
     evl quota
     expect_status 0
-    [[ ${lines[0]} =~ ^WHAT\ +USED\ +LIMIT\ +ALL\ USE\ +POOL$ ]] || fail
-    expect_regex $'\n'timers\ +1\ +3\ +-\ +-$'\n'
-    expect_regex $'\n'sessions\ +1\ +[0-9]+\ +-\ +-$'\n'
+    [[ ${lines[0]} =~ ^WHAT\ +USED\ +LEFT\ +LIMIT\ +ALL\ USE\ +POOL$ ]] || fail
+    expect_regex $'\n'timers\ +1\ +2\ +3\ +-\ +-$'\n'
+    expect_regex $'\n'sessions\ +1\ +[0-9]+\ +[0-9]+\ +-\ +-$'\n'
     evl quota --json
     is_json "$output"
-    [[ $(jq -c '.quotas[] | select(.name == "timers")' <<<"$output") == '{"name":"timers","limit":3,"used":1,"pool":0,"pool_used":0}' ]] || fail
+    [[ $(jq -c '.quotas[] | select(.name == "timers")' <<<"$output") == '{"name":"timers","limit":3,"used":1,"pool":0,"pool_used":0,"left":2}' ]] || fail
     # Every name is one that --limit takes, and the other way round.
     while read -r name; do
         "$EVLOOPD" --limit "$name=1" --check-config --config-dir "$config"
@@ -38,6 +38,7 @@ teardown() {
     refused 77 '*uses 3 of 3 timers and asks for 1 more' after 1h true
     evl quota --json
     [[ $(jq -r '.quotas[] | select(.name == "timers") | .used' <<<"$output") == 3 ]] || fail
+    [[ $(jq -r '.quotas[] | select(.name == "timers") | .left' <<<"$output") == 0 ]] || fail
 }
 
 @test "a session too many is refused as anything else" {

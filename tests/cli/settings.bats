@@ -62,7 +62,7 @@ $CREDENTIALS_DIRECTORY/evloopd.conf"
     [[ $(limit_of command-bytes) == 12 ]]
     [[ $(limit_of claims) == 34 ]]
     evl quota
-    expect_regex $'\n'jobs\ +0\ +infinity\ +-\ +-$'\n'
+    expect_regex $'\n'jobs\ +0\ +infinity\ +infinity\ +-\ +-$'\n'
     [[ $(limit_of message-bytes) == 2097152 ]]
     evl reload
     expect_status 0
@@ -196,8 +196,10 @@ Timers=11
     conf '[Pool]' 'Timers=4'
     start_daemon --config-dir "$config"
     evl after 1h true
+    evl quota
+    expect_regex $'\n'timers\ +1\ +1\ +800000\ +1\ +4$'\n'
     evl after 1h true
     refused 77 '*uses 2 of 800000 timers and asks for 1 more, but all uids together use 2 of 4, *' after 1h true
     evl quota
-    expect_regex $'\n'timers\ +2\ +800000\ +2\ +4$'\n'
+    expect_regex $'\n'timers\ +2\ +0\ +800000\ +2\ +4$'\n'
 }

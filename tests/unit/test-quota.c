@@ -86,6 +86,31 @@ static bool allows(const struct quota *quota, const struct quota_use *use, uint6
 	return quota_allows(quota, 1000, QUOTA_JOBS, use, asked, &refusal);
 }
 
+/* What is left is allowed, and no more. */
+static void test_left(void **state _unused_) {
+	struct random chance = RANDOM_INIT;
+	struct quota quota;
+
+	quota_init(&quota, true);
+	for (unsigned i = 0; i < 10000; i++) {
+		struct quota_use use = { .used = random_below(&chance, 50) };
+		uint64_t left;
+
+		use.sum = use.used + random_below(&chance, 100);
+		use.users = (use.used > 0) + random_below(&chance, 4);
+		quota.limits[QUOTA_JOBS] = i % 7 ? random_below(&chance, 100) : UINT64_MAX;
+		quota.pools[QUOTA_JOBS] = i % 5 ? random_below(&chance, 300) : UINT64_MAX;
+		left = quota_left(&quota, QUOTA_JOBS, &use);
+		if (left == UINT64_MAX) {
+			assert_int_equal(quota.limits[QUOTA_JOBS], UINT64_MAX);
+			assert_int_equal(quota.pools[QUOTA_JOBS], UINT64_MAX);
+			continue;
+		}
+		assert_true(left == 0 || allows(&quota, &use, left));
+		assert_false(allows(&quota, &use, left + 1));
+	}
+}
+
 /* No sum may wrap. */
 static void test_judgement(void **state _unused_) {
 	static const struct {
@@ -219,9 +244,9 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shipped_values), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_keys),           cmocka_unit_test(test_assignments),
-		cmocka_unit_test(test_judgement),      cmocka_unit_test(test_pool),
-		cmocka_unit_test(test_pool_bounds),    cmocka_unit_test(test_refusal),
-		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_left),           cmocka_unit_test(test_judgement),
+		cmocka_unit_test(test_pool),           cmocka_unit_test(test_pool_bounds),
+		cmocka_unit_test(test_refusal),        cmocka_unit_test(test_accounts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
