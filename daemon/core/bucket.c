@@ -9,7 +9,6 @@
 
 #define EXPIRED_AT_ONCE 128 /* of those in line */
 #define REST_LENGTH 64 /* shorter lines are looked at as often as need be */
-#define DISTURBED_MOST 16 /* walks along the line, until one is done in one piece */
 #define REST_NS (10 * NSEC_PER_USEC) /* for each in line: some two hundred times as long as a look at him takes */
 
 typedef unsigned __int128 wide;
@@ -27,24 +26,21 @@ static bool swap_word(struct bucket *bucket, unsigned i, uint64_t before, uint64
 						       memory_order_acquire);
 }
 
-static bool has_line(const struct bucket *bucket) {
+bool bucket_has_line(const struct bucket *bucket) {
 	return bucket->line && bucket->line->length > 0;
 }
 
 /* The line, or what it stands on, has changed. */
 static void forget_outlook(struct bucket *bucket) {
-	struct line *line = bucket->line;
-
-	if (!line)
+	if (!bucket->line)
 		return;
-	line->n_disturbed += line->unlooked != NULL;
-	line->unlooked = NULL;
-	line->end_is_known = false;
+	bucket->line->unlooked = NULL;
+	bucket->line->end_is_known = false;
 }
 
 /* What the line has put into the word, in ticks. */
 static uint64_t queued_ticks(const struct bucket *bucket, const struct bucket_rules *rules) {
-	if (rules->n != 1 || !has_line(bucket))
+	if (rules->n != 1 || !bucket_has_line(bucket))
 		return 0;
 	return saturate((wide)bucket->line->cost * rules->rule[0].interval);
 }
@@ -89,7 +85,7 @@ static void describe(const struct bucket *bucket, const struct bucket_rules *rul
 		uint64_t available = gcra_available(rule, words[i], now, hold_ticks(bucket), UINT64_MAX);
 		int64_t reset = words[i] > now ? gcra_nsec(words[i] - now) : 0;
 
-		grant->remaining = MIN(grant->remaining, has_line(bucket) ? 0 : available);
+		grant->remaining = MIN(grant->remaining, bucket_has_line(bucket) ? 0 : available);
 		grant->limit = MIN(grant->limit, rule->burst);
 		grant->reset_after_ns = MAX(grant->reset_after_ns, reset);
 	}
@@ -98,11 +94,10 @@ static void describe(const struct bucket *bucket, const struct bucket_rules *rul
 static int64_t expected_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
 			       unsigned *ret_last);
 
-/* Evaluate all rules; `after` are the words if it is allowed.  Nothing is changed. */
-static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
-		    uint64_t *before, uint64_t *after, struct grant *ret) {
+/* Ask all rules, as if nobody were in line; `after` are the words if it is allowed.  Nothing is changed. */
+static int ask_rules(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+		     uint64_t *before, uint64_t *after, struct grant *ret) {
 	struct grant grant = { .allowed = true, .now_ns = now_ns };
-	int64_t expected_ns;
 	uint64_t now;
 
 	if (gcra_ticks(now_ns, &now) != 0)
@@ -122,14 +117,25 @@ static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int
 			grant.denied_by = i;
 		}
 	}
-	if (has_line(bucket)) {
-		/* Behind everybody who waits: no earlier than the last of them. */
-		grant.allowed = false;
-		expected_ns = expected_at_end(bucket, rules, now_ns, MAX(cost, 1), &grant.denied_by);
-		grant.retry_after_ns = MAX(expected_ns - now_ns, 1); /* not all that is due may have been handed out */
-	}
-	describe(bucket, rules, grant.allowed ? after : before, now, &grant);
 	*ret = grant;
+	return 0;
+}
+
+/* The same behind those in line. */
+static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
+		    uint64_t *before, uint64_t *after, struct grant *ret) {
+	int r = ask_rules(bucket, rules, now_ns, cost, before, after, ret);
+	int64_t expected_ns;
+
+	if (r != 0)
+		return r;
+	if (bucket_has_line(bucket)) {
+		/* No earlier than the last of them. */
+		ret->allowed = false;
+		expected_ns = expected_at_end(bucket, rules, now_ns, MAX(cost, 1), &ret->denied_by);
+		ret->retry_after_ns = MAX(expected_ns - now_ns, 1); /* not all that is due may have been handed out */
+	}
+	describe(bucket, rules, ret->allowed ? after : before, (uint64_t)now_ns * GCRA_TICKS_PER_NSEC, ret);
 	return 0;
 }
 
@@ -181,7 +187,7 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
 	if (gcra_ticks(now_ns, &now) != 0)
 		return BUCKET_E_RANGE;
 	do {
-		available = has_line(bucket) ? 0 : cost;
+		available = bucket_has_line(bucket) ? 0 : cost;
 		for (unsigned i = 0; i < rules->n; i++)
 			available = gcra_available(&rules->rule[i], read_word(bucket, i), now, hold_ticks(bucket),
 						   available);
@@ -262,6 +268,12 @@ static void look_at_end(const struct bucket *bucket, const struct bucket_rules *
 		ret->time = MAX(ret->time, at_whole_ns(word - tolerance));
 }
 
+static void walk_past(const struct bucket_rules *rules, struct waiter *waiter, struct outlook *walk) {
+	walk_grant(rules, waiter->cost, walk);
+	waiter->time = walk->time;
+	waiter->position = walk->n_past++;
+}
+
 /* Go on with the walk to the end.  It is valid as long as nobody in line is due, for then it does not depend on the present time. */
 static void walk_on(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
 	struct line *line = bucket->line;
@@ -272,21 +284,19 @@ static void walk_on(struct bucket *bucket, const struct bucket_rules *rules, int
 		waiter = TAILQ_FIRST(&line->waiters);
 	}
 	for (; waiter && n > 0; n--) {
-		walk_grant(rules, waiter->cost, &line->end);
+		walk_past(rules, waiter, &line->end);
 		waiter = TAILQ_NEXT(waiter, link);
 	}
 	line->unlooked = waiter;
 	line->end_is_known = !waiter;
-	if (line->end_is_known)
-		line->n_disturbed = 0;
 }
 
 bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
 	struct line *line = bucket->line;
 
-	if (!has_line(bucket) || line->end_is_known || is_smooth(bucket, rules))
+	if (!bucket_has_line(bucket) || line->end_is_known || is_smooth(bucket, rules))
 		return true;
-	walk_on(bucket, rules, now_ns, line->n_disturbed < DISTURBED_MOST ? n : SIZE_MAX);
+	walk_on(bucket, rules, now_ns, n);
 	return line->end_is_known;
 }
 
@@ -318,6 +328,10 @@ int64_t bucket_expected(const struct bucket *bucket, const struct bucket_rules *
 	size_t position = 0;
 	struct outlook walk;
 
+	if (bucket->line->end_is_known && !is_smooth(bucket, rules)) {
+		*ret_position = waiter->position;
+		return gcra_nsec(waiter->time);
+	}
 	walk_begin(bucket, rules, now_ns, &walk);
 	TAILQ_FOREACH(before, &bucket->line->waiters, link) {
 		walk_grant(rules, before->cost, &walk);
@@ -378,7 +392,7 @@ static void unlink_waiter(struct bucket *bucket, struct waiter *waiter) {
 	bucket->line->length--;
 	bucket->line->n_tight -= waiter->tight;
 	forget_outlook(bucket);
-	if (!has_line(bucket))
+	if (!bucket_has_line(bucket))
 		reset_line(bucket->line);
 }
 
@@ -400,16 +414,16 @@ static bool is_tight(const struct bucket_rules *rules, uint64_t cost) {
 	return rules->n == 1 && (wide)cost * rule->interval + GCRA_TICKS_PER_NSEC > rule->tolerance;
 }
 
-int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
+/* Whom no rule refuses for ever.  Return: 0, -ENOMEM. */
+static int join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
 	uint64_t now = 0;
 	int r = bucket_make_line(bucket);
 
 	if (r < 0)
 		return r;
 	(void)gcra_ticks(now_ns, &now);
-	(void)outlook_at_end(bucket, rules, now_ns);
 	if (bucket->line->end_is_known)
-		walk_grant(rules, waiter->cost, &bucket->line->end);
+		walk_past(rules, waiter, &bucket->line->end);
 	waiter->tight = is_tight(rules, waiter->cost);
 	lift_to_hold(bucket, rules, now);
 	account(bucket, rules, +1, waiter->cost);
@@ -419,6 +433,14 @@ int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t
 	bucket->line->n_tight += waiter->tight;
 	bucket->line->earliest_ns = MIN(bucket->line->earliest_ns, waiter->latest_ns);
 	return 0;
+}
+
+int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter) {
+	uint64_t before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX];
+	struct grant grant;
+	int r = ask_rules(bucket, rules, now_ns, waiter->cost, before, after, &grant);
+
+	return r == 0 ? join(bucket, rules, now_ns, waiter) : r;
 }
 
 int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter,
@@ -434,7 +456,7 @@ int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t
 		return BUCKET_E_DENIED;
 	}
 	if (!grant.allowed) {
-		r = bucket_join(bucket, rules, now_ns, waiter);
+		r = join(bucket, rules, now_ns, waiter);
 		if (r < 0)
 			return r;
 	}
@@ -466,7 +488,7 @@ static int64_t rested_at(const struct bucket *bucket) {
 int64_t bucket_next(const struct bucket *bucket, const struct bucket_rules *rules) {
 	int64_t first_ns;
 
-	if (!has_line(bucket))
+	if (!bucket_has_line(bucket))
 		return INT64_MAX;
 	first_ns = first_time(bucket, rules);
 	return bucket->line->looks_again ? MIN(first_ns, rested_at(bucket)) : first_ns;
@@ -476,7 +498,7 @@ struct waiter *bucket_late(struct bucket *bucket, const struct bucket_rules *rul
 	struct waiter *waiter;
 	int64_t first_ns;
 
-	if (!has_line(bucket) || !bucket->line->looks_again)
+	if (!bucket_has_line(bucket) || !bucket->line->looks_again)
 		return NULL;
 	waiter = TAILQ_FIRST(&bucket->line->waiters);
 	first_ns = first_time(bucket, rules);
@@ -491,7 +513,7 @@ struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *ru
 	uint64_t words[BUCKET_RULES_MAX], now;
 	struct waiter *waiter;
 
-	if (!has_line(bucket) || first_time(bucket, rules) > now_ns || gcra_ticks(now_ns, &now) != 0)
+	if (!bucket_has_line(bucket) || first_time(bucket, rules) > now_ns || gcra_ticks(now_ns, &now) != 0)
 		return NULL;
 	waiter = TAILQ_FIRST(&bucket->line->waiters);
 	(void)lift(bucket, rules, now);
@@ -509,7 +531,7 @@ struct waiter *bucket_grant(struct bucket *bucket, const struct bucket_rules *ru
 }
 
 bool bucket_looks_again(const struct bucket *bucket, int64_t now_ns) {
-	return has_line(bucket) && bucket->line->looks_again && rested_at(bucket) <= now_ns;
+	return bucket_has_line(bucket) && bucket->line->looks_again && rested_at(bucket) <= now_ns;
 }
 
 /* Without looking at each of them; false: somebody may be. */
@@ -531,7 +553,7 @@ void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int6
 	struct outlook walk;
 	size_t n = 0;
 
-	if (!has_line(bucket))
+	if (!bucket_has_line(bucket))
 		return;
 	line->looks_again = false;
 	if (nobody_is_late(bucket, rules, now_ns))
@@ -566,9 +588,9 @@ void bucket_expire(struct bucket *bucket, const struct bucket_rules *rules, int6
 void bucket_refund(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost) {
 	uint64_t queued = queued_ticks(bucket, rules), before, after, now;
 
-	forget_outlook(bucket);
-	if (gcra_ticks(now_ns, &now) != 0)
+	if (cost == 0 || gcra_ticks(now_ns, &now) != 0)
 		return;
+	forget_outlook(bucket);
 	for (unsigned i = 0; i < rules->n; i++)
 		do {
 			before = read_word(bucket, i);
@@ -580,7 +602,6 @@ void bucket_refund(struct bucket *bucket, const struct bucket_rules *rules, int6
 int bucket_charge(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost) {
 	uint64_t queued = queued_ticks(bucket, rules), before[BUCKET_RULES_MAX], after[BUCKET_RULES_MAX], now;
 
-	forget_outlook(bucket);
 	if (gcra_ticks(now_ns, &now) != 0)
 		return BUCKET_E_RANGE;
 	do {
@@ -595,13 +616,17 @@ int bucket_charge(struct bucket *bucket, const struct bucket_rules *rules, int64
 			after[i] += queued;
 		}
 	} while (!commit(bucket, rules, before, after));
+	if (cost > 0)
+		forget_outlook(bucket);
 	return 0;
 }
 
 void bucket_hold(struct bucket *bucket, const struct bucket_rules *rules, int64_t until_ns) {
-	bucket->hold_until_ns = MAX(bucket->hold_until_ns, until_ns);
+	if (until_ns <= bucket->hold_until_ns)
+		return;
+	bucket->hold_until_ns = until_ns;
 	forget_outlook(bucket);
-	if (has_line(bucket))
+	if (bucket_has_line(bucket))
 		lift_to_hold(bucket, rules, 0);
 }
 
@@ -616,6 +641,13 @@ void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64
 	for (unsigned i = 0; i < rules->n; i++)
 		atomic_store_explicit(&bucket->words[i], saturate((wide)now + queued_ticks(bucket, rules)),
 				      memory_order_release);
+}
+
+void bucket_rewrite(struct bucket *bucket, const struct bucket_rules *rules, int64_t at_ns) {
+	uint64_t emptied = saturate((wide)gcra_ticks_saturated(at_ns) + rules->rule[0].tolerance);
+
+	forget_outlook(bucket);
+	atomic_store(&bucket->words[0], saturate((wide)emptied + queued_ticks(bucket, rules)));
 }
 
 void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsigned first, int64_t at_ns) {
@@ -683,7 +715,7 @@ static void refit_line(struct bucket *bucket, const struct bucket_rules *to, str
 		unlink_waiter(bucket, waiter);
 		TAILQ_INSERT_TAIL(unfit, waiter, link);
 	}
-	bucket->line->looks_again = has_line(bucket);
+	bucket->line->looks_again = bucket_has_line(bucket);
 }
 
 void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, const struct bucket_rules *to,
@@ -691,7 +723,7 @@ void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, cons
 	uint64_t now = gcra_ticks_saturated(now_ns), queued = queued_ticks(bucket, from), before, after;
 	_Atomic uint64_t *former = bucket->words;
 
-	if (has_line(bucket))
+	if (bucket_has_line(bucket))
 		refit_line(bucket, to, list);
 	forget_outlook(bucket);
 	for (unsigned i = 0; i < to->n; i++)
@@ -712,7 +744,7 @@ void bucket_convert(struct bucket *bucket, const struct bucket_rules *from, cons
 int64_t bucket_full_at(const struct bucket *bucket, const struct bucket_rules *rules) {
 	int64_t full_at = bucket->hold_until_ns;
 
-	if (has_line(bucket))
+	if (bucket_has_line(bucket))
 		return INT64_MAX;
 	for (unsigned i = 0; i < rules->n; i++)
 		full_at = MAX(full_at, gcra_nsec(read_word(bucket, i)));

@@ -33,6 +33,8 @@ struct waiter {
 	TAILQ_ENTRY(waiter) link; /* line::waiters */
 	uint64_t cost;
 	int64_t latest_ns; /* a later grant is of no use to him; INT64_MAX: any */
+	uint64_t time; /* line::end_is_known: ticks: when he will be granted */
+	size_t position; /* the same: so many are before him */
 	bool tight; /* he needs all of a full bucket: how late he is granted may move those behind him */
 };
 
@@ -43,6 +45,7 @@ struct outlook {
 	uint64_t words[BUCKET_RULES_MAX]; /* without what the line has in them */
 	uint64_t time; /* of the last of those grants, ticks */
 	unsigned last; /* the rule that it waited for */
+	size_t n_past; /* who have been granted */
 };
 
 /* Those who wait; made when the first one comes, for few buckets ever have one. */
@@ -59,7 +62,6 @@ struct line {
 	struct outlook end; /* behind everybody; kept, so that to ask and to join do not take a walk along the line */
 	bool end_is_known;
 	struct waiter *unlooked; /* the walk to the end has come as far as him; NULL: none is under way */
-	unsigned n_disturbed; /* walks in a row that have not come to the end, for the line has changed */
 };
 
 struct bucket {
@@ -93,8 +95,7 @@ void bucket_deinit(struct bucket *bucket); /* nobody may be in line */
 
 /*
  * While somebody is in line, what is said of the bucket takes a walk along the line, of which the result is kept as long as nothing
- * changes.  Go on with it, `n` of them at most; who is disturbed again and again goes to the end at once.
- * Return: the end is known, and nothing that is asked now takes long.
+ * changes.  Go on with it, past `n` of them at most.  Return: the end is known, and nothing that is asked now takes long.
  */
 bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n);
 
@@ -120,9 +121,11 @@ int bucket_take_up_to(struct bucket *bucket, const struct bucket_rules *rules, i
 int bucket_wait(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter,
 		struct grant *ret);
 
-/* Join the line, whatever there is to take; `waiter` as above, with a cost that bucket_try() does not refuse.
- * Return: 0, -ENOMEM. */
+/* Join the line, whatever there is to take; `waiter` as above.  Return: 0, BUCKET_E_COST, BUCKET_E_RANGE, -ENOMEM. */
 int bucket_join(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, struct waiter *waiter);
+
+/* Does somebody wait? */
+bool bucket_has_line(const struct bucket *bucket);
 
 /* From now on joining the line needs no memory.  Return: 0, -ENOMEM. */
 int bucket_make_line(struct bucket *bucket);
@@ -162,6 +165,9 @@ void bucket_hold(struct bucket *bucket, const struct bucket_rules *rules, int64_
 
 /* Full again, no hold; those in line stay there and are granted from it. */
 void bucket_reset(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns);
+
+/* As if all had been taken at `at_ns`, whatever was in the word of its one rule; what is in line stays in line. */
+void bucket_rewrite(struct bucket *bucket, const struct bucket_rules *rules, int64_t at_ns);
 
 /* From rule number `first` on, as if all had been taken at `at_ns`, or later; what is in line stays in line. */
 void bucket_drain(struct bucket *bucket, const struct bucket_rules *rules, unsigned first, int64_t at_ns);

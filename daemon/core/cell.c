@@ -284,14 +284,10 @@ void cell_read_empty(const struct cell *cell, struct limiter_bucket *ret) {
 
 /* A word that nobody honest has written: go on with an empty bucket, in memory of our own. */
 static void repair(struct cell *cell) {
-	const struct gcra_rule *rule = &cell_rules(cell)->rule[0];
-	uint64_t queued;
-
 	if (!memory_of(cell) || is_honest(cell, atomic_load(&memory_of(cell)->state->word)))
 		return;
 	cell_unshare(cell);
-	queued = cell->bucket.line ? cell->bucket.line->cost * rule->interval : 0;
-	atomic_store(&cell->word, ticks_now(cell) + rule->tolerance + queued);
+	bucket_rewrite(&cell->bucket, cell_rules(cell), cell_now(cell));
 	cell->limiter->repaired++;
 }
 

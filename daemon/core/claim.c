@@ -240,6 +240,10 @@ size_t claim_line_length(const struct claim *claim) {
 	return claim->cell->bucket.line ? claim->cell->bucket.line->length : 0;
 }
 
+struct limiter_key claim_key(const struct claim *claim) {
+	return (struct limiter_key){ .data = claim->cell->key, .size = claim->cell->key_size };
+}
+
 void claim_describe(const struct claim *claim, struct claim_info *ret) {
 	const struct cell *cell = claim->cell;
 

@@ -637,14 +637,10 @@ int limiter_find_cell(struct limiter *limiter, struct limiter_key key, uint64_t 
 	return bucket_fits(cell_rules(*ret), cost) ? 0 : LIMITER_E_COST;
 }
 
-/* There is no memory for what its cell should obey by now, and by what it obeys nothing more is granted.  Return: as
- * limiter_ask(). */
-static int wait_for_memory(struct cell *cell, struct claim *claim) {
-	struct grant grant;
-	int r = bucket_peek(&cell->bucket, cell_rules(cell), cell_now(cell), claim->cost, NULL, &grant);
+/* Whatever there is to take.  Return: as limiter_ask(). */
+static int join_line(struct cell *cell, struct claim *claim) {
+	int r = bucket_join(&cell->bucket, cell_rules(cell), cell_now(cell), &claim->waiter);
 
-	if (r == 0)
-		r = bucket_join(&cell->bucket, cell_rules(cell), cell_now(cell), &claim->waiter);
 	if (r != 0)
 		return of_bucket(r);
 	claim_wait(claim);
@@ -658,7 +654,12 @@ int limiter_ask(struct claim *claim) {
 
 	(void)cell_settle(cell);
 	claim->since_ns = cell_now(cell);
-	r = cell_renew(cell) == 0 ? wait_for_tokens(cell, claim, &grant) : wait_for_memory(cell, claim);
+	/* Where there is no memory for what the cell should obey by now, nothing more is granted by what it obeys.  Behind others it
+	 * takes a walk along their line to know for how long, and a gate need not know. */
+	if (cell_renew(cell) != 0 || bucket_has_line(&cell->bucket))
+		r = join_line(cell, claim);
+	else
+		r = wait_for_tokens(cell, claim, &grant);
 	if (r == 0) {
 		claim->state = CLAIM_GRANTED;
 		count(cell->limiter, &grant, claim->cost);

@@ -311,7 +311,7 @@ int rpc_limiter_list(struct call *call, const void *data) {
 			/* The first of a page, whatever it takes. */
 			if (reply.n_limiters == 0 && !target_look_ahead(call, limiter, (struct limiter_key){ 0 }))
 				return 0;
-			if (!target_is_foreseen(call, limiter, (struct limiter_key){ 0 }))
+			if (reply.n_limiters > 0 && !target_is_foreseen(call, limiter, (struct limiter_key){ 0 }))
 				break;
 			info = message_of(call, limiter);
 			if (!info && reply.n_limiters == 0)
@@ -363,11 +363,19 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 		return -ENOMEM;
 	for (claim = limiter_next_claim(limiter, after); claim; claim = limiter_next_claim(limiter, after)) {
 		Evloop__ClaimInfo *info;
+		struct limiter_key key = claim_key(claim);
 
-		/* To know where in a long line one stands takes a walk along it. */
+		/* To know where in a long line one stands takes a walk along it, too. */
 		if (!page_goes_on(&page))
 			break;
 		info = message_of_claim(call, claim);
+		if (reply.n_claims == 0 && !target_look_ahead(call, limiter, key))
+			return 0;
+		if (reply.n_claims > 0 && !target_is_foreseen(call, limiter, key))
+			break;
+		claim = limiter_next_claim(limiter, after); /* it may have been granted meanwhile, and be no more */
+		if (!claim)
+			break;
 		if (!info && reply.n_claims == 0)
 			return -ENOMEM;
 		if (!info || !page_takes(&page, &info->base))

@@ -69,10 +69,10 @@ int rpc_limiter_peek(struct call *call, const void *data) {
 }
 
 /* A change is made once, however many turns it takes to say what there is then. */
-#define CHANGED 1
+#define CHANGED 1 /* of session::frame_progress */
 
 static bool is_to_do(const struct call *call) {
-	return call->session->frame_progress != CHANGED;
+	return !(call->session->frame_progress & CHANGED);
 }
 
 /* `r`: what has become of it. */
@@ -83,7 +83,7 @@ static int report(struct call *call, int r, struct limiter *limiter, struct limi
 		return refuse_limiter(call, r, limiter, cost);
 	if (call->frame->kind == FRAME_ONEWAY)
 		return 0;
-	call->session->frame_progress = CHANGED;
+	call->session->frame_progress |= CHANGED;
 	if (!target_look_ahead(call, limiter, key))
 		return 0;
 	return answer(call, limiter_peek(limiter, key, 0, &grant), limiter, cost, &grant);
@@ -170,7 +170,8 @@ int rpc_limiter_hold(struct call *call, const void *data) {
 	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key) ||
-	    !check_range(call, "duration_ns", request->duration_ns, 0) || !check_can_be_held(call, limiter))
+	    !check_range(call, "duration_ns", request->duration_ns, 0) ||
+	    (is_to_do(call) && !check_can_be_held(call, limiter)))
 		return 0;
 	if (is_to_do(call))
 		r = limiter_hold(limiter, key, request->duration_ns);

@@ -64,7 +64,7 @@ struct limiter *target_limiter_now(struct call *call, const char *name, enum lim
 	if (!limiter)
 		return NULL;
 	(void)loop_refresh(call->rpc->loop);
-	call->dear = limiter_is_crowded(limiter);
+	call->dear = call->dear || limiter_is_crowded(limiter);
 	return limiter;
 }
 
@@ -78,8 +78,20 @@ bool target_is_foreseen(struct call *call, struct limiter *limiter, struct limit
 	return true;
 }
 
+/* In twice as many turns as it takes whom nobody disturbs, at most. */
+static size_t turns_for(const struct limiter *limiter) {
+	struct limiter_info info;
+
+	limiter_describe(limiter, &info);
+	return 2 * (info.waiting / WAITERS_UNLOOKED + 1);
+}
+
 bool target_look_ahead(struct call *call, struct limiter *limiter, struct limiter_key key) {
-	call->again = !target_is_foreseen(call, limiter, key);
+	size_t *progress = &call->session->frame_progress;
+
+	call->again = *progress / LOOK_AHEAD_TURN < turns_for(limiter) && !target_is_foreseen(call, limiter, key);
+	if (call->again)
+		*progress += LOOK_AHEAD_TURN;
 	return !call->again;
 }
 

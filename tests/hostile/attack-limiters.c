@@ -253,10 +253,25 @@ static void line_pushed(struct rig *rig, char *got, size_t size) {
 	snprintf(got, size, "%d waited, pushed back 2,000 times", LINE);
 }
 
+/* The id of whoever has come last. */
+static uint64_t last_claim(struct peer *peer, char *name) {
+	Evloop__LimiterClaimsRequest request = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
+	const Evloop__LimiterClaimsReply *reply;
+
+	request.name = name;
+	do {
+		reply = peer_call(peer, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &request);
+		for (size_t i = 0; reply && i < reply->n_claims; i++)
+			request.after = reply->claims[i]->id;
+	} while (reply && reply->more);
+	return request.after;
+}
+
 /* The same line, where each place in it depends on all before, for there are eight rules. */
 static void line_pushed_by_rules(struct rig *rig, char *got, size_t size) {
 	struct peer *peer = peer_open(rig), *other = peer_open(rig);
 	Evloop__LimiterRequest charge = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterClaimsRequest claims = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
 	Evloop__LimiterSpec spec;
 	Evloop__LimiterRule rule[8], *rules[8];
 
@@ -285,11 +300,18 @@ static void line_pushed_by_rules(struct rig *rig, char *got, size_t size) {
 		}
 	}
 	CHECK(rig, strcmp(peer_fate(other, NULL), "alive") == 0);
+	/* To say where the last one stands takes the same. */
+	claims.name = spec.name;
+	claims.after = last_claim(peer, spec.name) - 1;
+	for (unsigned i = 0; i < 1000; i++) {
+		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_CHARGE, &charge);
+		peer_put(peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &claims);
+	}
 	CHECK(rig, strcmp(peer_fate(peer, NULL), "alive") == 0);
 	forget(peer, spec.name);
 	peer_close(other);
 	peer_close(peer);
-	snprintf(got, size, "%d waited, pushed back 2,000 times, asked as often", LINE);
+	snprintf(got, size, "%d waited, pushed back 3,000 times, asked as often", LINE);
 }
 
 /* A line, and then a definition below which nobody in it can ever be granted: all are told. */

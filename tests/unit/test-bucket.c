@@ -378,6 +378,25 @@ static void crowd_advance(struct crowd *c, int64_t late_ns) {
 	}
 }
 
+/* What is known of the places in line is what a walk along it would find. */
+static void crowd_check_places(struct crowd *c) {
+	struct line *line = c->f.bucket.line;
+
+	for (unsigned i = 0; i < PEOPLE && line && line->end_is_known; i++) {
+		size_t known_position, position;
+		int64_t known_ns;
+
+		if (!c->waiting[i])
+			continue;
+		known_ns = bucket_expected(&c->f.bucket, &c->f.rules, c->now, &c->people[i], &known_position);
+		line->end_is_known = false;
+		assert_int_equal(bucket_expected(&c->f.bucket, &c->f.rules, c->now, &c->people[i], &position),
+				 known_ns);
+		assert_int_equal(position, known_position);
+		line->end_is_known = true;
+	}
+}
+
 static void crowd_join(struct crowd *c, unsigned i) {
 	struct waiter *waiter = &c->people[i];
 	uint64_t before = atomic_load(&c->f.words[0]);
@@ -479,6 +498,7 @@ static void crowd_step(struct crowd *c) {
 	}
 	case 7:
 		(void)bucket_look_ahead(&c->f.bucket, &c->f.rules, c->now, below(10));
+		crowd_check_places(c);
 		break;
 	}
 }
@@ -580,7 +600,7 @@ static void test_long_line(void **state _unused_) {
 	bucket_deinit(&f.bucket);
 }
 
-/* To look ahead in parts finds what a walk along the line finds; one that is never left in peace comes to its end, too. */
+/* To look ahead in parts finds what a walk along the line finds; whoever joins meanwhile is found, too. */
 static void test_look_ahead(void **state _unused_) {
 	static struct waiter people[LONG];
 	struct grant before, after;
@@ -597,7 +617,7 @@ static void test_look_ahead(void **state _unused_) {
 		people[i] = (struct waiter){ .cost = 1 + i % 3, .latest_ns = INT64_MAX };
 		assert_int_equal(bucket_join(&f.bucket, &f.rules, START, &people[i]), 0);
 	}
-	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 0));
+	assert_false(bucket_look_ahead(&f.bucket, &f.rules, START, 0));
 	assert_false(try_take(&f, START, 1, &before));
 	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 4), 0);
 	for (size_t i = 1; i < LONG / 100; i++)
@@ -608,15 +628,20 @@ static void test_look_ahead(void **state _unused_) {
 	assert_true(START + after.retry_after_ns >
 		    bucket_expected(&f.bucket, &f.rules, START, &people[LONG - 1], &position));
 
-	for (size_t i = 0; i < 16; i++) {
-		assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1), 0);
-		assert_false(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
-	}
-	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1), 0);
-	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
-	/* Then as before. */
-	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1), 0);
+	/* What changes nothing disturbs nobody. */
+	bucket_refund(&f.bucket, &f.rules, START, 0);
+	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 0), 0);
+	assert_int_equal(bucket_charge(&f.bucket, &f.rules, START, 1000), BUCKET_E_COST);
+	bucket_hold(&f.bucket, &f.rules, 0);
+	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 0));
+	bucket_leave(&f.bucket, &f.rules, &people[0]);
 	assert_false(bucket_look_ahead(&f.bucket, &f.rules, START, 100));
+	assert_int_equal(bucket_join(&f.bucket, &f.rules, START, &people[0]), 0);
+	for (size_t i = 1; i < LONG / 100; i++)
+		(void)bucket_look_ahead(&f.bucket, &f.rules, START, 100);
+	assert_true(bucket_look_ahead(&f.bucket, &f.rules, START, 0));
+	(void)bucket_expected(&f.bucket, &f.rules, START, &people[0], &position);
+	assert_int_equal(position, LONG - 1);
 	for (size_t i = 0; i < LONG; i++)
 		bucket_leave(&f.bucket, &f.rules, &people[i]);
 	bucket_deinit(&f.bucket);

@@ -135,8 +135,8 @@ static void make_line(void) {
 	}
 }
 
-/* Return: what is said then, and in how many turns. */
-static Evloop__Grant ask(unsigned method, const ProtobufCMessage *request, unsigned *ret_turns) {
+/* *ret_grant, unless NULL, gets what is said then; *ret_turns: in how many turns. */
+static void ask_for(unsigned method, const ProtobufCMessage *request, unsigned *ret_turns, Evloop__Grant *ret_grant) {
 	uint64_t serial = peer_put(&peer, FRAME_REQUEST, method, request);
 	struct frame frame;
 
@@ -148,16 +148,33 @@ static Evloop__Grant ask(unsigned method, const ProtobufCMessage *request, unsig
 			if (frame.serial != serial || frame.kind == FRAME_EVENT)
 				continue;
 			assert_int_equal(frame.kind, FRAME_REPLY);
-			return *(const Evloop__Grant *)peer_unpack(&peer, &evloop__grant__descriptor, &frame);
+			if (ret_grant)
+				*ret_grant =
+					*(const Evloop__Grant *)peer_unpack(&peer, &evloop__grant__descriptor, &frame);
+			return;
 		}
 	}
 }
 
-/* Everything that has a grant for an answer goes on in later turns, and does what it does once. */
-static void test_look_ahead(void **state _unused_) {
+static Evloop__Grant ask(unsigned method, const ProtobufCMessage *request, unsigned *ret_turns) {
+	Evloop__Grant grant;
+
+	ask_for(method, request, ret_turns, &grant);
+	return grant;
+}
+
+/* When somebody would be granted by that. */
+static int64_t time_of(const Evloop__Grant *grant) {
+	return grant->now_ns + grant->retry_after_ns;
+}
+
+#define EACH (3600 * NSEC_PER_SEC) /* of what a token takes */
+#define SLOWLY(turns) assert_in_range(turns, 3, LINE / 256)
+
+/* What changes a limiter changes it once, in however many turns it says what there is then. */
+static void test_change_in_parts(void **state _unused_) {
 	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
 	Evloop__LimiterHoldRequest hold = EVLOOP__LIMITER_HOLD_REQUEST__INIT;
-	const int64_t each = 3600 * NSEC_PER_SEC;
 	Evloop__Grant grant;
 	int64_t expected_ns;
 	unsigned turns;
@@ -165,34 +182,151 @@ static void test_look_ahead(void **state _unused_) {
 	make_line();
 	one.name = hold.name = (char *)"line";
 	one.cost = 1;
-	hold.duration_ns = NSEC_PER_SEC;
 	grant = ask(METHOD(LIMITER_PEEK), &one.base, &turns);
-	expected_ns = grant.now_ns + grant.retry_after_ns;
+	expected_ns = time_of(&grant);
 	peer_world_slow(10 * NSEC_PER_USEC); /* each time somebody looks at the clock */
 	grant = ask(METHOD(LIMITER_CHARGE), &one.base, &turns);
-	assert_in_range(turns, 3, LINE / 256);
-	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns + each);
+	SLOWLY(turns);
+	assert_int_equal(time_of(&grant), expected_ns + EACH);
 	grant = ask(METHOD(LIMITER_TRY), &one.base, &turns);
 	assert_int_equal(turns, 1); /* it is known now */
-	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns + each);
+	assert_int_equal(time_of(&grant), expected_ns + EACH);
 	grant = ask(METHOD(LIMITER_REFUND), &one.base, &turns);
-	assert_in_range(turns, 3, LINE / 256);
-	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns);
+	SLOWLY(turns);
+	assert_int_equal(time_of(&grant), expected_ns);
+	hold.duration_ns = 10 * EACH;
 	grant = ask(METHOD(LIMITER_HOLD), &hold.base, &turns);
-	assert_in_range(turns, 3, LINE / 256);
-	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns);
+	SLOWLY(turns);
+	/* The first in line has had to wait for one token, and now for ten times as long; one is there by then. */
+	assert_in_range(time_of(&grant), expected_ns + 9 * EACH - NSEC_PER_SEC, expected_ns + 9 * EACH + NSEC_PER_SEC);
+	grant = ask(METHOD(LIMITER_RESET), &one.base, &turns);
+	SLOWLY(turns);
+	assert_in_range(time_of(&grant), expected_ns - EACH - NSEC_PER_SEC, expected_ns - EACH + NSEC_PER_SEC);
 
 	/* Whoever changes it and does not want to know how it is then. */
 	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_CHARGE), &one.base);
 	grant = ask(METHOD(LIMITER_TRY), &one.base, &turns);
-	assert_in_range(turns, 3, LINE / 256);
-	assert_int_equal(grant.now_ns + grant.retry_after_ns, expected_ns + each);
+	SLOWLY(turns);
+	assert_in_range(time_of(&grant), expected_ns - NSEC_PER_SEC, expected_ns + NSEC_PER_SEC);
 	peer_world_slow(0);
+}
+
+static void charge(void) {
+	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
+
+	one.name = (char *)"line";
+	one.cost = 1;
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_CHARGE), &one.base);
+}
+
+/* Whatever says how it stands does so in parts, after each change. */
+static void test_look_in_parts(void **state _unused_) {
+	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT, *items[2] = { &one, &one };
+	Evloop__LimiterWaitRequest wait = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+	Evloop__LimiterMultiRequest multi = EVLOOP__LIMITER_MULTI_REQUEST__INIT;
+	Evloop__LimiterListRequest list = EVLOOP__LIMITER_LIST_REQUEST__INIT;
+	Evloop__LimiterClaimsRequest claims = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
+	Evloop__Target target = EVLOOP__TARGET__INIT;
+	const struct {
+		unsigned method;
+		const ProtobufCMessage *request;
+	} table[] = {
+		{ METHOD(LIMITER_TRY), &one.base },        { METHOD(LIMITER_PEEK), &one.base },
+		{ METHOD(LIMITER_TAKE_UP_TO), &one.base }, { METHOD(LIMITER_WAIT), &wait.base },
+		{ METHOD(LIMITER_MULTI), &multi.base },    { METHOD(LIMITER_LIST), &list.base },
+		{ METHOD(LIMITER_CLAIMS), &claims.base },
+	};
+	unsigned turns;
+
+	make_line();
+	one.name = wait.name = claims.name = target.name = (char *)"line";
+	one.cost = wait.cost = 1;
+	wait.handle = LINE + 10;
+	wait.max_wait_ns = -1;
+	multi.items = items;
+	multi.n_items = 1;
+	list.target = &target;
+	peer_world_slow(10 * NSEC_PER_USEC);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		charge();
+		ask_for(table[i].method, table[i].request, &turns, NULL);
+		SLOWLY(turns);
+	}
+	peer_world_slow(0);
+}
+
+/* He who is disturbed in each turn is answered all the same. */
+static void test_disturbed(void **state _unused_) {
+	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
+	struct frame frame;
+	unsigned turns = 0;
+	struct peer other;
+	bool answered = false;
+	uint64_t serial;
+
+	make_line();
+	peer_init(&other, &world);
+	peer_open(&other);
+	one.name = (char *)"line";
+	one.cost = 1;
+	peer_world_slow(10 * NSEC_PER_USEC);
+	charge();
+	serial = peer_put(&peer, FRAME_REQUEST, METHOD(LIMITER_TRY), &one);
+	assert_true(peer_flush(&peer));
+	while (!answered) {
+		assert_in_range(++turns, 1, 3 * LINE / 256);
+		(void)peer_put(&other, FRAME_ONEWAY, METHOD(LIMITER_CHARGE), &one);
+		assert_true(peer_flush(&other));
+		peer_world_turn(&world);
+		while (peer_take(&peer, &frame))
+			answered = answered || frame.serial == serial;
+	}
+	assert_in_range(turns, LINE / 256, 3 * LINE / 256);
+	peer_world_slow(0);
+	peer_deinit(&other);
+}
+
+/* What was done stays done where the limiter goes before it is told. */
+static void test_removed_meanwhile(void **state _unused_) {
+	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterRemoveRequest remove_it = EVLOOP__LIMITER_REMOVE_REQUEST__INIT;
+	struct frame frame;
+	struct peer other;
+	uint64_t serial;
+	bool told = false;
+
+	make_line();
+	peer_init(&other, &world);
+	peer_open(&other);
+	one.name = remove_it.name = (char *)"line";
+	one.cost = 1;
+	peer_world_slow(10 * NSEC_PER_USEC);
+	serial = peer_put(&peer, FRAME_REQUEST, METHOD(LIMITER_CHARGE), &one);
+	assert_true(peer_flush(&peer));
+	peer_world_turn(&world);
+	assert_int_equal(peer_world_newest(&world)->frame_progress, 0); /* that is the other one's */
+	(void)peer_put(&other, FRAME_ONEWAY, METHOD(LIMITER_REMOVE), &remove_it);
+	assert_true(peer_flush(&other));
+	for (unsigned turns = 0; !told; turns++) {
+		assert_in_range(turns, 0, LINE);
+		peer_world_turn(&world);
+		while (peer_take(&peer, &frame)) {
+			if (frame.serial != serial || frame.kind == FRAME_EVENT)
+				continue;
+			assert_int_equal(frame.kind, FRAME_ERROR);
+			told = true;
+		}
+	}
+	peer_world_slow(0);
+	peer_deinit(&other);
 }
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-	const struct CMUnitTest tests[] = { TEST(test_changed_at_once), TEST(test_look_ahead) };
+	const struct CMUnitTest tests[] = {
+		TEST(test_changed_at_once), TEST(test_change_in_parts),   TEST(test_look_in_parts),
+		TEST(test_disturbed),       TEST(test_removed_meanwhile),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
