@@ -6,6 +6,7 @@
 
 #include "daemon/reload.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/core/loop.h"
@@ -46,14 +47,22 @@ void reload_apply(struct reload *reload, struct config *config) {
 
 int reload_read(const struct settings_source *source, struct settings *settings, struct config *config,
 		char error[static CONFIG_ERROR_MAX]) {
-	int r = settings_read(source, settings, error);
+	struct stat before, after;
+	int r = settings_stat_directory(source, &before, error);
 
+	if (r == 0)
+		r = settings_read(source, settings, error);
 	if (r == 0)
 		r = config_read(config, source->directories, source->n_directories, error);
 	if (r != 0)
 		return r;
-	/* One that was not there, or has gone meanwhile, reads as if it were empty. */
-	r = settings_check_directory(source, error);
+	/* One that has gone, or was put in the place of another, has read as if it were empty. */
+	r = settings_stat_directory(source, &after, error);
+	if (r == 0 && (before.st_dev != after.st_dev || before.st_ino != after.st_ino)) {
+		(void)snprintf(error, CONFIG_ERROR_MAX, "%s: it was replaced while it was read",
+			       source->directories[0]);
+		r = CONFIG_E_IO;
+	}
 	if (r != 0)
 		config_free(config);
 	return r;

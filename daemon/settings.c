@@ -117,8 +117,10 @@ static bool take_line(struct config_parser *config, const char *section, const c
 
 /* ---- files ---- */
 
-int settings_check_directory(const struct settings_source *source, char error[static CONFIG_ERROR_MAX]) {
-	if (!source->given || access(source->directories[0], F_OK) == 0)
+int settings_stat_directory(const struct settings_source *source, struct stat *ret,
+			    char error[static CONFIG_ERROR_MAX]) {
+	*ret = (struct stat){ 0 };
+	if (!source->given || stat(source->directories[0], ret) == 0)
 		return 0;
 	(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", source->directories[0], strerror(errno));
 	return CONFIG_E_IO;
@@ -128,9 +130,13 @@ int settings_paths(const struct settings_source *source, struct config_paths *re
 		   char error[static CONFIG_ERROR_MAX]) {
 	_cleanup_free_ char *main_path = NULL;
 	struct config_paths drop_ins;
+	struct stat st;
 	int r;
 
 	*ret = (struct config_paths){ 0 };
+	r = settings_stat_directory(source, &st, error);
+	if (r != 0)
+		return r;
 	r = config_paths_find(&drop_ins, source->directories, source->n_directories, FILE_NAME ".d", ".conf", error);
 	if (r == 0)
 		r = config_path_of(&main_path, source->directories, source->n_directories, FILE_NAME);

@@ -5,6 +5,8 @@
  * What files define by name, limiters and topics, is svc/config.h's.
  */
 
+#include <sys/stat.h>
+
 #include "daemon/peer/quota.h"
 #include "daemon/svc/config-paths.h"
 
@@ -33,8 +35,9 @@ struct settings_source {
 	int log_level; /* −1: not given */
 };
 
-/* A directory that was given is there.  Return: 0, CONFIG_E_IO. */
-int settings_check_directory(const struct settings_source *source, char error[static CONFIG_ERROR_MAX]);
+/* The directory that was given, which has to be there; all zeros where none was.  Return: 0, CONFIG_E_IO. */
+int settings_stat_directory(const struct settings_source *source, struct stat *ret,
+			    char error[static CONFIG_ERROR_MAX]);
 
 /* The files, in the order in which they are read.  *ret is to be freed in any case.  Return: as config_paths_find(). */
 int settings_paths(const struct settings_source *source, struct config_paths *ret, char error[static CONFIG_ERROR_MAX]);
