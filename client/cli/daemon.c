@@ -31,15 +31,17 @@ static bool is_before(const struct timespec *a, const struct timespec *b) {
 /* The last line of a log that is ours, and not older than `begun`, without the name before it.  NULL: none. */
 static char *last_line(FILE *log, const struct timespec *begun) {
 	static const char *const name = "evloopd: ";
-	_cleanup_free_ char *line = NULL;
+	_cleanup_free_ char *line = NULL, *last = NULL;
 	size_t size = 0;
 	struct stat st;
 
 	if (fstat(fileno(log), &st) < 0 || st.st_uid != geteuid() || is_before(&st.st_mtim, begun))
 		return NULL;
-	while (getline(&line, &size, log) > 0)
-		line[strcspn(line, "\n")] = '\0';
-	return line && strncmp(line, name, strlen(name)) == 0 ? strdup(line + strlen(name)) : NULL;
+	while (getline(&line, &size, log) > 0) {
+		free(last);
+		last = strndup(line, strcspn(line, "\n"));
+	}
+	return last && strncmp(last, name, strlen(name)) == 0 ? strdup(last + strlen(name)) : NULL;
 }
 
 /* What a private daemon that was started since then has said last, beside its socket.  NULL: nothing. */

@@ -188,6 +188,10 @@ END
         sleep 0.05 # a file may be a tick of the kernel older than it is
         EVLOOPD=/bin/false evloop list
         echo "status $?"
+        printf "%s\n" "#!/bin/sh" ": >$(echo /tmp/evloopd-*)/log" >/tmp/silent
+        chmod +x /tmp/silent
+        EVLOOPD=/tmp/silent evloop list
+        echo "status $?"
         "$EVLOOPD" --private 2>/tmp/said
         echo "status $?"
         cat /tmp/said
@@ -196,8 +200,9 @@ END
     [[ ${lines[0]} == 'evloop: /tmp/evloopd-'*"has ended: $BATS_TEST_TMPDIR/evloopd/evloopd.conf:1: "* && ${lines[1]} == 'status 69' ]] || fail
     # Not what another one has left there.
     [[ ${lines[2]} == 'evloop: /tmp/evloopd-'*"has ended; '/bin/false --private' tells why" && ${lines[3]} == 'status 69' ]] || fail
-    [[ ${lines[4]} == 'status 78' && ${lines[5]} == "evloopd: $BATS_TEST_TMPDIR/evloopd/evloopd.conf:1: "* ]] || fail
-    [[ ${#lines[@]} -eq 6 ]] || fail
+    [[ ${lines[4]} == 'evloop: /tmp/evloopd-'*"has ended; '/tmp/silent --private' tells why" && ${lines[5]} == 'status 69' ]] || fail
+    [[ ${lines[6]} == 'status 78' && ${lines[7]} == "evloopd: $BATS_TEST_TMPDIR/evloopd/evloopd.conf:1: "* ]] || fail
+    [[ ${#lines[@]} -eq 8 ]] || fail
 }
 
 @test "whoever finds the socket in use hears of another path where he can choose one" {
