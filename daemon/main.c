@@ -212,6 +212,8 @@ static void refuse_option(int reason, const char *word) {
 		fprintf(stderr, "evloopd: %s needs a value\n", word);
 	else if (optopt >= OPTION_SOCKET)
 		fprintf(stderr, "evloopd: '%s': that option takes no value\n", word);
+	else if (optopt > 0) /* of one letter, and getopt may be in the midst of its word */
+		fprintf(stderr, "evloopd: unknown option '-%c'; see 'evloopd --help'\n", optopt);
 	else
 		fprintf(stderr, "evloopd: unknown option '%s'; see 'evloopd --help'\n", word);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Owns the calls about limiters: their definition in short words, and what a grant leaves behind. */
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/pidfd.h>
 
 #include "client/cli/bridge.h"
 #include "client/cli/daemon.h"
 #include "client/cli/json.h"
+#include "client/cli/spec.h"
 #include "proto/rate.h"
 
 /* ---- definitions ---- */
@@ -92,8 +94,18 @@ static json_t *split_definition(json_t *fields) {
 	return NULL;
 }
 
-/* As the command line has it: made if there is none, and an error where it is defined otherwise. */
-static int define(struct bridge_call *call, json_t *definition) {
+static int check_cost(struct bridge_call *call, const Evloop__LimiterSpec *spec, uint64_t cost) {
+	size_t rule;
+
+	if (spec_fits(spec, cost, &rule))
+		return 0;
+	return bridge_refuse(call, "COST_EXCEEDS_BURST",
+			     "a cost of %" PRIu64 " is more than %s ever grants at one instant", cost,
+			     spec->n_rules > 0 ? "that rate" : "that concurrency");
+}
+
+/* As the command line has it: made if there is none, and an error where it is defined otherwise, or could never grant the cost. */
+static int define(struct bridge_call *call, json_t *definition, uint64_t cost) {
 	json_t *name = json_object_get(call->fields, "name");
 	bool keyed = json_object_get(call->fields, "key") != NULL;
 	ProtobufCMessage *spec = NULL, *reply = NULL;
@@ -109,6 +121,8 @@ static int define(struct bridge_call *call, json_t *definition) {
 		if (r == -EINVAL)
 			r = bridge_refuse(call, "INVALID", "%s", problem);
 	}
+	if (r == 0)
+		r = check_cost(call, (const Evloop__LimiterSpec *)spec, cost);
 	if (r == 0)
 		r = bridge_ask(call, EVLOOP__METHOD__METHOD_LIMITER_SET, spec, -1, &reply);
 	if (spec)
@@ -166,7 +180,7 @@ int bridge_complete_limit(struct bridge_call *call, ProtobufCMessage *request) {
 		wait->cost = 1;
 	if (!bridge_given(call, "max_wait_ns"))
 		wait->max_wait_ns = -1;
-	return r == 0 && call->definition ? define(call, call->definition) : r;
+	return r == 0 && call->definition ? define(call, call->definition, wait->cost) : r;
 }
 
 /* All that is known of the limiter that the call is about.  *ret is freed with message_freep().  Return: it is there. */

@@ -10,6 +10,7 @@
 #include "client/cli/daemon.h"
 #include "client/cli/error.h"
 #include "client/cli/json.h"
+#include "client/cli/spec.h"
 #include "client/cli/text.h"
 #include "proto/gcra.h"
 #include "proto/rate.h"
@@ -90,15 +91,11 @@ int definition_take(const struct invocation *inv, struct definition *definition,
 	}
 }
 
-static uint64_t burst_of(const Evloop__LimiterRule *rule) {
-	return rule->burst > 0 ? rule->burst : gcra_default_burst(rule->tokens, rule->period_ns);
-}
-
 /* Can the daemon count so far?  It would say so itself, but not in the words of the command line. */
 static int check_rules(const struct invocation *inv, const struct definition *definition) {
 	for (size_t i = 0; i < definition->spec.n_rules; i++) {
 		const Evloop__LimiterRule *rule = &definition->rules[i];
-		uint64_t burst = burst_of(rule);
+		uint64_t burst = spec_burst(rule);
 		struct gcra_rule gcra;
 
 		if (gcra_rule_init(&gcra, rule->tokens, rule->period_ns, burst) == 0)
@@ -127,19 +124,16 @@ int definition_check(const struct invocation *inv, const struct definition *defi
 
 int definition_check_cost(const struct invocation *inv, const struct definition *definition, uint64_t cost) {
 	const Evloop__LimiterSpec *spec = &definition->spec;
+	size_t i;
 
-	if (spec->concurrency > 0 && cost > spec->concurrency)
+	if (spec_fits(spec, cost, &i))
+		return 0;
+	if (spec->n_rules == 0)
 		return complain_value(inv, "-n %" PRIu64 " is more than --concurrency %" PRIu64, cost,
 				      spec->concurrency);
-	for (size_t i = 0; i < spec->n_rules; i++)
-		if (cost > burst_of(&definition->rules[i]))
-			return complain_value(inv,
-					      "-n %" PRIu64 " is more than --rate '%s' grants at one instant, a %s of "
-					      "%" PRIu64,
-					      cost, definition->rates[i],
-					      definition->rules[i].burst > 0 ? "--burst" : "burst",
-					      burst_of(&definition->rules[i]));
-	return 0;
+	return complain_value(inv, "-n %" PRIu64 " is more than --rate '%s' grants at one instant, a %s of %" PRIu64,
+			      cost, definition->rates[i], spec->rules[i]->burst > 0 ? "--burst" : "burst",
+			      spec_burst(spec->rules[i]));
 }
 
 int key_check(const struct invocation *inv, const char *key) {

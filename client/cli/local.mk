@@ -33,6 +33,7 @@ libcli_la_SOURCES = \
 	client/cli/options.c \
 	client/cli/own-output.c client/cli/own-output.h \
 	client/cli/pace.c client/cli/pace.h \
+	client/cli/spec.c client/cli/spec.h \
 	client/cli/take.c client/cli/take.h \
 	client/cli/table.c client/cli/table.h \
 	client/cli/text.c client/cli/text.h \

@@ -238,7 +238,7 @@ static bool is_changeable(const Evloop__Error *error, const Evloop__LimiterSpec 
 	const Evloop__LimiterSpec *existing = error ? error->existing_limiter : NULL;
 
 	return existing && existing->kind == wanted->kind && existing->keyed == wanted->keyed &&
-	       !strstr(error->message, "' is configured otherwise");
+	       !error->existing_configured;
 }
 
 static int complain_defined(struct evl *evl, const Evloop__LimiterSpec *wanted) {

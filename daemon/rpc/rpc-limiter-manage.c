@@ -124,6 +124,7 @@ static int refuse_exists(struct call *call, const struct limiter *holder, const 
 		       wanted->keyed && !limiter_spec(holder)->keyed ? ", without keys" : "");
 	error.status = EVLOOP__STATUS__STATUS_EXISTS;
 	error.message = message;
+	error.existing_configured = limiter_access(holder) != NULL;
 	error.existing_limiter = message_of_spec(call, limiter_spec(holder));
 	if (!error.existing_limiter)
 		return -ENOMEM;
@@ -362,13 +363,12 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 	if (!reply.claims)
 		return -ENOMEM;
 	for (claim = limiter_next_claim(limiter, after); claim; claim = limiter_next_claim(limiter, after)) {
-		Evloop__ClaimInfo *info;
 		struct limiter_key key = claim_key(claim);
+		Evloop__ClaimInfo *info;
 
 		/* To know where in a long line one stands takes a walk along it, too. */
 		if (!page_goes_on(&page))
 			break;
-		info = message_of_claim(call, claim);
 		if (reply.n_claims == 0 && !target_look_ahead(call, limiter, key))
 			return 0;
 		if (reply.n_claims > 0 && !target_is_foreseen(call, limiter, key))
@@ -376,6 +376,7 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 		claim = limiter_next_claim(limiter, after); /* it may have been granted meanwhile, and be no more */
 		if (!claim)
 			break;
+		info = message_of_claim(call, claim);
 		if (!info && reply.n_claims == 0)
 			return -ENOMEM;
 		if (!info || !page_takes(&page, &info->base))

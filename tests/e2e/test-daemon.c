@@ -111,7 +111,7 @@ static void test_wrong_use(void **state _unused_) {
 		{ "--ready-fd", "99", "--ready-fd: bad value '99'" },
 		{ "--nonsense", NULL, "evloopd: unknown option '--nonsense'; see 'evloopd --help'\n" },
 		{ "--nonsense=1", NULL, "evloopd: unknown option '--nonsense=1'; see 'evloopd --help'\n" },
-		{ "-xy", NULL, "evloopd: unknown option '-xy'; see 'evloopd --help'\n" },
+		{ "word", "-xy", "evloopd: unknown option '-x'; see 'evloopd --help'\n" },
 		{ "--limit", NULL, "evloopd: --limit needs a value\n" },
 		{ "--system=1", NULL, "evloopd: '--system=1': that option takes no value\n" },
 		{ "word", NULL, "evloopd: unexpected argument 'word'; see 'evloopd --help'\n" },

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns what can be told of a limiter from its definition alone.  Complains of nothing. */
+
+#include "client/cli/spec.h"
+
+#include "proto/gcra.h"
+
+uint64_t spec_burst(const Evloop__LimiterRule *rule) {
+	return rule->burst > 0 ? rule->burst : gcra_default_burst(rule->tokens, rule->period_ns);
+}
+
+bool spec_fits(const Evloop__LimiterSpec *spec, uint64_t cost, size_t *ret_rule) {
+	*ret_rule = 0;
+	if (spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY)
+		return cost <= spec->concurrency;
+	for (; *ret_rule < spec->n_rules; ++*ret_rule)
+		if (cost > spec_burst(spec->rules[*ret_rule]))
+			return false;
+	return true;
+}
