@@ -79,7 +79,7 @@ limit_of() {
     [[ $output == *'all uids together use 3 of 6'* ]]
     run -0 as other evloop --system limit a --rate 1/h
     run -0 as member evloop --system quota
-    [[ $output =~ limiters\ +3\ +1000\ +4\ +6 ]]
+    [[ $output =~ limiters\ +3\ +0\ +1000\ +4\ +6 ]]
     run -0 entries LIMIT_REACHED EVLOOPD_SCOPE=pool
     [[ $(wc -l <<<"$output") -eq 1 ]]
 }
