@@ -12,6 +12,8 @@
 #include "daemon/core/loop.h"
 #include "daemon/svc/log.h"
 
+#define READINGS_MAX 5 /* of a directory that changes meanwhile */
+
 void reload_init(struct reload *reload, struct loop *loop, struct scheduler *scheduler,
 		 const struct settings_source *source, const struct reload_ops *ops, void *userdata) {
 	*reload = (struct reload){
@@ -45,27 +47,36 @@ void reload_apply(struct reload *reload, struct config *config) {
 	config_free(config);
 }
 
+static bool is_same(const struct stat *a, const struct stat *b) {
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 int reload_read(const struct settings_source *source, struct settings *settings, struct config *config,
 		char error[static CONFIG_ERROR_MAX]) {
-	struct stat before, after;
-	int r = settings_stat_directory(source, &before, error);
+	for (unsigned attempt = 1;; attempt++) {
+		struct stat before, after;
+		int r = settings_stat_directory(source, &before, error);
 
-	if (r == 0)
-		r = settings_read(source, settings, error);
-	if (r == 0)
-		r = config_read(config, source->directories, source->n_directories, error);
-	if (r != 0)
-		return r;
-	/* One that has gone, or was put in the place of another, has read as if it were empty. */
-	r = settings_stat_directory(source, &after, error);
-	if (r == 0 && (before.st_dev != after.st_dev || before.st_ino != after.st_ino)) {
-		(void)snprintf(error, CONFIG_ERROR_MAX, "%s: it was replaced while it was read",
-			       source->directories[0]);
-		r = CONFIG_E_IO;
-	}
-	if (r != 0)
+		if (r == 0)
+			r = settings_read(source, settings, error);
+		if (r == 0)
+			r = config_read(config, source->directories, source->n_directories, error);
+		if (r != 0)
+			return r;
+		/* One that was away for a moment, or put in the place of another, has read as if it were empty. */
+		r = settings_stat_directory(source, &after, error);
+		if (r == 0 && is_same(&before, &after))
+			return 0;
 		config_free(config);
-	return r;
+		if (r != 0)
+			return r;
+		if (attempt == READINGS_MAX) {
+			(void)snprintf(error, CONFIG_ERROR_MAX, "%s: it changes while it is read",
+				       source->directories[0]);
+			return CONFIG_E_IO;
+		}
+	}
 }
 
 static void fail(struct reload *reload, Evloop__Status status, const char *error) {
