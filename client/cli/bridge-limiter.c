@@ -97,6 +97,8 @@ static json_t *split_definition(json_t *fields) {
 static int check_cost(struct bridge_call *call, const Evloop__LimiterSpec *spec, uint64_t cost) {
 	size_t rule;
 
+	if (cost == 0)
+		return bridge_refuse(call, "OUT_OF_RANGE", "the cost is 0");
 	if (spec_fits(spec, cost, &rule))
 		return 0;
 	return bridge_refuse(call, "COST_EXCEEDS_BURST",

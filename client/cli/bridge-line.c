@@ -53,6 +53,8 @@ static int add_details(struct bridge_call *call, const Evloop__Error *error) {
 		for (const char *const *name = (const char *[]){ "limit_name", "limit", "used", "asked", NULL }; *name;
 		     name++)
 			(void)json_object_del(all, *name);
+	if (r == 0 && !error->existing_limiter)
+		(void)json_object_del(all, "existing_configured");
 	if (r == 0 && json_object_update(call->reply, all) < 0)
 		r = -ENOMEM;
 	json_decref(all);

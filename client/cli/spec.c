@@ -12,9 +12,12 @@ uint64_t spec_burst(const Evloop__LimiterRule *rule) {
 bool spec_fits(const Evloop__LimiterSpec *spec, uint64_t cost, size_t *ret_rule) {
 	*ret_rule = 0;
 	if (spec->kind == EVLOOP__LIMITER_KIND__LIMITER_CONCURRENCY)
-		return cost <= spec->concurrency;
-	for (; *ret_rule < spec->n_rules; ++*ret_rule)
-		if (cost > spec_burst(spec->rules[*ret_rule]))
+		return spec->concurrency == 0 || cost <= spec->concurrency;
+	for (; *ret_rule < spec->n_rules; ++*ret_rule) {
+		const Evloop__LimiterRule *rule = spec->rules[*ret_rule];
+
+		if (rule->tokens > 0 && rule->period_ns > 0 && cost > spec_burst(rule))
 			return false;
+	}
 	return true;
 }

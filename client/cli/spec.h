@@ -10,5 +10,5 @@
 /* The burst of a rule, as it is or as it will be where it says none. */
 uint64_t spec_burst(const Evloop__LimiterRule *rule);
 
-/* Can it ever grant so many at once?  *ret_rule: which of its rules does not; 0 where its concurrency does not. */
+/* Can it ever grant so many at once, if it can be at all?  *ret_rule: which of its rules does not; 0 where its concurrency does not. */
 bool spec_fits(const Evloop__LimiterSpec *spec, uint64_t cost, size_t *ret_rule);

@@ -74,6 +74,8 @@ class Limiters(Case):
         self.refused("NOT_FOUND", "limit", name="k")
         self.refused("COST_EXCEEDS_BURST", "limit", name="k", rate="1/s", cost=2)
         self.refused("COST_EXCEEDS_BURST", "limit", name="k", concurrency=3, cost=4)
+        self.refused("OUT_OF_RANGE", "limit", name="k", rate="1/s", cost=0)
+        self.refused("OUT_OF_RANGE", "limit", name="k", concurrency=0)
         self.refused("NOT_FOUND", "try", name="k")
         for rate in "10", "x/s", "1/y", "", 5:
             self.refused("INVALID", "limit", name="q", rate=rate)
