@@ -94,7 +94,7 @@ static void describe(const struct bucket *bucket, const struct bucket_rules *rul
 static int64_t expected_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
 			       unsigned *ret_last);
 
-/* Ask all rules, as if nobody were in line; `after` are the words if it is allowed.  Nothing is changed. */
+/* Ask all rules, whoever is in line; `after` are the words if it is allowed.  Nothing is changed. */
 static int ask_rules(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
 		     uint64_t *before, uint64_t *after, struct grant *ret) {
 	struct grant grant = { .allowed = true, .now_ns = now_ns };
@@ -291,56 +291,43 @@ static void walk_on(struct bucket *bucket, const struct bucket_rules *rules, int
 	line->end_is_known = !waiter;
 }
 
-bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
-	struct line *line = bucket->line;
-
-	if (!bucket_has_line(bucket) || line->end_is_known || is_smooth(bucket, rules))
+bool bucket_look_along(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
+	if (!bucket_has_line(bucket))
 		return true;
-	walk_on(bucket, rules, now_ns, n);
-	return line->end_is_known;
+	if (!bucket->line->end_is_known)
+		walk_on(bucket, rules, now_ns, n);
+	return bucket->line->end_is_known;
 }
 
-static const struct outlook *outlook_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
-	struct line *line = bucket->line;
+bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n) {
+	return !bucket_has_line(bucket) || is_smooth(bucket, rules) || bucket_look_along(bucket, rules, now_ns, n);
+}
 
-	if (is_smooth(bucket, rules)) {
-		look_at_end(bucket, rules, now_ns, &line->end);
-		line->unlooked = NULL;
-		line->end_is_known = false;
-	} else if (!line->end_is_known) {
-		walk_on(bucket, rules, now_ns, SIZE_MAX);
+static struct outlook outlook_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns) {
+	struct outlook end;
+
+	if (!is_smooth(bucket, rules)) {
+		(void)bucket_look_along(bucket, rules, now_ns, SIZE_MAX);
+		return bucket->line->end;
 	}
-	return &line->end;
+	look_at_end(bucket, rules, now_ns, &end);
+	return end;
 }
 
 static int64_t expected_at_end(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, uint64_t cost,
 			       unsigned *ret_last) {
-	struct outlook walk = *outlook_at_end(bucket, rules, now_ns);
+	struct outlook walk = outlook_at_end(bucket, rules, now_ns);
 
 	walk_grant(rules, cost, &walk);
 	*ret_last = walk.last;
 	return gcra_nsec(walk.time);
 }
 
-int64_t bucket_expected(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
+int64_t bucket_expected(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
 			const struct waiter *waiter, size_t *ret_position) {
-	const struct waiter *before;
-	size_t position = 0;
-	struct outlook walk;
-
-	if (bucket->line->end_is_known && !is_smooth(bucket, rules)) {
-		*ret_position = waiter->position;
-		return gcra_nsec(waiter->time);
-	}
-	walk_begin(bucket, rules, now_ns, &walk);
-	TAILQ_FOREACH(before, &bucket->line->waiters, link) {
-		walk_grant(rules, before->cost, &walk);
-		if (before == waiter)
-			break;
-		position++;
-	}
-	*ret_position = position;
-	return gcra_nsec(walk.time);
+	(void)bucket_look_along(bucket, rules, now_ns, SIZE_MAX);
+	*ret_position = waiter->position;
+	return gcra_nsec(waiter->time);
 }
 
 /* Change the first word by what the line has in it. */

@@ -94,10 +94,13 @@ void bucket_init(struct bucket *bucket, const struct bucket_rules *rules, _Atomi
 void bucket_deinit(struct bucket *bucket); /* nobody may be in line */
 
 /*
- * While somebody is in line, what is said of the bucket takes a walk along the line, of which the result is kept as long as nothing
- * changes.  Go on with it, past `n` of them at most.  Return: the end is known, and nothing that is asked now takes long.
+ * While somebody is in line, what is said of the bucket may take a walk along the line, of which the result is kept as long as nothing
+ * changes.  Go on with it, past `n` of them at most.  Return: nothing that is asked now takes long.
  */
 bool bucket_look_ahead(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n);
+
+/* The same for bucket_expected(), for which it takes one in any line. */
+bool bucket_look_along(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns, size_t n);
 
 /*
  * Take `cost` tokens, or none.  While somebody is in line, nothing is allowed.  A cost of 0 changes nothing and tells
@@ -151,7 +154,7 @@ bool bucket_looks_again(const struct bucket *bucket, int64_t now_ns);
 struct waiter *bucket_late(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns);
 
 /* When `waiter`, who is in line, will be granted, as things stand; *ret_position: 0: he is the first. */
-int64_t bucket_expected(const struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
+int64_t bucket_expected(struct bucket *bucket, const struct bucket_rules *rules, int64_t now_ns,
 			const struct waiter *waiter, size_t *ret_position);
 
 /* Give back, never beyond full. */

@@ -240,12 +240,18 @@ size_t claim_line_length(const struct claim *claim) {
 	return claim->cell->bucket.line ? claim->cell->bucket.line->length : 0;
 }
 
-struct limiter_key claim_key(const struct claim *claim) {
-	return (struct limiter_key){ .data = claim->cell->key, .size = claim->cell->key_size };
+static bool is_in_line_for_tokens(const struct claim *claim) {
+	return claim->state == CLAIM_WAITING && !claim->unfit && !claim->permits;
 }
 
-void claim_describe(const struct claim *claim, struct claim_info *ret) {
-	const struct cell *cell = claim->cell;
+bool claim_look_ahead(struct claim *claim, size_t n) {
+	struct cell *cell = claim->cell;
+
+	return !is_in_line_for_tokens(claim) || bucket_look_along(&cell->bucket, cell_rules(cell), cell_now(cell), n);
+}
+
+void claim_describe(struct claim *claim, struct claim_info *ret) {
+	struct cell *cell = claim->cell;
 
 	*ret = (struct claim_info){
 		.state = claim->state,
@@ -258,13 +264,11 @@ void claim_describe(const struct claim *claim, struct claim_info *ret) {
 		.since_ns = claim->since_ns,
 		.expected_ns = INT64_MAX,
 	};
-	if (claim->state != CLAIM_WAITING || claim->unfit)
-		return;
-	if (claim->permits)
-		ret->position = permits_position(cell->permits, &claim->permit_waiter);
-	else
+	if (is_in_line_for_tokens(claim))
 		ret->expected_ns = bucket_expected(&cell->bucket, cell_rules(cell), cell_now(cell), &claim->waiter,
 						   &ret->position);
+	else if (claim->state == CLAIM_WAITING && !claim->unfit)
+		ret->position = permits_position(cell->permits, &claim->permit_waiter);
 }
 
 /* ---- going on in another process ---- */

@@ -37,11 +37,12 @@ struct claim_info {
 /* How many wait where it does, itself included. */
 size_t claim_line_length(const struct claim *claim);
 
-/* Borrowed; of one that limiter_next_claim() has found. */
-struct limiter_key claim_key(const struct claim *claim);
+/* To find its place in a line takes a walk along it, if there was none since the line changed: past `n` of them now.
+ * Return: false: there are more. */
+bool claim_look_ahead(struct claim *claim, size_t n);
 
-/* To find its place in a line takes a walk along it, if there was none since it changed. */
-void claim_describe(const struct claim *claim, struct claim_info *ret);
+/* That walk is done, if it was not. */
+void claim_describe(struct claim *claim, struct claim_info *ret);
 
 /* What watches the process that a permit is bound to. */
 struct claim_binding {

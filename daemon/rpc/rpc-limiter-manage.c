@@ -328,7 +328,7 @@ int rpc_limiter_list(struct call *call, const void *data) {
 	return 0;
 }
 
-static Evloop__ClaimInfo *message_of_claim(struct call *call, const struct claim *claim) {
+static Evloop__ClaimInfo *message_of_claim(struct call *call, struct claim *claim) {
 	Evloop__ClaimInfo *message = arena_alloc(&call->rpc->arena, sizeof(*message));
 	struct claim_info info;
 
@@ -363,18 +363,13 @@ int rpc_limiter_claims(struct call *call, const void *data) {
 	if (!reply.claims)
 		return -ENOMEM;
 	for (claim = limiter_next_claim(limiter, after); claim; claim = limiter_next_claim(limiter, after)) {
-		struct limiter_key key = claim_key(claim);
 		Evloop__ClaimInfo *info;
 
-		/* To know where in a long line one stands takes a walk along it, too. */
 		if (!page_goes_on(&page))
 			break;
-		if (reply.n_claims == 0 && !target_look_ahead(call, limiter, key))
+		if (reply.n_claims == 0 && !target_look_ahead_to(call, limiter, claim))
 			return 0;
-		if (reply.n_claims > 0 && !target_is_foreseen(call, limiter, key))
-			break;
-		claim = limiter_next_claim(limiter, after); /* it may have been granted meanwhile, and be no more */
-		if (!claim)
+		if (reply.n_claims > 0 && !target_place_is_foreseen(call, claim))
 			break;
 		info = message_of_claim(call, claim);
 		if (!info && reply.n_claims == 0)

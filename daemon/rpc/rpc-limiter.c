@@ -4,6 +4,7 @@
  * hears of it; each refusal names the field, its value and what would have been allowed.
  */
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -70,6 +71,7 @@ int rpc_limiter_peek(struct call *call, const void *data) {
 
 /* A change is made once, however many turns it takes to say what there is then. */
 #define CHANGED 1 /* of session::frame_progress */
+static_assert(CHANGED < LOOK_AHEAD_TURN, "turns are counted above it");
 
 static bool is_to_do(const struct call *call) {
 	return !(call->session->frame_progress & CHANGED);
@@ -209,9 +211,8 @@ int rpc_limiter_multi(struct call *call, const void *data) {
 
 	if (!check_items(call, request, items))
 		return 0;
-	for (size_t i = 0; i < request->n_items; i++)
-		if (!target_look_ahead(call, items[i].limiter, items[i].key))
-			return 0;
+	if (!target_look_ahead_of_all(call, items, request->n_items))
+		return 0;
 	r = limiter_try_all(items, request->n_items, &allowed, &item);
 	if (r != 0)
 		return refuse_limiter(call, r, items[item].limiter, items[item].cost);

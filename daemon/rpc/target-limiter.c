@@ -3,6 +3,7 @@
 
 #include "daemon/rpc/target-limiter.h"
 
+#include "daemon/core/claim.h"
 #include "daemon/core/loop.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/tenant.h"
@@ -68,6 +69,8 @@ struct limiter *target_limiter_now(struct call *call, const char *name, enum lim
 	return limiter;
 }
 
+/* ---- foresight ---- */
+
 bool target_is_foreseen(struct call *call, struct limiter *limiter, struct limiter_key key) {
 	/* A short line is looked along as fast as its bucket is found. */
 	if (!limiter_is_crowded(limiter))
@@ -78,7 +81,14 @@ bool target_is_foreseen(struct call *call, struct limiter *limiter, struct limit
 	return true;
 }
 
-/* In twice as many turns as it takes whom nobody disturbs, at most. */
+bool target_place_is_foreseen(struct call *call, struct claim *claim) {
+	while (!claim_look_ahead(claim, WAITERS_UNLOOKED))
+		if (!session_has_time(call->session, 0))
+			return false;
+	return true;
+}
+
+/* Twice as many turns as it takes whom nobody disturbs. */
 static size_t turns_for(const struct limiter *limiter) {
 	struct limiter_info info;
 
@@ -86,14 +96,36 @@ static size_t turns_for(const struct limiter *limiter) {
 	return 2 * (info.waiting / WAITERS_UNLOOKED + 1);
 }
 
-bool target_look_ahead(struct call *call, struct limiter *limiter, struct limiter_key key) {
-	size_t *progress = &call->session->frame_progress;
-
-	call->again = *progress / LOOK_AHEAD_TURN < turns_for(limiter) && !target_is_foreseen(call, limiter, key);
-	if (call->again)
-		*progress += LOOK_AHEAD_TURN;
-	return !call->again;
+static bool has_turns(const struct call *call, size_t most) {
+	return call->session->frame_progress / LOOK_AHEAD_TURN < most;
 }
+
+static bool put_off(struct call *call) {
+	call->session->frame_progress += LOOK_AHEAD_TURN;
+	call->again = true;
+	return false;
+}
+
+bool target_look_ahead(struct call *call, struct limiter *limiter, struct limiter_key key) {
+	return !has_turns(call, turns_for(limiter)) || target_is_foreseen(call, limiter, key) || put_off(call);
+}
+
+bool target_look_ahead_to(struct call *call, const struct limiter *limiter, struct claim *claim) {
+	return !has_turns(call, turns_for(limiter)) || target_place_is_foreseen(call, claim) || put_off(call);
+}
+
+bool target_look_ahead_of_all(struct call *call, const struct limiter_item *items, size_t n) {
+	size_t most = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		most += turns_for(items[i].limiter);
+		if (has_turns(call, most) && !target_is_foreseen(call, items[i].limiter, items[i].key))
+			return put_off(call);
+	}
+	return true;
+}
+
+/* ---- the next one ---- */
 
 /* An own one that has been there before the one of all came is hidden by that. */
 static bool is_found(struct call *call, const struct limiter *limiter) {

@@ -21,12 +21,16 @@ struct limiter *target_limiter_now(struct call *call, const char *name, enum lim
 
 /* To say something of a bucket takes a look at each in its line.  Return: false: this turn has no more time for that. */
 bool target_is_foreseen(struct call *call, struct limiter *limiter, struct limiter_key key);
+/* The same to say where somebody is in his line. */
+bool target_place_is_foreseen(struct call *call, struct claim *claim);
 
 /*
  * The same for a handler, which returns 0 then.  Return: false: the call goes on in the next turn.  Where the line changes again and
  * again meanwhile, that ends, and what is asked is looked for in one piece.
  */
 bool target_look_ahead(struct call *call, struct limiter *limiter, struct limiter_key key);
+bool target_look_ahead_to(struct call *call, const struct limiter *limiter, struct claim *claim);
+bool target_look_ahead_of_all(struct call *call, const struct limiter_item *items, size_t n);
 
 /* The turns are counted in session::frame_progress, in steps of this; what is below it is the handler's. */
 #define LOOK_AHEAD_TURN 2

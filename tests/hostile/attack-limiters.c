@@ -302,7 +302,8 @@ static void line_pushed_by_rules(struct rig *rig, char *got, size_t size) {
 	CHECK(rig, strcmp(peer_fate(other, NULL), "alive") == 0);
 	/* To say where the last one stands takes the same. */
 	claims.name = spec.name;
-	claims.after = last_claim(peer, spec.name) - 1;
+	claims.after = last_claim(peer, spec.name);
+	CHECK(rig, claims.after-- > 0);
 	for (unsigned i = 0; i < 1000; i++) {
 		peer_put(peer, FRAME_ONEWAY, EVLOOP__METHOD__METHOD_LIMITER_CHARGE, &charge);
 		peer_put(peer, FRAME_REQUEST, EVLOOP__METHOD__METHOD_LIMITER_CLAIMS, &claims);

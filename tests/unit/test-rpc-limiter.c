@@ -108,6 +108,29 @@ static void test_changed_at_once(void **state _unused_) {
 #define LINE 5000
 
 /* Where two rules rule, to say when somebody would be granted takes a look at each who waits. */
+static void define_line(Evloop__LimiterSpec *spec, Evloop__LimiterRule *rule, Evloop__LimiterRule **rules) {
+	for (unsigned i = 0; i < 2; i++) {
+		rule[i].tokens = i + 1;
+		rule[i].period_ns = 3600 * NSEC_PER_SEC;
+		rule[i].burst = 1;
+	}
+	spec->rules = rules;
+	spec->n_rules = 2;
+	(void)peer_call(&peer, METHOD(LIMITER_SET), spec, NULL);
+}
+
+static void stand_in_line(Evloop__LimiterWaitRequest *wait) {
+	wait->cost = 1;
+	wait->max_wait_ns = -1;
+	for (wait->handle = 1; wait->handle <= LINE + 1; wait->handle++) { /* the first is granted at once */
+		(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_WAIT), wait);
+		if (wait->handle % 500 == 0) {
+			assert_true(peer_flush(&peer));
+			peer_world_settle(&world);
+		}
+	}
+}
+
 static void make_line(void) {
 	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
 	Evloop__LimiterRule rule[2] = { EVLOOP__LIMITER_RULE__INIT, EVLOOP__LIMITER_RULE__INIT };
@@ -116,23 +139,8 @@ static void make_line(void) {
 
 	wait.name = spec.name = (char *)"line";
 	spec.max_debt = 100;
-	for (unsigned i = 0; i < 2; i++) {
-		rule[i].tokens = i + 1;
-		rule[i].period_ns = 3600 * NSEC_PER_SEC;
-		rule[i].burst = 1;
-	}
-	spec.rules = rules;
-	spec.n_rules = 2;
-	(void)peer_call(&peer, METHOD(LIMITER_SET), &spec, NULL);
-	wait.cost = 1;
-	wait.max_wait_ns = -1;
-	for (wait.handle = 1; wait.handle <= LINE + 1; wait.handle++) { /* the first is granted at once */
-		(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_WAIT), &wait);
-		if (wait.handle % 500 == 0) {
-			assert_true(peer_flush(&peer));
-			peer_world_settle(&world);
-		}
-	}
+	define_line(&spec, rule, rules);
+	stand_in_line(&wait);
 }
 
 /* *ret_grant, unless NULL, gets what is said then; *ret_turns: in how many turns. */
@@ -255,6 +263,33 @@ static void test_look_in_parts(void **state _unused_) {
 	peer_world_slow(0);
 }
 
+/* Nor does it take one piece to say who waits behind keys for which there is no room, though they have one line. */
+static void test_claims_without_room(void **state _unused_) {
+	Evloop__LimiterSpec spec = EVLOOP__LIMITER_SPEC__INIT;
+	Evloop__LimiterRule rule[2] = { EVLOOP__LIMITER_RULE__INIT, EVLOOP__LIMITER_RULE__INIT };
+	Evloop__LimiterRule *rules[2] = { &rule[0], &rule[1] };
+	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
+	Evloop__LimiterWaitRequest wait = EVLOOP__LIMITER_WAIT_REQUEST__INIT;
+	Evloop__LimiterClaimsRequest claims = EVLOOP__LIMITER_CLAIMS_REQUEST__INIT;
+	unsigned turns;
+
+	one.name = wait.name = claims.name = spec.name = (char *)"line";
+	spec.keyed = true;
+	spec.max_keys = 1;
+	spec.max_debt = 100;
+	define_line(&spec, rule, rules);
+	one.cost = 1;
+	one.key = (ProtobufCBinaryData){ .data = (uint8_t *)"a", .len = 1 };
+	(void)peer_call(&peer, METHOD(LIMITER_TRY), &one, NULL);
+	wait.key = one.key = (ProtobufCBinaryData){ .data = (uint8_t *)"b", .len = 1 };
+	stand_in_line(&wait);
+	peer_world_slow(10 * NSEC_PER_USEC);
+	(void)peer_put(&peer, FRAME_ONEWAY, METHOD(LIMITER_CHARGE), &one);
+	ask_for(METHOD(LIMITER_CLAIMS), &claims.base, &turns, NULL);
+	SLOWLY(turns);
+	peer_world_slow(0);
+}
+
 /* He who is disturbed in each turn is answered all the same. */
 static void test_disturbed(void **state _unused_) {
 	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
@@ -286,10 +321,11 @@ static void test_disturbed(void **state _unused_) {
 	peer_deinit(&other);
 }
 
-/* What was done stays done where the limiter goes before it is told. */
+/* The limiter goes after it was changed, and before that is told. */
 static void test_removed_meanwhile(void **state _unused_) {
 	Evloop__LimiterRequest one = EVLOOP__LIMITER_REQUEST__INIT;
 	Evloop__LimiterRemoveRequest remove_it = EVLOOP__LIMITER_REMOVE_REQUEST__INIT;
+	const struct session *session = peer_world_newest(&world);
 	struct frame frame;
 	struct peer other;
 	uint64_t serial;
@@ -304,7 +340,7 @@ static void test_removed_meanwhile(void **state _unused_) {
 	serial = peer_put(&peer, FRAME_REQUEST, METHOD(LIMITER_CHARGE), &one);
 	assert_true(peer_flush(&peer));
 	peer_world_turn(&world);
-	assert_int_equal(peer_world_newest(&world)->frame_progress, 0); /* that is the other one's */
+	assert_int_equal(session->frame_progress % 2, 1); /* it is done, and not told */
 	(void)peer_put(&other, FRAME_ONEWAY, METHOD(LIMITER_REMOVE), &remove_it);
 	assert_true(peer_flush(&other));
 	for (unsigned turns = 0; !told; turns++) {
@@ -324,8 +360,8 @@ static void test_removed_meanwhile(void **state _unused_) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_changed_at_once), TEST(test_change_in_parts),   TEST(test_look_in_parts),
-		TEST(test_disturbed),       TEST(test_removed_meanwhile),
+		TEST(test_changed_at_once),     TEST(test_change_in_parts), TEST(test_look_in_parts),
+		TEST(test_claims_without_room), TEST(test_disturbed),       TEST(test_removed_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
