@@ -374,6 +374,10 @@ static void check_as_daemon(void) {
 		warn_unchecked("the process that was to read it was killed");
 }
 
+static void warn_of_stray(const char *path, const char *suffix) {
+	log_warning("warning: %s is not read, for its name does not end in '%s'", path, suffix);
+}
+
 static int check_config(void) {
 	char error[CONFIG_ERROR_MAX];
 	struct config config = CONFIG_INIT;
@@ -393,9 +397,11 @@ static int check_config(void) {
 		r = finish_output();
 	}
 	config_free(&config);
-	if (r == 0)
-		check_as_daemon();
-	return r;
+	if (r != 0)
+		return r;
+	config_each_stray(source.directories, source.n_directories, warn_of_stray);
+	check_as_daemon();
+	return 0;
 }
 
 static int cat_config(void) {

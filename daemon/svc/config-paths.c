@@ -35,8 +35,20 @@ static int add(struct config_paths *paths, const char *directory, const char *na
 	return asprintf(&grown[paths->n], "%s/%s", directory, name) < 0 ? -ENOMEM : (paths->n++, 0);
 }
 
-/* Add what ends in `suffix`, where no directory before has had one of its name.  Return: 0, −errno. */
-static int scan(struct config_paths *paths, const char *directory, const char *suffix) {
+static bool is_wanted(const struct dirent *entry, const char *suffix) {
+	return ends_in(entry->d_name, suffix);
+}
+
+static bool is_stray(const struct dirent *entry, const char *suffix) {
+	const char *name = entry->d_name;
+
+	return entry->d_type != DT_DIR && !ends_in(name, suffix) && name[0] != '.' && name[0] != '#' &&
+	       name[strlen(name) - 1] != '~' && strncmp(name, "README", strlen("README")) != 0;
+}
+
+/* Add what is so, where no directory before has had one of its name.  Return: 0, −errno. */
+static int scan(struct config_paths *paths, const char *directory, const char *suffix,
+		bool (*is)(const struct dirent *entry, const char *suffix)) {
 	DIR *dir = opendir(directory);
 	struct dirent *entry;
 	int r = 0;
@@ -44,7 +56,7 @@ static int scan(struct config_paths *paths, const char *directory, const char *s
 	if (!dir)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	while (r == 0 && (errno = 0, entry = readdir(dir)))
-		if (ends_in(entry->d_name, suffix))
+		if (is(entry, suffix))
 			r = add(paths, directory, entry->d_name);
 	if (r == 0 && errno != 0)
 		r = -errno;
@@ -66,7 +78,7 @@ int config_paths_find(struct config_paths *ret, const char *const *directories, 
 
 		if (asprintf(&directory, "%s/%s", directories[i], folder) < 0)
 			return -ENOMEM;
-		r = scan(ret, directory, suffix);
+		r = scan(ret, directory, suffix, is_wanted);
 		if (r < 0 && r != -ENOMEM) {
 			(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", directory, strerror(-r));
 			r = r == -EIO ? CONFIG_E_IO : CONFIG_E_INVALID;
@@ -74,6 +86,21 @@ int config_paths_find(struct config_paths *ret, const char *const *directories, 
 	}
 	if (ret->n > 1)
 		qsort(ret->path, ret->n, sizeof(*ret->path), path_compare);
+	return r;
+}
+
+int config_paths_find_strays(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
+			     const char *suffix) {
+	int r = 0;
+
+	*ret = (struct config_paths){ 0 };
+	for (size_t i = 0; i < n && r == 0; i++) {
+		_cleanup_free_ char *directory = NULL;
+
+		if (asprintf(&directory, "%s/%s", directories[i], folder) < 0)
+			return -ENOMEM;
+		r = scan(ret, directory, suffix, is_stray);
+	}
 	return r;
 }
 

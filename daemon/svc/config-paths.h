@@ -18,6 +18,10 @@ void config_paths_free(struct config_paths *paths);
 int config_paths_find(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
 		      const char *suffix, char error[static CONFIG_ERROR_MAX]);
 
+/* What else is in those folders, but for directories, hidden files, editors' copies and READMEs.  Return: 0, −errno. */
+int config_paths_find_strays(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
+			     const char *suffix);
+
 /* Behind all others; copied.  Return: 0, -ENOMEM. */
 int config_paths_append(struct config_paths *paths, const char *path);
 

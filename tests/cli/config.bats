@@ -160,6 +160,20 @@ $config/limits.d/users.limit: users"
     [[ $stderr == "evloopd: warning: whether the daemon, as user 'evloopd', can read it could not be checked: "* ]] || fail
 }
 
+@test "a file whose name has the wrong end is warned of" {
+    mkdir -p "$config/topics.d" "$config/limits.d/api.limit.d"
+    file api.limit '[Limiter]' Rate=10/s
+    : >"$config/limits.d/api.limit~"
+    : >"$config/limits.d/.api.limit.swp"
+    : >"$config/limits.d/b.conf"
+    : >"$config/topics.d/c.limit"
+    check_config
+    expect_status 0
+    expect_output "$config/limits.d/api.limit: api"
+    [[ $stderr == "evloopd: warning: $config/limits.d/b.conf is not read, for its name does not end in '.limit'
+evloopd: warning: $config/topics.d/c.limit is not read, for its name does not end in '.topic'" ]] || fail
+}
+
 @test "a directory that is named is one" {
     config=$BATS_TEST_TMPDIR/nowhere
     check_config
@@ -301,7 +315,7 @@ until_log() {
     topic api.limit 'this is no topic'
     check_config
     expect_status 0
-    [[ -z $stderr ]]
+    [[ $stderr == "evloopd: warning: $config/topics.d/api.limit is not read, "* ]] || fail
     expect_output "$config/limits.d/api.limit: api
 $config/topics.d/chat.topic: chat/all
 $config/topics.d/plain.topic: plain"
