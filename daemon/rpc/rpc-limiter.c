@@ -91,30 +91,18 @@ static int report(struct call *call, int r, struct limiter *limiter, struct limi
 	return answer(call, limiter_peek(limiter, key, 0, &grant), limiter, cost, &grant);
 }
 
-int rpc_limiter_refund(struct call *call, const void *data) {
-	const Evloop__LimiterRequest *request = data;
-	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_TAKE);
+typedef int (*limiter_verb)(struct limiter *limiter, struct limiter_key key, uint64_t cost);
+
+static int change(struct call *call, const Evloop__LimiterRequest *request, limiter_verb verb, enum limiter_need need) {
+	struct limiter *limiter = target_limiter_now(call, request->name, need);
 	struct limiter_key key;
 	int r = 0;
 
 	if (!limiter || !check_limiter_key(call, &request->key, &key))
 		return 0;
 	if (is_to_do(call))
-		r = limiter_refund(limiter, key, request->cost);
-	return report(call, r, limiter, key, request->cost);
-}
-
-int rpc_limiter_charge(struct call *call, const void *data) {
-	const Evloop__LimiterRequest *request = data;
-	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_TAKE);
-	struct limiter_key key;
-	int r = 0;
-
-	if (!limiter || !check_limiter_key(call, &request->key, &key))
-		return 0;
-	if (is_to_do(call))
-		r = limiter_charge(limiter, key, request->cost);
-	if (r != LIMITER_E_COST)
+		r = verb(limiter, key, request->cost);
+	if (r != LIMITER_E_COST) /* nobody else's than a charge's */
 		return report(call, r, limiter, key, request->cost);
 	call_refuse(call, EVLOOP__STATUS__STATUS_COST_EXCEEDS_BURST,
 		    "%" PRIu64 " would take the limiter '%s' deeper into debt than %" PRIu64, request->cost,
@@ -122,17 +110,20 @@ int rpc_limiter_charge(struct call *call, const void *data) {
 	return 0;
 }
 
-int rpc_limiter_reset(struct call *call, const void *data) {
-	const Evloop__LimiterRequest *request = data;
-	struct limiter *limiter = target_limiter_now(call, request->name, LIMITER_RULE);
-	struct limiter_key key;
-	int r = 0;
+static int reset(struct limiter *limiter, struct limiter_key key, uint64_t cost _unused_) {
+	return limiter_reset(limiter, key);
+}
 
-	if (!limiter || !check_limiter_key(call, &request->key, &key))
-		return 0;
-	if (is_to_do(call))
-		r = limiter_reset(limiter, key);
-	return report(call, r, limiter, key, request->cost);
+int rpc_limiter_refund(struct call *call, const void *request) {
+	return change(call, request, limiter_refund, LIMITER_TAKE);
+}
+
+int rpc_limiter_charge(struct call *call, const void *request) {
+	return change(call, request, limiter_charge, LIMITER_TAKE);
+}
+
+int rpc_limiter_reset(struct call *call, const void *request) {
+	return change(call, request, reset, LIMITER_RULE);
 }
 
 int rpc_limiter_take_up_to(struct call *call, const void *data) {
