@@ -68,21 +68,35 @@ static int path_compare(const void *a, const void *b) {
 	return strcmp(last_part(*(char *const *)a), last_part(*(char *const *)b));
 }
 
-int config_paths_find(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
-		      const char *suffix, char error[static CONFIG_ERROR_MAX]) {
-	int r = 0;
-
+/* Of all directories.  *failed is to be freed: the one that could not be read.  Return: 0, −errno. */
+static int scan_all(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
+		    const char *suffix, bool (*is)(const struct dirent *entry, const char *suffix), char **failed) {
 	*ret = (struct config_paths){ 0 };
-	for (size_t i = 0; i < n && r == 0; i++) {
-		_cleanup_free_ char *directory = NULL;
+	*failed = NULL;
+	for (size_t i = 0; i < n; i++) {
+		char *directory;
+		int r;
 
 		if (asprintf(&directory, "%s/%s", directories[i], folder) < 0)
 			return -ENOMEM;
-		r = scan(ret, directory, suffix, is_wanted);
-		if (r < 0 && r != -ENOMEM) {
-			(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", directory, strerror(-r));
-			r = r == -EIO ? CONFIG_E_IO : CONFIG_E_INVALID;
+		r = scan(ret, directory, suffix, is);
+		if (r < 0) {
+			*failed = directory;
+			return r;
 		}
+		free(directory);
+	}
+	return 0;
+}
+
+int config_paths_find(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
+		      const char *suffix, char error[static CONFIG_ERROR_MAX]) {
+	_cleanup_free_ char *failed = NULL;
+	int r = scan_all(ret, directories, n, folder, suffix, is_wanted, &failed);
+
+	if (r < 0 && r != -ENOMEM) {
+		(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", failed, strerror(-r));
+		return r == -EIO ? CONFIG_E_IO : CONFIG_E_INVALID;
 	}
 	if (ret->n > 1)
 		qsort(ret->path, ret->n, sizeof(*ret->path), path_compare);
@@ -91,17 +105,9 @@ int config_paths_find(struct config_paths *ret, const char *const *directories, 
 
 int config_paths_find_strays(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
 			     const char *suffix) {
-	int r = 0;
+	_cleanup_free_ char *failed = NULL;
 
-	*ret = (struct config_paths){ 0 };
-	for (size_t i = 0; i < n && r == 0; i++) {
-		_cleanup_free_ char *directory = NULL;
-
-		if (asprintf(&directory, "%s/%s", directories[i], folder) < 0)
-			return -ENOMEM;
-		r = scan(ret, directory, suffix, is_stray);
-	}
-	return r;
+	return scan_all(ret, directories, n, folder, suffix, is_stray, &failed);
 }
 
 int config_paths_append(struct config_paths *paths, const char *path) {
