@@ -97,7 +97,12 @@ static json_t *line_of(const struct bridge_source *source, const Evloop__Event *
 	char word[WORD_MAX];
 	json_t *line = begin_line(source, text_enum(&evloop__event_type__descriptor, (int)event->type, word));
 
-	if (line && add_fields(line, event) == 0)
+	int r = line ? add_fields(line, event) : -1;
+
+	/* The daemon knows none where the process was waited for before it could look. */
+	if (r == 0 && event->type == EVLOOP__EVENT_TYPE__EVENT_PROCESS && source->pid > 0)
+		r = json_object_set_new(line, "pid", json_integer(source->pid));
+	if (r == 0)
 		return line;
 	json_decref(line);
 	return NULL;

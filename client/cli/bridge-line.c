@@ -122,6 +122,7 @@ static int make_source(struct bridge_call *call, ProtobufCMessage *request) {
 	if (r < 0)
 		return note_error(call, r);
 	call->source->follows = call->follows;
+	call->source->pid = call->pid;
 	set_handle(request, call->source->handle);
 	return 0;
 }

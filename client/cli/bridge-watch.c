@@ -58,6 +58,7 @@ static int watch_process(struct bridge_call *call, int pid) {
 	if (r < 0)
 		return bridge_refuse(call, "INTERNAL", "process %d: %s", pid, strerror(-r));
 	call->method = EVLOOP__METHOD__METHOD_WATCH_PID;
+	call->pid = pid;
 	call->fd = r;
 	call->fd_is_ours = true;
 	return 0;

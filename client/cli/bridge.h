@@ -55,6 +55,7 @@ struct bridge_source {
 	uint64_t id; /* the daemon's; 0: not known */
 	bool follows; /* attached: it lives until ENDED */
 	int fd; /* of another process, kept for the daemon that may follow; -1: none */
+	int pid; /* of the process that is watched; 0: none */
 };
 
 /* One under a new handle.  `request`: the id it is called by, or NULL.  Return: 0, -EEXIST (the id is in use), -ENOMEM, −errno. */
@@ -79,6 +80,7 @@ struct bridge_call {
 	Evloop__Method method;
 	struct bridge_source *source; /* that it makes; NULL: none */
 	bool follows; /* see bridge_source */
+	int pid; /* the same */
 	struct bridge_source *subject; /* of the request that "request" names; NULL: none */
 	json_t *definition; /* of a limiter that is to be there; NULL */
 	int fd; /* goes along; -1: none */

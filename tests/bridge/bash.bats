@@ -424,6 +424,22 @@ END
     [[ $stderr == *'a subshell has none'*'ev_run within a handler'* ]] || fail complaint
 }
 
+@test "a child that ends while it is asked for has its status" {
+    script <<'END'
+n=0
+ended() { echo "$EV_PID $EV_STATUS"; ((++n < 40)) || ev_stop; }
+ev_every 1s true
+for i in {1..40}; do
+    (exit 3) &
+    echo "$! 3" >>expected
+    ev_pid $! ended
+done
+ev_run
+END
+    expect_status 0
+    [[ $(sort <<<"$output") == "$(sort expected)" ]] || fail order
+}
+
 @test "children do not hold the bridge, and it ends with the script" {
     script <<'END'
 ev_soon true
