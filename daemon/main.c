@@ -331,8 +331,8 @@ static void warn_unchecked(const char *why) {
 		    why);
 }
 
-/* In a process of its own. */
-static void read_as(const struct passwd *user) {
+/* In a process of its own.  Return: its exit status, that with which the daemon would refuse to start. */
+static int read_as(const struct passwd *user) {
 	char error[CONFIG_ERROR_MAX];
 	struct config config = CONFIG_INIT;
 	struct settings settings;
@@ -340,38 +340,41 @@ static void read_as(const struct passwd *user) {
 
 	if (!become(user)) {
 		warn_unchecked(strerror(errno));
-		return;
+		return 0;
 	}
 	r = reload_read(&source, &settings, &config, error);
-	if (r > 0)
-		log_warning("warning: the daemon, as user '%s', could not read it: %s", SYSTEM_USER, error);
-	else if (r < 0)
+	if (r < 0)
 		warn_unchecked(strerror(-r));
+	if (r <= 0)
+		return 0;
+	log_error("the daemon, as user '%s', cannot read it, and would not start: %s", SYSTEM_USER, error);
+	return r == CONFIG_E_IO ? EX_IOERR : EX_CONFIG;
 }
 
 /* Root has read all of it, and will not be the one who serves: so it is read once more as who will. */
-static void check_as_daemon(void) {
+static int check_as_daemon(void) {
 	const struct passwd *user;
 	int status = 0;
 	pid_t pid;
 
 	if (geteuid() != 0 || !arg_system || arg_config_dir)
-		return;
+		return 0;
 	errno = 0;
 	user = getpwnam(SYSTEM_USER);
 	if (!user && errno != 0 && errno != ENOENT && errno != ESRCH)
 		warn_unchecked(strerror(errno));
 	if (!user)
-		return;
+		return 0;
 	pid = fork();
-	if (pid == 0) {
-		read_as(user);
-		_exit(0);
-	}
+	if (pid == 0)
+		_exit(read_as(user));
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		warn_unchecked(strerror(errno));
-	else if (status != 0)
+	else if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	else
 		warn_unchecked("the process that was to read it was killed");
+	return 0;
 }
 
 static void warn_of_stray(const char *path, const char *suffix) {
@@ -400,8 +403,7 @@ static int check_config(void) {
 	if (r != 0)
 		return r;
 	config_each_stray(source.directories, source.n_directories, warn_of_stray);
-	check_as_daemon();
-	return 0;
+	return check_as_daemon();
 }
 
 static int cat_config(void) {

@@ -117,15 +117,15 @@ is_state() {
     run -0 as member evloop --system ping
 }
 
-@test "a check by root warns of what the daemon may not read" {
+@test "a check by root fails of what the daemon may not read" {
     local file=/etc/evloopd/limits.d/secret.limit
     inside mkdir -p /etc/evloopd/limits.d "$file.d"
     printf '%s\n' '[Limiter]' 'Rate=5/h' | inside tee "$file" >/dev/null
     run -0 --separate-stderr inside evloopd --system --check-config
     [[ $output == *"$file: secret"* && -z $stderr ]]
     inside chmod 600 "$file"
-    run -0 --separate-stderr inside evloopd --system --check-config
-    [[ $output == *"$file: secret"* && $stderr == "evloopd: warning: "*"'evloopd'"*" $file: Permission denied" ]]
+    run -78 --separate-stderr inside evloopd --system --check-config
+    [[ $output == *"$file: secret"* && $stderr == "evloopd: the daemon, as user 'evloopd', cannot read it, "*" $file: Permission denied" ]]
     # It is as it says.
     run inside systemctl reload evloopd.service
     [[ $status -ne 0 ]]
@@ -136,8 +136,8 @@ is_state() {
     # So with what is in a folder.
     printf '%s\n' '[Limiter]' 'Burst=2' | inside tee "$file.d/burst.conf" >/dev/null
     inside chmod 700 "$file.d"
-    run -0 --separate-stderr inside evloopd --system --check-config
-    [[ $stderr == "evloopd: warning: "*" $file.d"*": Permission denied" ]]
+    run -78 --separate-stderr inside evloopd --system --check-config
+    [[ $stderr == "evloopd: the daemon, as user 'evloopd', "*" $file.d"*": Permission denied" ]]
     inside rm -r "$file" "$file.d"
     inside systemctl reload evloopd.service
 }
