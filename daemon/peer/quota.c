@@ -53,8 +53,12 @@ const char *quota_set(struct quota *quota, const char *assignment) {
 			continue;
 		errno = 0;
 		value = strtoull(equals + 1, &end, 10);
-		if (equals[1] < '0' || equals[1] > '9' || *end || errno)
+		if (equals[1] < '0' || equals[1] > '9' || *end)
 			return "the value must be a whole number";
+		if (errno)
+			return "the value is too large";
+		if (i == QUOTA_SESSIONS && value == 0)
+			return "nobody could connect";
 		quota->limits[i] = value;
 		return NULL;
 	}
@@ -176,7 +180,7 @@ struct quota_use quota_used(enum quota_limit limit, const struct account *accoun
 		/* Those of others that are being closed are soon, or few. */
 		closing = closer_load(&account->closer);
 		return (struct quota_use){ use->descriptors + closing, shared->sum.descriptors + closing,
-					   MAX(shared->users.descriptors, 1) };
+					   MAX(shared->users.descriptors, (uint64_t)(closing > 0)) };
 	case QUOTA_PATHS:
 		return COUNTED(paths);
 	case QUOTA_SUBSCRIPTIONS:

@@ -44,8 +44,13 @@ teardown() {
 @test "a session too many is refused as anything else" {
     stop_daemon
     rm "$BATS_TEST_TMPDIR/ready"
-    start_daemon --limit sessions=0
-    refused 77 "evloop: $EVLOOP_SOCKET: uid $(id -u) uses 0 of 0 sessions and asks for 1 more" ping
+    start_daemon --limit sessions=1
+    local line
+    coproc FIRST { exec "$EVLOOP" bridge 3>&-; }
+    echo '{"id":1,"call":"ping"}' >&"${FIRST[1]}"
+    read -r -t 10 -u "${FIRST[0]}" line
+    refused 77 "evloop: $EVLOOP_SOCKET: uid $(id -u) uses 1 of 1 sessions and asks for 1 more" ping
+    kill "$FIRST_PID"
 }
 
 @test "reload returns when the configuration is in force, or says why not" {

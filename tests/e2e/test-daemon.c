@@ -108,6 +108,8 @@ static void test_wrong_use(void **state _unused_) {
 		{ "--limit", "timers", "--limit: bad value 'timers'" },
 		{ "--limit", "hats=4", "--limit: bad value 'hats=4'" },
 		{ "--limit", "timers=-1", "--limit: bad value 'timers=-1'" },
+		{ "--limit", "sessions=0", "--limit: bad value 'sessions=0': nobody could connect" },
+		{ "--limit", "timers=18446744073709551616", "the value is too large" },
 		{ "--ready-fd", "99", "--ready-fd: bad value '99'" },
 		{ "--nonsense", NULL, "evloopd: unknown option '--nonsense'; see 'evloopd --help'\n" },
 		{ "--nonsense=1", NULL, "evloopd: unknown option '--nonsense=1'; see 'evloopd --help'\n" },

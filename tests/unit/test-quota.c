@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "daemon/core/tenant.h"
 #include "daemon/peer/quota.h"
 #include "proto/limits.h"
 
@@ -207,6 +208,21 @@ static void test_refusal(void **state _unused_) {
 	assert_int_equal(quota_find_key("message-bytes"), QUOTA_MAX);
 }
 
+/* A uid that has nothing is not counted twice among those who have, nor where descriptors of others are being closed. */
+static void test_first_descriptor(void **state _unused_) {
+	struct shared_use shared = { .sum.descriptors = 0 };
+	struct tenant_use own = { 0 };
+	struct account account = { 0 };
+	struct quota_use use;
+	struct quota quota;
+
+	quota_init(&quota, true);
+	quota.pools[QUOTA_DESCRIPTORS] = 60;
+	account.quota = &quota;
+	use = quota_used(QUOTA_DESCRIPTORS, &account, &own, &shared);
+	assert_int_equal(quota_left(&quota, QUOTA_DESCRIPTORS, &use), 30);
+}
+
 static void test_accounts(void **state _unused_) {
 	struct account *first, *again, *other;
 	struct quota quota;
@@ -242,11 +258,17 @@ static void test_accounts(void **state _unused_) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shipped_values), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_keys),           cmocka_unit_test(test_assignments),
-		cmocka_unit_test(test_left),           cmocka_unit_test(test_judgement),
-		cmocka_unit_test(test_pool),           cmocka_unit_test(test_pool_bounds),
-		cmocka_unit_test(test_refusal),        cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_shipped_values),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_assignments),
+		cmocka_unit_test(test_left),
+		cmocka_unit_test(test_judgement),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_bounds),
+		cmocka_unit_test(test_refusal),
+		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_first_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
