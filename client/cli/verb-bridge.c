@@ -118,7 +118,9 @@ static ssize_t write_all(void *cookie _unused_, const char *data, size_t size) {
 static bool flush(struct bridge *bridge) {
 	if (fflush(bridge->out) == 0 && !ferror(bridge->out))
 		return true;
-	complain("write error: %s", strerror(errno));
+	/* Who has read it has gone, and expects no more to be said than where SIGPIPE had ended us. */
+	if (errno != EPIPE)
+		complain("write error: %s", strerror(errno));
 	/* Said once; what is left would only fail again. */
 	__fpurge(bridge->out);
 	return false;

@@ -67,6 +67,13 @@ full() {
     grep -q '^evloop: write error: Broken pipe$' "$BATS_TEST_TMPDIR/err"
 }
 
+@test "a bridge whose reader is gone has nothing to say of it" {
+    status=0
+    timeout 20 bash -c 'trap "" PIPE; echo "{\"call\":\"every\",\"period\":\"20ms\"}" | "$0" bridge > >(head -n 1)' "$EVLOOP" 3>&- \
+        2>"$BATS_TEST_TMPDIR/err" || status=$?
+    [[ ! -s $BATS_TEST_TMPDIR/err ]] || fail "$(<"$BATS_TEST_TMPDIR/err")"
+}
+
 @test "closed standard descriptors are not mixed up with the socket" {
     local verb
     for verb in 'list --json' ping time; do
