@@ -233,20 +233,18 @@ static int parse(struct invocation *inv, struct limit *limit) {
 
 /* ---- asking ---- */
 
-/* Could --update make the one that exists what is wanted?  One of configuration it cannot. */
-static bool is_changeable(const Evloop__Error *error, const Evloop__LimiterSpec *wanted) {
-	const Evloop__LimiterSpec *existing = error ? error->existing_limiter : NULL;
-
-	return existing && existing->kind == wanted->kind && existing->keyed == wanted->keyed &&
-	       !error->existing_configured;
-}
-
+/* Another one has the name.  One of configuration nobody can change. */
 static int complain_defined(struct evl *evl, const Evloop__LimiterSpec *wanted) {
 	const Evloop__Error *error = evl_call_error(evl);
+	const Evloop__LimiterSpec *existing = error ? error->existing_limiter : NULL;
 
-	if (!is_changeable(error, wanted))
+	if (!existing || error->existing_configured)
 		return complain_call(evl, -EEXIST, NULL);
-	complain("%s; --update changes it", error->message);
+	/* What --update cannot change. */
+	if (existing->kind != wanted->kind || existing->keyed != wanted->keyed)
+		complain("%s; 'evloop limiter remove %s' makes room for it", error->message, wanted->name);
+	else
+		complain("%s; --update changes it", error->message);
 	return status_exit_of_error(-EEXIST);
 }
 

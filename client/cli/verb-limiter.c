@@ -125,8 +125,9 @@ static int run_list(const struct invocation *inv, struct order *order) {
 		status = list_pages(order->evl, NULL, table, array);
 	for (int i = 1; i < inv->argc && status == 0; i++)
 		status = list_pages(order->evl, inv->argv[i], table, array);
-	if (status == 0 && array)
-		status = json_print(json_incref(array)) ? 0 : 1;
+	/* An array in any case, as 'list' has it. */
+	if ((status == 0 || status == EX_NOINPUT) && array)
+		status = json_print(json_incref(array)) ? status : 1;
 	else if (status == 0)
 		status = table_print(table);
 	json_decref(array);

@@ -388,8 +388,12 @@ static int complain_timeout(const struct waiting *waiting) {
 
 		if (awaited->over)
 			continue;
-		n += (size_t)snprintf(left + n, sizeof(left) - n, "%s%" PRIu64 "%s%s", n > 0 ? ", " : "", awaited->id,
-				      awaited->name[0] ? " " : "", awaited->name);
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "%s", n > 0 ? ", " : "");
+		/* What is no timer has an id that nobody knows. */
+		if (!awaited->watched.operand)
+			n += (size_t)snprintf(left + n, sizeof(left) - n, "%" PRIu64 "%s", awaited->id,
+					      awaited->name[0] ? " " : "");
+		n += (size_t)snprintf(left + n, sizeof(left) - n, "%.180s", awaited->name);
 	}
 	complain("timed out waiting for %s", left);
 	return EXIT_TIMED_OUT;

@@ -113,15 +113,34 @@ static Evloop__LimiterSpec *message_of_spec(struct call *call, const struct limi
 	return &message->spec;
 }
 
+/* Where else than in its rates it differs from what was wanted. */
+static void describe_refinements(const struct limiter_spec *spec, const struct limiter_spec *wanted, char text[128]) {
+	size_t n = 0;
+
+	text[0] = '\0';
+	if (spec->max_waiters != wanted->max_waiters)
+		n += (size_t)snprintf(text + n, 128 - n, ", max_waiters %" PRIu64, spec->max_waiters);
+	if (spec->rules.max_debt != wanted->rules.max_debt && spec->kind == wanted->kind)
+		n += (size_t)snprintf(text + n, 128 - n, ", max_debt %" PRIu64, spec->rules.max_debt);
+	if (!spec->keyed || !wanted->keyed)
+		return;
+	if (spec->max_keys != wanted->max_keys)
+		n += (size_t)snprintf(text + n, 128 - n, ", max_keys %" PRIu64, spec->max_keys);
+	if (spec->deny_when_full != wanted->deny_when_full)
+		(void)snprintf(text + n, 128 - n, ", %s when full", spec->deny_when_full ? "denied" : "shared");
+}
+
 /* `wanted`: the definition that was to be it. */
 static int refuse_exists(struct call *call, const struct limiter *holder, const struct limiter_spec *wanted) {
 	Evloop__Error error = EVLOOP__ERROR__INIT;
-	char definition[256], message[512];
+	const struct limiter_spec *spec = limiter_spec(holder);
+	char definition[256], differs[128], message[512];
 
-	describe_limiter(limiter_spec(holder), definition, sizeof(definition));
-	(void)snprintf(message, sizeof(message), "the limiter '%s' is %s otherwise: %s%s", limiter_spec(holder)->name,
+	describe_limiter(spec, definition, sizeof(definition));
+	describe_refinements(spec, wanted, differs);
+	(void)snprintf(message, sizeof(message), "the limiter '%s' is %s otherwise: %s%s%s", spec->name,
 		       limiter_access(holder) ? "configured" : "defined", definition,
-		       wanted->keyed && !limiter_spec(holder)->keyed ? ", without keys" : "");
+		       wanted->keyed && !spec->keyed ? ", without keys" : "", differs);
 	error.status = EVLOOP__STATUS__STATUS_EXISTS;
 	error.message = message;
 	error.existing_configured = limiter_access(holder) != NULL;

@@ -47,8 +47,12 @@ shown() {
     evl limit api --rate 600/min --burst 10
     expect_status 0
     refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10; --update changes it" limit api --rate 11/s
-    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10" limit api --concurrency 2 true
-    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10, without keys" limit api --rate 10/s --key k
+    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10, max_waiters 10000, max_debt 0; --update changes it" \
+        limit api --rate 10/s --max-waiters 3 --max-debt 5
+    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10; 'evloop limiter remove api' makes room for it" \
+        limit api --concurrency 2 true
+    refused 73 "evloop: the limiter 'api' is defined otherwise: 10/s with a burst of 10, without keys; 'evloop limiter remove api' makes room for it" \
+        limit api --rate 10/s --key k
     evl limit api --rate 20/s --update
     expect_status 0
     [[ $(shown api spec.rules[0].tokens) == 20 ]]

@@ -31,6 +31,9 @@ db *2 places * 2 * 0 * 0'
     is_json "$output"
     [[ $(jq -r '[.[].spec.name]|join(" ")' <<<"$output") == 'api both db' ]] || fail
     refused 66 '*x\**: no such limiter' limiter list 'x*'
+    evl --json limiter list 'x*'
+    expect_status 66
+    expect_output '[]'
     evl limiter show api
     expect_match '*limit        10/s burst 10*
 allowed      4*'
@@ -54,7 +57,7 @@ allowed      4*'
     expect_output 'api updated'
     refused 65 "*'api' has a rate, which cannot become a number of places: remove it first" limiter set api --concurrency 5
     refused 65 "*'api' has no keys, and cannot get any: remove it first" limiter set api --rate 10/h --keyed
-    refused 73 "*'api' is defined otherwise: 10/h with a burst of 20, without keys" limit api --rate 10/h --burst 20 --key k
+    refused 73 "*'api' is defined otherwise: 10/h with a burst of 20, without keys, max_debt 5; *" limit api --rate 10/h --burst 20 --key k
     refused 64 '*--rate or --concurrency has to be given' limiter set api
     evl limiter set api --rate 10/h --burst 10 --max-debt 5
     evl limit api -n 10

@@ -70,6 +70,7 @@ arm() {
     expect_status 124
     [[ -z $output ]]
     expect_complaint '*timed out waiting for * late'
+    refused 124 "evloop: timed out waiting for pid:$$" wait "pid:$$" --timeout 10ms
     evl wait --timeout 0 late
     expect_status 124
     arm soon true
