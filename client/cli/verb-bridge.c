@@ -96,8 +96,11 @@ static bool read_lines(struct bridge *bridge, struct lines *lines) {
 
 /* ---- what is written ---- */
 
+static int write_error; /* of standard output; 0: none */
+
 /* All of it, also to a pipe that somebody else has made non-blocking.  As cookie_write_function_t. */
-static ssize_t write_all(void *cookie _unused_, const char *data, size_t size) {
+static ssize_t write_all(void *cookie, const char *data, size_t size) {
+	int *error = cookie;
 	struct pollfd fd = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	size_t done = 0;
 
@@ -108,8 +111,10 @@ static ssize_t write_all(void *cookie _unused_, const char *data, size_t size) {
 			done += (size_t)n;
 		else if (errno == EAGAIN)
 			(void)poll(&fd, 1, -1);
-		else if (errno != EINTR)
+		else if (errno != EINTR) {
+			*error = errno; /* which stdio may tell only later */
 			return 0;
+		}
 	}
 	return (ssize_t)size;
 }
@@ -119,8 +124,8 @@ static bool flush(struct bridge *bridge) {
 	if (fflush(bridge->out) == 0 && !ferror(bridge->out))
 		return true;
 	/* Who has read it has gone, and expects no more to be said than where SIGPIPE had ended us. */
-	if (errno != EPIPE)
-		complain("write error: %s", strerror(errno));
+	if (write_error != EPIPE)
+		complain("write error: %s", strerror(write_error ? write_error : errno));
 	/* Said once; what is left would only fail again. */
 	__fpurge(bridge->out);
 	return false;
@@ -189,7 +194,7 @@ static int run_connected(struct bridge *bridge) {
 	struct lines lines = { .data = malloc(BRIDGE_LINE_MAX + 1) };
 	int r = EX_OSERR;
 
-	bridge->out = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = write_all });
+	bridge->out = fopencookie(&write_error, "w", (cookie_io_functions_t){ .write = write_all });
 	/* Whether something was done must not stay open: the daemon's answer is waited for as long as it is there. */
 	(void)evl_set_timeout(bridge->evl, -1);
 	evl_set_error_handler(bridge->evl, on_error, NULL);

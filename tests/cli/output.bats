@@ -68,9 +68,14 @@ full() {
 }
 
 @test "a bridge whose reader is gone has nothing to say of it" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    exec 9<>"$BATS_TEST_TMPDIR/in"
+    echo '{"call":"every","period":"20ms"}' >&9
     status=0
-    timeout 20 bash -c 'trap "" PIPE; echo "{\"call\":\"every\",\"period\":\"20ms\"}" | "$0" bridge > >(head -n 1)' "$EVLOOP" 3>&- \
+    timeout 20 bash -c 'trap "" PIPE; "$0" bridge <"$1" > >(head -n 1 >/dev/null)' "$EVLOOP" "$BATS_TEST_TMPDIR/in" 3>&- 9>&- \
         2>"$BATS_TEST_TMPDIR/err" || status=$?
+    exec 9>&-
+    [[ $status -eq 1 ]] || fail "status $status"
     [[ ! -s $BATS_TEST_TMPDIR/err ]] || fail "$(<"$BATS_TEST_TMPDIR/err")"
 }
 
