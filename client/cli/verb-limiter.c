@@ -118,21 +118,22 @@ static int list_pages(struct evl *evl, const char *glob, struct libscols_table *
 static int run_list(const struct invocation *inv, struct order *order) {
 	struct libscols_table *table = inv->json ? NULL : table_new(columns, ARRAY_SIZE(columns));
 	json_t *array = inv->json ? json_array() : NULL;
-	int status = table || array ? 0 : EX_OSERR;
+	int status = table || array ? 0 : EX_OSERR, written = 0;
 
 	(void)setlocale(LC_CTYPE, "");
 	if (inv->argc < 2 && status == 0)
 		status = list_pages(order->evl, NULL, table, array);
-	for (int i = 1; i < inv->argc && status == 0; i++)
-		status = list_pages(order->evl, inv->argv[i], table, array);
-	/* An array in any case, as 'list' has it. */
-	if ((status == 0 || status == EX_NOINPUT) && array)
-		status = json_print(json_incref(array)) ? status : 1;
-	else if (status == 0)
-		status = table_print(table);
+	/* What is there is shown, whatever is not. */
+	for (int i = 1; i < inv->argc && (status == 0 || status == EX_NOINPUT); i++) {
+		int r = list_pages(order->evl, inv->argv[i], table, array);
+
+		status = r != 0 ? r : status;
+	}
+	if (status == 0 || status == EX_NOINPUT)
+		written = array ? !json_print(json_incref(array)) : table_print(table);
 	json_decref(array);
 	scols_unref_table(table);
-	return status;
+	return written != 0 ? written : status;
 }
 
 /* ---- one limiter ---- */

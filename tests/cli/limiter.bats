@@ -34,6 +34,14 @@ db *2 places * 2 * 0 * 0'
     evl --json limiter list 'x*'
     expect_status 66
     expect_output '[]'
+    evl limit one --rate 1/h
+    evl --json limiter list 'x*' 'one'
+    expect_status 66
+    [[ $(jq -r '.[].spec.name' <<<"$output") == one ]] || fail
+    evl limiter list one 'x*'
+    expect_status 66
+    expect_match 'NAME *one *'
+    evl limiter remove one
     evl limiter show api
     expect_match '*limit        10/s burst 10*
 allowed      4*'
