@@ -41,6 +41,7 @@ static int init_pid(const struct invocation *inv, struct watched *watched) {
 
 	if (pid <= 0)
 		return complain_usage(inv, "'%s' is not a process id", watched->operand);
+	watched->pid = pid;
 	watched->fd = pidfd_open(pid, 0);
 	if (watched->fd >= 0)
 		return 0;

@@ -27,6 +27,7 @@ struct watched {
 	const char *verb; /* that has named it */
 	const char *operand; /* as the user wrote it, without what says its kind; borrowed */
 	char *path; /* PATH: the same from the root */
+	int pid; /* PID: it */
 	int fd; /* FD: it, not ours to close; PID: a pidfd, until it is armed; else -1 */
 	uint64_t handle; /* of its events, once it is armed; and its id for people */
 	uint64_t id;
