@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *last_part(const char *path) {
 	return strrchr(path, '/') + 1;
@@ -35,20 +36,25 @@ static int add(struct config_paths *paths, const char *directory, const char *na
 	return asprintf(&grown[paths->n], "%s/%s", directory, name) < 0 ? -ENOMEM : (paths->n++, 0);
 }
 
-static bool is_wanted(const struct dirent *entry, const char *suffix) {
-	return ends_in(entry->d_name, suffix);
+static bool is_wanted(int dir_fd _unused_, const char *name, const char *suffix) {
+	return ends_in(name, suffix);
 }
 
-static bool is_stray(const struct dirent *entry, const char *suffix) {
-	const char *name = entry->d_name;
+static bool is_folder(int dir_fd, const char *name) {
+	struct stat st;
 
-	return entry->d_type != DT_DIR && !ends_in(name, suffix) && name[0] != '.' && name[0] != '#' &&
-	       name[strlen(name) - 1] != '~' && strncmp(name, "README", strlen("README")) != 0;
+	return fstatat(dir_fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Add what is so, where no directory before has had one of its name.  Return: 0, −errno. */
-static int scan(struct config_paths *paths, const char *directory, const char *suffix,
-		bool (*is)(const struct dirent *entry, const char *suffix)) {
+static bool is_stray(int dir_fd, const char *name, const char *suffix) {
+	return !ends_in(name, suffix) && name[0] != '.' && name[0] != '#' && name[strlen(name) - 1] != '~' &&
+	       strncmp(name, "README", strlen("README")) != 0 && !is_folder(dir_fd, name);
+}
+
+typedef bool (*config_test)(int dir_fd, const char *name, const char *suffix);
+
+/* Add what is meant, where no directory before has had one of its name.  Return: 0, −errno. */
+static int scan(struct config_paths *paths, const char *directory, const char *suffix, config_test is_meant) {
 	DIR *dir = opendir(directory);
 	struct dirent *entry;
 	int r = 0;
@@ -56,7 +62,7 @@ static int scan(struct config_paths *paths, const char *directory, const char *s
 	if (!dir)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	while (r == 0 && (errno = 0, entry = readdir(dir)))
-		if (is(entry, suffix))
+		if (is_meant(dirfd(dir), entry->d_name, suffix))
 			r = add(paths, directory, entry->d_name);
 	if (r == 0 && errno != 0)
 		r = -errno;
@@ -70,7 +76,7 @@ static int path_compare(const void *a, const void *b) {
 
 /* Of all directories.  *failed is to be freed: the one that could not be read.  Return: 0, −errno. */
 static int scan_all(struct config_paths *ret, const char *const *directories, size_t n, const char *folder,
-		    const char *suffix, bool (*is)(const struct dirent *entry, const char *suffix), char **failed) {
+		    const char *suffix, config_test is_meant, char **failed) {
 	*ret = (struct config_paths){ 0 };
 	*failed = NULL;
 	for (size_t i = 0; i < n; i++) {
@@ -79,13 +85,15 @@ static int scan_all(struct config_paths *ret, const char *const *directories, si
 
 		if (asprintf(&directory, "%s/%s", directories[i], folder) < 0)
 			return -ENOMEM;
-		r = scan(ret, directory, suffix, is);
+		r = scan(ret, directory, suffix, is_meant);
 		if (r < 0) {
 			*failed = directory;
 			return r;
 		}
 		free(directory);
 	}
+	if (ret->n > 1)
+		qsort(ret->path, ret->n, sizeof(*ret->path), path_compare);
 	return 0;
 }
 
@@ -98,8 +106,6 @@ int config_paths_find(struct config_paths *ret, const char *const *directories, 
 		(void)snprintf(error, CONFIG_ERROR_MAX, "%s: %s", failed, strerror(-r));
 		return r == -EIO ? CONFIG_E_IO : CONFIG_E_INVALID;
 	}
-	if (ret->n > 1)
-		qsort(ret->path, ret->n, sizeof(*ret->path), path_compare);
 	return r;
 }
 

@@ -166,6 +166,8 @@ $config/limits.d/users.limit: users"
     : >"$config/limits.d/api.limit~"
     : >"$config/limits.d/.api.limit.swp"
     : >"$config/limits.d/b.conf"
+    mkdir "$config/elsewhere"
+    ln -s "$config/elsewhere" "$config/limits.d/other.limit.d"
     : >"$config/topics.d/c.limit"
     check_config
     expect_status 0
