@@ -56,21 +56,24 @@ int reload_read(const struct settings_source *source, struct settings *settings,
 		char error[static CONFIG_ERROR_MAX]) {
 	for (unsigned attempt = 1;; attempt++) {
 		struct stat before, after;
-		int r = settings_stat_directory(source, &before, error);
+		char found[CONFIG_ERROR_MAX];
+		int r = settings_stat_directory(source, &before, error), s;
 
-		if (r == 0)
-			r = settings_read(source, settings, error);
+		if (r != 0)
+			return r;
+		r = settings_read(source, settings, error);
 		if (r == 0)
 			r = config_read(config, source->directories, source->n_directories, error);
-		if (r != 0)
+		/* One that was away for a moment, or put in the place of another, has read as if it were empty, or half of it. */
+		s = settings_stat_directory(source, &after, found);
+		if (r < 0 || (s == 0 && is_same(&before, &after)))
 			return r;
-		/* One that was away for a moment, or put in the place of another, has read as if it were empty. */
-		r = settings_stat_directory(source, &after, error);
-		if (r == 0 && is_same(&before, &after))
-			return 0;
-		config_free(config);
-		if (r != 0)
-			return r;
+		if (r == 0)
+			config_free(config);
+		if (s != 0) {
+			strcpy(error, found);
+			return s;
+		}
 		if (attempt == READINGS_MAX) {
 			(void)snprintf(error, CONFIG_ERROR_MAX, "%s: it changes while it is read",
 				       source->directories[0]);
