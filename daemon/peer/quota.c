@@ -180,7 +180,7 @@ struct quota_use quota_used(enum quota_limit limit, const struct account *accoun
 		/* Those of others that are being closed are soon, or few. */
 		closing = closer_load(&account->closer);
 		return (struct quota_use){ use->descriptors + closing, shared->sum.descriptors + closing,
-					   MAX(shared->users.descriptors, (uint64_t)(closing > 0)) };
+					   shared->users.descriptors + (use->descriptors == 0 && closing > 0) };
 	case QUOTA_PATHS:
 		return COUNTED(paths);
 	case QUOTA_SUBSCRIPTIONS:
