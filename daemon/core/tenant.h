@@ -46,6 +46,13 @@ static inline bool is_fair_share(uint64_t used, uint64_t users, uint64_t sum, ui
 	       (sum <= pool && !__builtin_mul_overflow(users, used, &needed) && needed <= pool - sum);
 }
 
+/* How much more, of which each is used by that uid and counts into the sum, it may use, as is_fair_share() has it. */
+static inline uint64_t fair_share_left(uint64_t used, uint64_t users, uint64_t sum, uint64_t pool) {
+	if (pool == UINT64_MAX)
+		return UINT64_MAX;
+	return is_fair_share(used, users, sum, pool) ? (pool - sum - users * used) / (users + 1) : 0;
+}
+
 const struct tenant_use *tenant_use(const struct tenant *tenant);
 uid_t tenant_uid(const struct tenant *tenant);
 

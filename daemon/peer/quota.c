@@ -195,24 +195,8 @@ struct quota_use quota_used(enum quota_limit limit, const struct account *accoun
 	return (struct quota_use){ 0 };
 }
 
-static bool pool_allows(const struct quota *quota, enum quota_limit limit, const struct quota_use *use,
-			uint64_t asked) {
-	uint64_t pool = quota->pools[limit], used, sum;
-
-	return asked == 0 || pool == NO_POOL ||
-	       (!__builtin_add_overflow(use->used, asked, &used) && !__builtin_add_overflow(use->sum, asked, &sum) &&
-		is_fair_share(used, use->users + (use->used == 0), sum, pool));
-}
-
-/* The most for which is_fair_share() still holds, of which each is used by the uid and by all. */
-static uint64_t left_of_pool(const struct quota_use *use, uint64_t pool) {
-	uint64_t users = use->users + (use->used == 0), needed;
-
-	if (pool == NO_POOL)
-		return UINT64_MAX;
-	if (use->sum > pool || __builtin_mul_overflow(users, use->used, &needed) || needed > pool - use->sum)
-		return 0;
-	return (pool - use->sum - needed) / (users + 1);
+static uint64_t left_of_pool(const struct quota *quota, enum quota_limit limit, const struct quota_use *use) {
+	return fair_share_left(use->used, use->users + (use->used == 0), use->sum, quota->pools[limit]);
 }
 
 uint64_t quota_left(const struct quota *quota, enum quota_limit limit, const struct quota_use *use) {
@@ -220,7 +204,7 @@ uint64_t quota_left(const struct quota *quota, enum quota_limit limit, const str
 
 	if (most == UINT64_MAX && quota->pools[limit] == NO_POOL)
 		return UINT64_MAX;
-	return use->used > most ? 0 : MIN(most - use->used, left_of_pool(use, quota->pools[limit]));
+	return use->used > most ? 0 : MIN(most - use->used, left_of_pool(quota, limit, use));
 }
 
 static void explain(const struct quota *quota, enum quota_limit limit, const struct quota_use *use, uint64_t asked,
@@ -255,7 +239,7 @@ bool quota_allows(const struct quota *quota, uid_t uid, enum quota_limit limit, 
 	uint64_t most = quota->limits[limit];
 	bool of_uid = use->used > most || asked > most - use->used;
 
-	if (!of_uid && pool_allows(quota, limit, use, asked))
+	if (!of_uid && asked <= left_of_pool(quota, limit, use))
 		return true;
 	ret->uid = uid;
 	explain(quota, limit, use, asked, of_uid, ret);

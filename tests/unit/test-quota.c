@@ -95,7 +95,7 @@ static void test_left(void **state _unused_) {
 	quota_init(&quota, true);
 	for (unsigned i = 0; i < 10000; i++) {
 		struct quota_use use = { .used = random_below(&chance, 50) };
-		uint64_t left;
+		uint64_t left, users;
 
 		use.sum = use.used + random_below(&chance, 100);
 		use.users = (use.used > 0) + random_below(&chance, 4);
@@ -109,6 +109,12 @@ static void test_left(void **state _unused_) {
 		}
 		assert_true(left == 0 || allows(&quota, &use, left));
 		assert_false(allows(&quota, &use, left + 1));
+		/* By the definition: what is allowed is a fair share, and one more is above the limit or is none. */
+		users = use.users + (use.used == 0);
+		assert_true(left == 0 ||
+			    is_fair_share(use.used + left, users, use.sum + left, quota.pools[QUOTA_JOBS]));
+		assert_true(use.used + left + 1 > quota.limits[QUOTA_JOBS] ||
+			    !is_fair_share(use.used + left + 1, users, use.sum + left + 1, quota.pools[QUOTA_JOBS]));
 	}
 }
 
