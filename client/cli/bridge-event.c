@@ -95,14 +95,10 @@ static json_t *begin_line(const struct bridge_source *source, const char *event)
 
 static json_t *line_of(const struct bridge_source *source, const Evloop__Event *event) {
 	char word[WORD_MAX];
+	const Evloop__Event whole = event_of_process(event, source->pid);
 	json_t *line = begin_line(source, text_enum(&evloop__event_type__descriptor, (int)event->type, word));
 
-	int r = line ? add_fields(line, event) : -1;
-
-	/* The daemon knows none where the process was waited for before it could look. */
-	if (r == 0 && event->type == EVLOOP__EVENT_TYPE__EVENT_PROCESS && source->pid > 0)
-		r = json_object_set_new(line, "pid", json_integer(source->pid));
-	if (r == 0)
+	if (line && add_fields(line, &whole) == 0)
 		return line;
 	json_decref(line);
 	return NULL;

@@ -58,12 +58,12 @@ json_t *event_json(const Evloop__Event *event) {
 	return object;
 }
 
-json_t *event_json_of_process(const Evloop__Event *event, int pid) {
+Evloop__Event event_of_process(const Evloop__Event *event, int pid) {
 	Evloop__Event whole = *event;
 
-	if (whole.type == EVLOOP__EVENT_TYPE__EVENT_PROCESS && whole.pid == 0)
+	if (whole.type == EVLOOP__EVENT_TYPE__EVENT_PROCESS && pid > 0)
 		whole.pid = pid;
-	return event_json(&whole);
+	return whole;
 }
 
 bool event_print_json(const Evloop__Event *event) {

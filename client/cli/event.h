@@ -12,8 +12,8 @@
 /* Return: an object, or NULL: no memory. */
 json_t *event_json(const Evloop__Event *event);
 
-/* The same of a watch of that process, which the daemon does not know where it was waited for before it could look. */
-json_t *event_json_of_process(const Evloop__Event *event, int pid);
+/* The event with the process that was asked for, 0: none was: the daemon knows none where it was waited for before it could look. */
+Evloop__Event event_of_process(const Evloop__Event *event, int pid);
 
 /* json_print(event_json()). */
 bool event_print_json(const Evloop__Event *event);

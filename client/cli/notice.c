@@ -113,8 +113,9 @@ static void print_lines(const struct notice *notice) {
 
 /* The event as it came, and which of the operands it is about. */
 static json_t *to_json(const struct notice *notice) {
-	json_t *object = event_json_of_process(notice->event, notice->watched->pid);
+	const Evloop__Event event = event_of_process(notice->event, notice->watched->pid);
 	const char *operand = notice->watched->operand;
+	json_t *object = event_json(&event);
 
 	if (object && json_object_set_new(object, "operand", json_of_bytes(operand, strlen(operand))) < 0) {
 		json_decref(object);

@@ -13,7 +13,6 @@
 #include "client/cli/daemon.h"
 #include "client/cli/error.h"
 #include "client/cli/event.h"
-#include "client/cli/json.h"
 #include "client/cli/text.h"
 #include "client/cli/watched.h"
 
@@ -55,7 +54,9 @@ static void print_line_with(const struct awaited *awaited, const char *how, cons
 	bool written;
 
 	if (waiting->inv->json) {
-		written = json_print(event_json_of_process(event, awaited->watched.pid));
+		const Evloop__Event whole = event_of_process(event, awaited->watched.pid);
+
+		written = event_print_json(&whole);
 	} else {
 		printf("%" PRIu64 " %s %s status=%s lateness=%s\n", awaited->id, text_name(awaited->name), how, status,
 		       text_seconds(lateness_ns, lateness));
