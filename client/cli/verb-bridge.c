@@ -99,8 +99,7 @@ static bool read_lines(struct bridge *bridge, struct lines *lines) {
 static int write_error; /* of standard output; 0: none */
 
 /* All of it, also to a pipe that somebody else has made non-blocking.  As cookie_write_function_t. */
-static ssize_t write_all(void *cookie, const char *data, size_t size) {
-	int *error = cookie;
+static ssize_t write_all(void *cookie _unused_, const char *data, size_t size) {
 	struct pollfd fd = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	size_t done = 0;
 
@@ -112,7 +111,7 @@ static ssize_t write_all(void *cookie, const char *data, size_t size) {
 		else if (errno == EAGAIN)
 			(void)poll(&fd, 1, -1);
 		else if (errno != EINTR) {
-			*error = errno; /* which stdio may tell only later */
+			write_error = errno; /* which stdio may tell only later */
 			return 0;
 		}
 	}
@@ -194,7 +193,7 @@ static int run_connected(struct bridge *bridge) {
 	struct lines lines = { .data = malloc(BRIDGE_LINE_MAX + 1) };
 	int r = EX_OSERR;
 
-	bridge->out = fopencookie(&write_error, "w", (cookie_io_functions_t){ .write = write_all });
+	bridge->out = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = write_all });
 	/* Whether something was done must not stay open: the daemon's answer is waited for as long as it is there. */
 	(void)evl_set_timeout(bridge->evl, -1);
 	evl_set_error_handler(bridge->evl, on_error, NULL);
