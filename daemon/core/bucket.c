@@ -135,7 +135,7 @@ static int evaluate(struct bucket *bucket, const struct bucket_rules *rules, int
 		expected_ns = expected_at_end(bucket, rules, now_ns, MAX(cost, 1), &ret->denied_by);
 		ret->retry_after_ns = MAX(expected_ns - now_ns, 1); /* not all that is due may have been handed out */
 	}
-	describe(bucket, rules, ret->allowed ? after : before, (uint64_t)now_ns * GCRA_TICKS_PER_NSEC, ret);
+	describe(bucket, rules, ret->allowed ? after : before, gcra_ticks_saturated(now_ns), ret);
 	return 0;
 }
 
